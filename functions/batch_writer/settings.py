@@ -1,0 +1,200 @@
+"""The function's settings: each environment variable's name is typed once, here."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar, cast
+
+from .errors import SettingsError
+
+KeyType = Literal["S", "N", "B"]
+KEY_TYPES = ("S", "N", "B")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAttribute:
+    """One attribute of a table's primary key: its name and its DynamoDB type."""
+
+    name: str
+    type: KeyType
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table that messages may name, by `alias` or by `name`."""
+
+    alias: str
+    name: str
+    partition_key: KeyAttribute
+    sort_key: KeyAttribute | None = None
+    version: str | None = None
+
+    @property
+    def key(self) -> tuple[KeyAttribute, ...]:
+        return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of one deployed function; docs of each in the README."""
+
+    tables: tuple[Table, ...]
+    """The tables that messages may write to; the first is the default."""
+    dead_letter_queue_url: str | None = None
+    record_format: Literal["operation", "item"] = "operation"
+    record_expression: str | None = None
+    max_connections: int = 8
+    """BatchWriteItem calls in flight at once."""
+    max_write_units_per_second: float = math.inf
+    deadline_margin: float = 5.0
+    """Seconds kept back from the Lambda timeout to report."""
+    on_condition_failed: Literal["skip", "dead-letter"] = "skip"
+    update_once: bool = False
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """Read and check every variable. Raises `SettingsError`, which names the variable and the value."""
+        given = {}
+        for field in fields(cls):
+            variable = field.name.upper()
+            text = environ.get(variable, "").strip()
+            if text:
+                given[field.name] = _parsed(variable, text)
+            elif field.name == "tables":
+                raise SettingsError(
+                    "TABLES is required: a JSON array of the tables that messages may write to"
+                )
+        return cls(**given)
+
+    def to_environ(self) -> dict[str, str]:
+        """The environment that `from_environ` reads as these settings; what is at its default is left out."""
+        environ = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "tables":
+                environ["TABLES"] = json.dumps([_table_to_json(table) for table in value])
+            elif value != field.default:
+                environ[field.name.upper()] = str(value).lower() if isinstance(value, bool) else f"{value}"
+        return environ
+
+
+def _parsed(variable: str, text: str) -> Any:
+    try:
+        return _PARSERS[variable](text)
+    except ValueError as error:
+        raise SettingsError(f"{variable} must be {error}, got {text!r}") from None
+
+
+def _tables(text: str) -> tuple[Table, ...]:
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"a JSON array of tables (it is not JSON: {error})") from None
+    if not isinstance(values, list) or not values:
+        raise ValueError("a JSON array of one or more tables")
+    tables = tuple(_table(value, f"TABLES[{position}]") for position, value in enumerate(values))
+    _refuse_twice("alias or name", [name for table in tables for name in {table.alias, table.name}])
+    return tables
+
+
+def _table(value: Any, where: str) -> Table:
+    _require(isinstance(value, dict), f"a JSON array of objects ({where} is not an object)")
+    known = {"alias", "name", "partition_key", "sort_key", "version"}
+    for key in value:
+        _require(key in known, f"made of {', '.join(sorted(known))} ({where} has {key!r})")
+    name = _text(value, "name", where)
+    table = Table(
+        alias=_text(value, "alias", where) if "alias" in value else name,
+        name=name,
+        partition_key=_key_attribute(value.get("partition_key"), f"{where}.partition_key"),
+        sort_key=_key_attribute(value["sort_key"], f"{where}.sort_key") if value.get("sort_key") else None,
+        version=_text(value, "version", where) if value.get("version") is not None else None,
+    )
+    _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])
+    # Writes to such a table have to be conditional, which this version cannot do; unconditional ones would lose updates.
+    _require(table.version is None, f"without a version attribute, not supported yet ({where}.version)")
+    return table
+
+
+def _key_attribute(value: Any, where: str) -> KeyAttribute:
+    _require(
+        isinstance(value, dict), f'complete ({where} must be an object such as {{"name": "pk", "type": "S"}})'
+    )
+    for key in value:
+        _require(key in ("name", "type"), f"made of name and type ({where} has {key!r})")
+    kind = value.get("type")
+    _require(kind in KEY_TYPES, f"of key type S, N or B ({where}.type is {kind!r})")
+    return KeyAttribute(_text(value, "name", where), cast("KeyType", kind))
+
+
+def _text(value: dict[str, Any], key: str, where: str) -> str:
+    text = value.get(key)
+    _require(isinstance(text, str) and text != "", f"complete ({where}.{key} must be a non-empty string)")
+    return cast("str", text)
+
+
+def _refuse_twice(what: str, names: list[str]) -> None:
+    for name in names:
+        _require(names.count(name) == 1, f"free of duplicates (the {what} {name!r} stands there twice)")
+
+
+def _require(holds: bool, requirement: str) -> None:
+    if not holds:
+        raise ValueError(requirement)
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        _require(text in choices, " or ".join(repr(choice) for choice in choices))
+        return text
+
+    return parse
+
+
+def _positive(kind: Callable[[str], T], what: str) -> Callable[[str], T]:
+    def parse(text: str) -> T:
+        try:
+            number = kind(text)
+        except ValueError:
+            raise ValueError(what) from None
+        _require(0 < cast("float", number) < math.inf, what)
+        return number
+
+    return parse
+
+
+def _flag(text: str) -> bool:
+    return _one_of("true", "false")(text) == "true"
+
+
+def _url(text: str) -> str:
+    _require(text.startswith(("https://", "http://")), "the URL of an SQS queue")
+    return text
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "TABLES": _tables,
+    "DEAD_LETTER_QUEUE_URL": _url,
+    "RECORD_FORMAT": _one_of("operation", "item"),
+    "RECORD_EXPRESSION": str,
+    "MAX_CONNECTIONS": _positive(int, "a positive whole number of connections"),
+    "MAX_WRITE_UNITS_PER_SECOND": _positive(float, "a positive number of write units per second"),
+    "DEADLINE_MARGIN": _positive(float, "a positive number of seconds"),
+    "ON_CONDITION_FAILED": _one_of("skip", "dead-letter"),
+    "UPDATE_ONCE": _flag,
+}
+
+
+def _table_to_json(table: Table) -> dict[str, Any]:
+    value: dict[str, Any] = {"alias": table.alias, "name": table.name}
+    value["partition_key"] = {"name": table.partition_key.name, "type": table.partition_key.type}
+    if table.sort_key is not None:
+        value["sort_key"] = {"name": table.sort_key.name, "type": table.sort_key.type}
+    if table.version is not None:
+        value["version"] = table.version
+    return value
