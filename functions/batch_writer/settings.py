@@ -116,7 +116,7 @@ def _table(value: Any, where: str) -> Table:
         version=_text(value, "version", where) if value.get("version") is not None else None,
     )
     _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])
-    # Writes to such a table have to be conditional, which this version cannot do; unconditional ones would lose updates.
+    # Writes to such a table must be conditional; unconditional ones would quietly undo newer ones.
     _require(table.version is None, f"without a version attribute, not supported yet ({where}.version)")
     return table
 
