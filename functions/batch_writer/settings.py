@@ -66,9 +66,7 @@ class Settings:
             if text:
                 given[field.name] = _parsed(variable, text)
             elif field.name == "tables":
-                raise SettingsError(
-                    "TABLES is required: a JSON array of the tables that messages may write to"
-                )
+                raise SettingsError("TABLES is required: a JSON array of the tables that messages may write to")
         return cls(**given)
 
     def to_environ(self) -> dict[str, str]:
@@ -122,9 +120,7 @@ def _table(value: Any, where: str) -> Table:
 
 
 def _key_attribute(value: Any, where: str) -> KeyAttribute:
-    _require(
-        isinstance(value, dict), f'complete ({where} must be an object such as {{"name": "pk", "type": "S"}})'
-    )
+    _require(isinstance(value, dict), f'complete ({where} must be an object such as {{"name": "pk", "type": "S"}})')
     for key in value:
         _require(key in ("name", "type"), f"made of name and type ({where} has {key!r})")
     kind = value.get("type")

@@ -1,0 +1,320 @@
+"""SQS record ⇄ operations: the wire contract of a message's body.
+
+A body that is wrong as a whole, or an operation that is wrong by itself, becomes a `Rejection`, never an exception.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from . import items
+from .items import Rejected
+from .operation import Operation, Rejection, Source
+from .settings import Settings, Table
+
+_PLAIN = ("put", "delete", "update")
+_CONDITIONAL = ("condition", "names", "values", "expression", "version")
+_NATIVE_CONDITIONAL = (
+    "ConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+    "ReturnValuesOnConditionCheckFailure",
+    "UpdateExpression",
+)
+_TABLE_ARN = re.compile(r"arn:[^:]+:dynamodb:([^:]+):[0-9]+:table/(.+)")
+# Escapes as JSON reads them, left to right: a surrogate pair, a lone surrogate (caught), anything else.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
+_BETWEEN_ELEMENTS = re.compile(r"[\s,]*")
+
+
+class HugeNumber(str):
+    """A number whose exponent no Decimal can hold, as it was written."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Message:
+    """One SQS record, decoded: operations that can be tried, and rejections of those that cannot."""
+
+    record: Mapping[str, Any]
+    operations: tuple[Operation, ...]
+    rejected: tuple[tuple[Source | None, Rejection], ...]
+    """In the order of the body; a source of None is the whole body."""
+
+    @property
+    def id(self) -> str:
+        return str(self.record["messageId"])
+
+    @property
+    def receive_count(self) -> int:
+        return int(self.record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+
+
+class Decoder:
+    """Decodes records as the settings say. Raises `SettingsError` at once for a bad RECORD_EXPRESSION.
+
+    `region` is the function's own: a table ARN of another region is not one of our tables.
+    """
+
+    def __init__(self, settings: Settings, region: str | None = None) -> None:
+        self._tables = {table.name: table for table in settings.tables}
+        self._tables |= {table.alias: table for table in settings.tables}
+        self._default = settings.tables[0]
+        self._region = region
+        self._expand = self._item if settings.record_format == "item" else self._operations
+        self._open: Callable[[Any], Any] | None = None
+        if settings.record_expression is not None:
+            from .envelope import (
+                Envelope,
+            )  # jmespath costs cold starts time, and most functions never need it
+
+            self._open = Envelope(settings.record_expression, parse_json).open
+
+    def decode(self, record: Mapping[str, Any]) -> Message:
+        try:
+            body = parse_json(record["body"])
+            found = body if self._open is None else self._open(body)
+            elements = found if isinstance(found, list) else [found]
+            if not elements:
+                raise Rejected("UnknownOperation", "an empty array holds no operation")
+        except Rejected as rejected:
+            return Message(record, (), ((None, rejected.rejection()),))
+        operations: list[Operation] = []
+        refused: list[tuple[Source | None, Rejection]] = []
+        for position, element in enumerate(elements):
+            for source, build in self._expand(element, position):
+                try:
+                    operations.append(build())
+                except Rejected as rejected:
+                    refused.append((source, rejected.rejection()))
+        return Message(record, tuple(operations), tuple(refused))
+
+    def _item(self, element: Any, position: int) -> Iterator[tuple[Source, Callable[[], Operation]]]:
+        source = Source(position)
+        yield source, lambda: self._plain_put(element, self._default, source)
+
+    def _operations(self, element: Any, position: int) -> Iterator[tuple[Source, Callable[[], Operation]]]:
+        """The operations of one element, each still to be built, so that each can be rejected by itself."""
+        if isinstance(element, dict) and _is_request_items(element):
+            for table, requests in element["RequestItems"].items():
+                for number, request in enumerate(requests):
+                    yield self._request(request, table, Source(position, table, number))
+        else:
+            source = Source(position)
+            yield source, lambda: self._single(element, source)
+
+    def _request(self, request: Any, table: str, source: Source) -> tuple[Source, Callable[[], Operation]]:
+        return source, lambda: self._native_request(request, self._table(table), source)
+
+    def _single(self, element: Any, source: Source) -> Operation:
+        if not isinstance(element, dict):
+            raise Rejected("UnknownOperation", "an operation must be a JSON object")
+        plain = [name for name in _PLAIN if name in element]
+        if len(plain) == 1:
+            return self._plain(element, plain[0], source)
+        if len(plain) > 1:
+            raise Rejected("UnknownOperation", f"{' and '.join(plain)} cannot stand in one operation")
+        if len(element) == 1:
+            ((name, content),) = element.items()
+            if name in ("PutRequest", "DeleteRequest"):
+                return self._native_request(element, self._default, source)
+            if name in ("Put", "Delete", "Update"):
+                return self._transact_element(name, content, source)
+            if name == "RequestItems":
+                text = "RequestItems must map table names to non-empty arrays of requests"
+                raise Rejected("UnknownOperation", text)
+        raise Rejected("UnknownOperation", f"not an operation of this contract: {_keys(element)}")
+
+    def _plain(self, element: dict[str, Any], action: str, source: Source) -> Operation:
+        if action != "update" and "expression" in element:
+            raise Rejected("UnknownOperation", f"expression cannot stand beside {action}")
+        _refuse_conditional(action == "update", [name for name in _CONDITIONAL if name in element])
+        _refuse_unknown(element, {action, "table"})
+        table = self._table(element["table"]) if "table" in element else self._default
+        if action == "put":
+            return self._plain_put(element["put"], table, source)
+        if not isinstance(element["delete"], dict):
+            raise Rejected("UnknownOperation", "delete must hold the key as an object")
+        key, size = items.plain_item(element["delete"])
+        return _delete(table, key, size, source)
+
+    def _plain_put(self, item: Any, table: Table, source: Source) -> Operation:
+        if not isinstance(item, dict):
+            raise Rejected("UnknownOperation", "an item must be a JSON object")
+        attributes, size = items.plain_item(item)
+        return _put(table, attributes, size, source)
+
+    def _native_request(self, request: Any, table: Table, source: Source) -> Operation:
+        if not isinstance(request, dict) or len(request) != 1:
+            raise Rejected("UnknownOperation", "a request must hold one PutRequest or one DeleteRequest")
+        ((name, content),) = request.items()
+        inner = {"PutRequest": "Item", "DeleteRequest": "Key"}.get(name)
+        if inner is None or not isinstance(content, dict) or list(content) != [inner]:
+            raise Rejected("UnknownOperation", "a request must be a PutRequest of an Item or a DeleteRequest of a Key")
+        return _native(table, inner, content[inner], source)
+
+    def _transact_element(self, name: str, content: Any, source: Source) -> Operation:
+        if not isinstance(content, dict):
+            raise Rejected("UnknownOperation", f"{name} must be an object")
+        _refuse_conditional(name == "Update", [key for key in _NATIVE_CONDITIONAL if key in content])
+        inner = "Item" if name == "Put" else "Key"
+        _refuse_unknown(content, {inner, "TableName"})
+        if inner not in content:
+            raise Rejected("UnknownOperation", f"{name} must hold {inner}")
+        table = self._table(content["TableName"]) if "TableName" in content else self._default
+        return _native(table, inner, content[inner], source)
+
+    def _table(self, name: Any) -> Table:
+        if not isinstance(name, str):
+            raise Rejected("UnknownTable", "the table must be named by a string")
+        if (arn := _TABLE_ARN.fullmatch(name)) and name not in self._tables:
+            region, name = arn.groups()
+            if self._region not in (None, region):
+                raise Rejected("UnknownTable", f"a table of {region}; this function writes in {self._region}")
+        try:
+            return self._tables[name]
+        except KeyError:
+            shown = name if len(name) <= 100 else name[:100] + "..."
+            raise Rejected("UnknownTable", f"{shown!r} is not one of the tables in TABLES") from None
+
+
+def parse_json(text: Any) -> Any:
+    """JSON with every number as an exact Decimal. Raises `Rejected` with InvalidJson or NestingTooDeep."""
+    if not isinstance(text, str):
+        raise Rejected("InvalidJson", "the body is not text")
+    try:
+        text.encode()
+        if "\\ud" in text or "\\uD" in text:
+            _refuse_lone_surrogates(text)
+        return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:  # Its text names a position, never a value.
+        raise Rejected("InvalidJson", str(error)) from None
+    except UnicodeEncodeError:
+        raise Rejected("InvalidJson", "a lone surrogate is not a character") from None
+    except RecursionError:
+        text = f"JSON nested too deeply; an item takes {items.MAX_NESTING} levels"
+        raise Rejected("NestingTooDeep", text) from None
+
+
+def rejected_body(message: Message, sources: list[Source | None], whole: bool) -> str:
+    """The body of a dead letter: just the bad operations, in the form they came in.
+
+    The whole body where it could not be parsed, where every operation is bad, or where `whole` asks for it.
+    """
+    body = str(message.record["body"])
+    bad = [source for source in sources if source is not None]
+    if whole or len(bad) < len(sources) or len(bad) == len(message.operations) + len(message.rejected):
+        return body
+    value = parse_json(body)
+    if isinstance(value, dict):
+        return _narrowed(value, bad) or body
+    elements = _element_texts(body)
+    texts = []
+    for position in sorted({source.element for source in bad}):
+        here = [source for source in bad if source.element == position]
+        texts.append(_narrowed(value[position], here) or elements[position])
+    return f"[{','.join(texts)}]"
+
+
+def _narrowed(element: Any, bad: list[Source]) -> str | None:
+    """A RequestItems object with only its bad requests; None where the element is bad as a whole."""
+    if any(source.table is None for source in bad):
+        return None
+    requests: dict[str, list[Any]] = {}
+    for source in bad:
+        assert source.table is not None
+        requests.setdefault(source.table, []).append(element["RequestItems"][source.table][source.position])
+    try:
+        return _to_json({"RequestItems": requests})
+    except RecursionError:  # Nested beyond what can be written again: the element as it came.
+        return None
+
+
+def _element_texts(body: str) -> list[str]:
+    """The text of each element of an array, exactly as it was written."""
+    decoder = json.JSONDecoder(parse_float=str, parse_int=str)
+    texts, end = [], body.index("[") + 1
+    while body[start := _skip(body, end)] != "]":
+        _, end = decoder.raw_decode(body, start)
+        texts.append(body[start:end])
+    return texts
+
+
+def _skip(body: str, start: int) -> int:
+    between = _BETWEEN_ELEMENTS.match(body, start)
+    return between.end() if between else start
+
+
+def _to_json(value: Any) -> str:
+    """JSON with the numbers as they were written; the standard encoder would take them through floats."""
+    if isinstance(value, dict):
+        members = (f"{json.dumps(name)}:{_to_json(member)}" for name, member in value.items())
+        return f"{{{','.join(members)}}}"
+    if isinstance(value, list):
+        return f"[{','.join(_to_json(element) for element in value)}]"
+    return str(value) if isinstance(value, Decimal | HugeNumber) else json.dumps(value)
+
+
+def _put(table: Table, attributes: dict[str, Any], size: int, source: Source) -> Operation:
+    key = items.key_of(table, attributes)
+    items.check_size(size)
+    return Operation(key, {"PutRequest": {"Item": attributes}}, size, source)
+
+
+def _delete(table: Table, attributes: dict[str, Any], size: int, source: Source) -> Operation:
+    key = items.key_of(table, attributes)
+    items.check_only_key(table, attributes)
+    return Operation(key, {"DeleteRequest": {"Key": attributes}}, size, source)
+
+
+def _native(table: Table, inner: str, content: Any, source: Source) -> Operation:
+    attributes, size = items.native_item(content)
+    build = _put if inner == "Item" else _delete
+    return build(table, attributes, size, source)
+
+
+def _is_request_items(element: dict[str, Any]) -> bool:
+    tables = element.get("RequestItems")
+    if len(element) != 1 or not isinstance(tables, dict) or not tables:
+        return False
+    return all(isinstance(requests, list) and requests for requests in tables.values())
+
+
+def _refuse_conditional(is_update: bool, names: list[str]) -> None:
+    if is_update:
+        raise Rejected("UnknownOperation", "updates are not supported by this version")
+    if names:
+        text = f"{', '.join(names)}: conditional writes are not supported by this version"
+        raise Rejected("UnknownOperation", text)
+
+
+def _refuse_unknown(element: dict[str, Any], known: set[str]) -> None:
+    if unknown := {name: None for name in element if name not in known}:
+        raise Rejected("UnknownOperation", f"not part of this operation: {_keys(unknown)}")
+
+
+def _keys(element: dict[str, Any]) -> str:
+    names = [repr(name if len(name) <= 50 else name[:50] + "...") for name in list(element)[:5]]
+    return ", ".join(names) + (", ..." if len(element) > len(names) else "") if names else "an empty object"
+
+
+def _number(text: str) -> Decimal | HugeNumber:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return HugeNumber(text)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise Rejected("InvalidJson", f"{name} is not JSON")
+
+
+def _refuse_lone_surrogates(text: str) -> None:
+    if any(escape.group(1) for escape in _ESCAPE.finditer(text)):
+        raise Rejected("InvalidJson", "a lone surrogate is not a character")

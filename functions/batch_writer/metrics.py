@@ -1,0 +1,77 @@
+"""Outcome → CloudWatch metrics and one log line, by Powertools."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from .pipeline import Outcome
+
+MAX_EXAMPLES = 20
+"""Messages that a log line names; the rest is counted."""
+
+
+def count_received(metrics: Metrics, messages: int) -> None:
+    """For an invocation that raises before anything is known of it: all of it goes back."""
+    _add(metrics, {"MessagesReceived": messages, "MessagesReturned": messages})
+
+
+def count(metrics: Metrics, outcome: Outcome) -> None:
+    """MessagesReceived = MessagesWritten + MessagesReturned + MessagesDeadLettered, always."""
+    operations = outcome.operations
+    _add(
+        metrics,
+        {
+            "MessagesReceived": len(outcome.received),
+            "MessagesWritten": len(outcome.written),
+            "MessagesReturned": len(outcome.returned),
+            "MessagesDeadLettered": len(outcome.dead_lettered),
+            "OperationsWritten": len(operations.written),
+            "OperationsSuperseded": len(operations.superseded),
+            "OperationsRejected": sum(len(rejections) for _, rejections in outcome.rejections),
+            "ConditionsFailed": 0,
+            "BatchWrites": len(operations.batch_fills),
+            "UnprocessedItems": operations.unprocessed,
+            "ThrottledCalls": operations.throttled_calls,
+            "ConsumedWriteUnits": operations.consumed,
+        },
+    )
+    metrics.add_metric("BackoffTime", MetricUnit.Milliseconds, round(operations.backoff, 3))
+    for fill in operations.batch_fills:
+        metrics.add_metric("BatchFill", MetricUnit.Count, fill)
+    for milliseconds in operations.latencies:
+        metrics.add_metric("WriteLatency", MetricUnit.Milliseconds, round(milliseconds, 3))
+
+
+def log(logger: Logger, outcome: Outcome) -> None:
+    """One line for the invocation, one more for what an operator should see. Codes and ids, never item values."""
+    logger.info("batch handled", extra=_summary(outcome))
+    if outcome.rejections:
+        codes = Counter(rejection.code for _, rejections in outcome.rejections for rejection in rejections)
+        examples = [
+            {"message_id": message.id, "error_code": rejections[0].code, "error_message": rejections[0].message}
+            for message, rejections in outcome.rejections[:MAX_EXAMPLES]
+            if rejections[0].code != "RejectedByDynamoDB"  # The service's words may quote a value.
+        ]
+        logger.warning("operations rejected", extra={"error_codes": dict(codes), "examples": examples})
+    if outcome.failures:
+        logger.error("messages returned", extra={"reasons": dict(Counter(outcome.failures).most_common(MAX_EXAMPLES))})
+
+
+def _summary(outcome: Outcome) -> Mapping[str, object]:
+    return {
+        "received": len(outcome.received),
+        "written": len(outcome.written),
+        "returned": len(outcome.returned),
+        "dead_lettered": len(outcome.dead_lettered),
+        "batch_writes": len(outcome.operations.batch_fills),
+        "trouble": outcome.operations.trouble or None,
+    }
+
+
+def _add(metrics: Metrics, counts: Mapping[str, float]) -> None:
+    for name, value in counts.items():
+        metrics.add_metric(name, MetricUnit.Count, value)

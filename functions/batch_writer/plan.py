@@ -1,0 +1,71 @@
+"""Which operations go out, in which order, in which batches. Pure.
+
+Limits: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from .operation import Key, Operation
+
+MAX_REQUESTS = 25
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+_WRAPPING_BYTES = 64 * 1024
+"""Kept free for what stands around the requests: at most 25 table names (ARNs: 1,024 bytes) and punctuation."""
+_MOST_JSON_PER_BYTE, _MOST_JSON_BESIDES = 16, 4096
+"""No item's JSON is longer than 16 times its size and 4 KB: `{"SS": [""]}, ` in a list has 14 bytes and counts as 1."""
+
+Batch = list[Operation]
+
+
+def chains(operations: Iterable[Operation]) -> dict[Key, list[Operation]]:
+    """Operations by item, each list in arrival order: the last one is to be written, it supersedes those before."""
+    by_item: dict[Key, list[Operation]] = {}
+    for operation in operations:
+        by_item.setdefault(operation.key, []).append(operation)
+    return by_item
+
+
+def interleave(operations: Iterable[Operation]) -> list[Operation]:
+    """Order operations so that neighbours have different partition keys wherever there are enough of them.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-data-upload.html
+    """
+    partitions: dict[Any, list[Operation]] = {}
+    for operation in operations:
+        partitions.setdefault(operation.key[:2], []).append(operation)
+    if len(partitions) == 1:
+        return next(iter(partitions.values()))
+    rows = [(position, operation) for partition in partitions.values() for position, operation in enumerate(partition)]
+    rows.sort(key=lambda row: row[0])  # Stable: the first of each partition, then the second of each, ...
+    return [operation for _, operation in rows]
+
+
+def take(queues: Iterable[deque[Operation]]) -> Batch:
+    """Remove the next batch from the heads of the queues: at most 25 requests and 16 MB of JSON."""
+    batch: Batch = []
+    bytes_left = MAX_BATCH_BYTES - _WRAPPING_BYTES
+    for queue in queues:
+        while queue and len(batch) < MAX_REQUESTS:
+            bytes_left -= json_bytes(queue[0])
+            if bytes_left < 0 and batch:
+                return batch
+            batch.append(queue.popleft())
+    return batch
+
+
+def json_bytes(operation: Operation) -> int:
+    """How long the request is on the wire: a bound where that is enough, exact where the item is large."""
+    most = _MOST_JSON_PER_BYTE * operation.size + _MOST_JSON_BESIDES
+    if most * MAX_REQUESTS <= MAX_BATCH_BYTES - _WRAPPING_BYTES:
+        return most
+    return len(json.dumps(operation.request, default=_base64))
+
+
+def _base64(binary: bytes) -> str:
+    return base64.b64encode(binary).decode()

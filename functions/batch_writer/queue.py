@@ -1,0 +1,193 @@
+"""The only SQS calls: dead letters, and the visibility of what is returned.
+
+Limits: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .operation import Rejection
+
+MAX_ENTRIES = 10
+MAX_MESSAGE_BYTES = 1024 * 1024  # Body and attributes; also the most that one SendMessageBatch takes.
+MAX_ATTRIBUTES = 10
+MAX_ERROR_MESSAGE = 1000  # Characters; attribute names can be 64 KB long.
+
+_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+T = TypeVar("T")
+Attribute = dict[str, Any]
+
+
+class SQSClient(Protocol):
+    @property
+    def meta(self) -> Any: ...
+    def send_message_batch(self, **request: Any) -> Any: ...
+    def change_message_visibility_batch(self, **request: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message for the dead-letter queue."""
+
+    body: str
+    attributes: Mapping[str, Attribute]
+    size: int
+    """Bytes of body and attributes."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """Which entries, by position, SQS took; and why it did not take others."""
+
+    taken: set[int] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+
+
+def dead_letter(record: Mapping[str, Any], body: str, rejections: Sequence[Rejection]) -> DeadLetter | None:
+    """The dead letter of a record; None where not even its `ErrorCode` fits beside the body."""
+    first = rejections[0]
+    text = (
+        first.message if len(rejections) == 1 else f"{first.message} (the first of {len(rejections):,} bad operations)"
+    )
+    attributes: dict[str, Attribute] = {}
+    size = len(body.encode())
+
+    def add(name: str, attribute: Attribute) -> bool:
+        nonlocal size
+        more = _attribute_bytes(name, attribute)
+        if size + more > MAX_MESSAGE_BYTES or len(attributes) >= MAX_ATTRIBUTES:
+            return False
+        attributes[name] = attribute
+        size += more
+        return True
+
+    if not add("ErrorCode", _string(first.code)):
+        return None
+    add("SourceMessageId", _string(str(record["messageId"])))
+    add("SourceQueueArn", _string(str(record.get("eventSourceARN") or "unknown")))
+    receive_count = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
+    add("ReceiveCount", {"DataType": "Number", "StringValue": str(receive_count)})
+    room = MAX_MESSAGE_BYTES - size - _attribute_bytes("ErrorMessage", _string(""))
+    if message := _shortened(text or "no reason given", min(MAX_ERROR_MESSAGE, room)):
+        add("ErrorMessage", _string(message))
+    for name, attribute in _original_attributes(record):
+        if name not in attributes:  # A redriven message that fails again carries the new reason.
+            add(name, attribute)
+    return DeadLetter(body, attributes, size)
+
+
+class Queue:
+    """SQS through boto3. The client is made when it is first needed: most invocations have nothing to report."""
+
+    def __init__(
+        self,
+        client: Callable[[], SQSClient],
+        *,
+        connections: int = 8,
+        clock: Callable[[], float] = time.monotonic,
+        executor: Callable[[int], Executor] = ThreadPoolExecutor,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._connections = connections
+        self._executor = executor
+
+    def send(self, url: str, letters: Sequence[DeadLetter], *, until: float) -> Sent:
+        """Send dead letters; what is not known to be sent by the time `until` counts as not sent."""
+        entries = [
+            {"Id": str(position), "MessageBody": letter.body, "MessageAttributes": letter.attributes}
+            for position, letter in enumerate(letters)
+        ]
+        sizes = [letter.size for letter in letters]
+        return self._in_parallel("send_message_batch", _packed(entries, sizes), url, until)
+
+    def delay(self, queue_arn: str, receipts: Sequence[tuple[str, int]], *, until: float) -> Sent:
+        """Let returned messages (receipt handle, seconds) be received again only after their seconds."""
+        entries = [
+            {"Id": str(position), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
+            for position, (receipt, seconds) in enumerate(receipts)
+        ]
+        batches = _packed(entries, [0] * len(entries))
+        return self._in_parallel("change_message_visibility_batch", batches, self._url(queue_arn), until)
+
+    def _url(self, queue_arn: str) -> str:
+        account, name = queue_arn.split(":")[4:6]
+        return f"{str(self._client().meta.endpoint_url).rstrip('/')}/{account}/{name}"
+
+    def _in_parallel(self, action: str, batches: Iterator[list[Any]], url: str, until: float) -> Sent:
+        sent = Sent()
+        call = getattr(self._client(), action)
+        executor = self._executor(self._connections)
+        try:
+            # As many at a time as there are connections, so that nothing is still waiting to be sent at the end.
+            while (wave := list(itertools.islice(batches, self._connections))) and self._clock() < until:
+                calls = [executor.submit(_call, call, url, batch) for batch in wave]
+                finished, late = wait(calls, timeout=max(0.0, until - self._clock()))
+                for future in finished:
+                    taken, failures = future.result()
+                    sent.taken |= taken
+                    sent.failures += failures
+                if late:
+                    sent.failures.append("SQS did not answer in time")
+                    break
+        finally:
+            executor.shutdown(wait=False, cancel_futures=True)
+        return sent
+
+
+def _call(call: Callable[..., Any], url: str, entries: list[Any]) -> tuple[set[int], list[str]]:
+    try:
+        response = call(QueueUrl=url, Entries=entries)
+    except ClientError as error:
+        return set(), [str(error.response.get("Error", {}).get("Code", "ClientError"))]
+    except BotoCoreError as error:
+        return set(), [type(error).__name__]
+    taken = {int(entry["Id"]) for entry in response.get("Successful", ())}
+    return taken, [str(entry.get("Code", "Failed")) for entry in response.get("Failed", ())]
+
+
+def _packed(entries: Sequence[T], sizes: Sequence[int]) -> Iterator[list[T]]:
+    """Batches of at most 10 entries and 1 MiB."""
+    batch: list[T] = []
+    total = 0
+    for entry, size in zip(entries, sizes, strict=True):
+        if batch and (len(batch) == MAX_ENTRIES or total + size > MAX_MESSAGE_BYTES):
+            yield batch
+            batch, total = [], 0
+        batch.append(entry)
+        total += size
+    if batch:
+        yield batch
+
+
+def _original_attributes(record: Mapping[str, Any]) -> Iterator[tuple[str, Attribute]]:
+    for name, value in (record.get("messageAttributes") or {}).items():
+        if value.get("stringValue"):
+            yield name, {"DataType": value["dataType"], "StringValue": value["stringValue"]}
+        elif value.get("binaryValue"):
+            yield name, {"DataType": value["dataType"], "BinaryValue": base64.b64decode(value["binaryValue"])}
+
+
+def _string(value: str) -> Attribute:
+    return {"DataType": "String", "StringValue": value}
+
+
+def _attribute_bytes(name: str, attribute: Attribute) -> int:
+    value = attribute.get("BinaryValue") or attribute.get("StringValue", "").encode()
+    return len(name.encode()) + len(attribute["DataType"].encode()) + len(value)
+
+
+def _shortened(text: str, room: int) -> str:
+    """At most `room` bytes of what SQS lets through."""
+    return _NOT_ALLOWED.sub("\ufffd", text).encode()[: max(0, room)].decode(errors="ignore")
