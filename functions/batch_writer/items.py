@@ -23,7 +23,7 @@ MAX_ADJUSTED_EXPONENT, MIN_ADJUSTED_EXPONENT = 125, -130  # 9.99...E+125 and 1E-
 MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2048, 1024
 MAX_ATTRIBUTE_NAME_BYTES = 65_535
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LONGEST_USUAL_NUMBER = 45  # 38 digits, a sign, a point, an exponent
 
 Sized = tuple[AttributeValue, int]
@@ -147,7 +147,7 @@ def plain_value(value: Any, level: int) -> Sized:
     if kind is str:
         return {"S": value}, _utf8_length(value)
     if kind is Decimal:
-        return _number(str(value))
+        return _decimal(value, str(value))
     if value is True or value is False:
         return {"BOOL": value}, 1
     if value is None:
@@ -202,13 +202,18 @@ def _set(kind: str, content: Any) -> Sized:
 
 
 def _number(text: str) -> Sized:
-    """A number in a spelling that DynamoDB takes, with every digit it was written with."""
+    """A number that came as text. Raises `Rejected`."""
     if not _NUMBER.fullmatch(text):
         raise Rejected("InvalidNumber", "not a number that DynamoDB can store")
     try:
         number = Decimal(text)
     except InvalidOperation:  # An exponent that no Decimal can hold.
         raise Rejected("InvalidNumber", "the exponent is out of range") from None
+    return _decimal(number, text)
+
+
+def _decimal(number: Decimal, text: str) -> Sized:
+    """A number in a spelling that DynamoDB takes, with every digit that it was written with. Raises `Rejected`."""
     if not number:
         return {"N": "0"}, 1
     sign, digits, exponent = number.as_tuple()

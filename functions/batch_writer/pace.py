@@ -9,7 +9,10 @@ BASE_BACKOFF, MAX_BACKOFF = 0.05, 5.0  # Seconds.
 MAX_VISIBILITY = 900  # Seconds.
 BURST_SECONDS = 0.1
 """How many seconds' worth of unspent write units may pile up."""
-CUT, GROWTH_PER_SECOND, LEAST_RATE = 0.85, 0.05, 1.0
+CUT, LEAST_RATE = 0.85, 25.0
+"""Cut to 85 % of the rate, but never below one batch of small items a second."""
+GROWTH, GROWTH_UNITS = 0.05, 25.0
+"""Grown by 5 % and 25 write units per second, each second without throttling."""
 SECONDS_BETWEEN_CUTS = 0.25
 """Calls that were in flight together are throttled together: one piece of news, not several."""
 SECONDS_OF_MEMORY = 1.0
@@ -83,7 +86,7 @@ class Pace:
         rate = self.bucket.rate
         if rate == math.inf:
             return self
-        grown = rate * (1 + GROWTH_PER_SECOND * min(1.0, now - self.grown_at))
+        grown = rate + (rate * GROWTH + GROWTH_UNITS) * min(1.0, now - self.grown_at)
         return replace(self, bucket=self.bucket.at_rate(grown, now), grown_at=now)
 
     def throttled(self, now: float) -> Pace:

@@ -57,7 +57,7 @@ MEANINGS: Mapping[str, Meaning] = {
 # of a wrong type reads "Type mismatch for Index Key" and is the item's own fault.)
 _TABLES_IS_WRONG = (
     "The provided key element does not match the schema",
-    "The number of conditions on the keys is invalid",
+    "One of the required keys was not given a value",
     "Missing the key ",
     "Type mismatch for key ",
 )
