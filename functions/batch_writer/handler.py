@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
+import threading
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
+from botocore.exceptions import ChecksumError
 
 from . import metrics as report
 from .errors import EventError
@@ -18,6 +22,7 @@ from .queue import Queue, SQSClient
 from .settings import Settings
 from .table import DynamoDBClient, Tables
 
+READ_TIMEOUTS = (1, 2, 4, 8)  # Seconds.
 TIME_LEFT_WITHOUT_CONTEXT = 30.0  # Seconds, for a caller that is not Lambda.
 
 _service = os.environ.get("POWERTOOLS_SERVICE_NAME", "sluice")
@@ -25,18 +30,45 @@ logger = Logger(service=_service)
 metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Sluice"), service=_service)
 
 
-def _dynamodb(connections: int) -> DynamoDBClient:
-    config = Config(
-        # Retries are the writer's: it knows the deadline, the pace, and which of the 25 are still to be written.
-        retries={"mode": "standard", "total_max_attempts": 1},
-        parameter_validation=False,  # Every request has been checked more strictly than botocore would.
-        max_pool_connections=connections,
-        connect_timeout=2,
-        read_timeout=10,
-        tcp_keepalive=True,
-    )
-    client: DynamoDBClient = boto3.client("dynamodb", config=config)
-    return client
+class DynamoDBClients:
+    """boto3 clients by how long a call may take: a call that hangs is given up while there is time for another."""
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
+        self._lock = threading.Lock()  # boto3 makes one client at a time.
+        self._by_timeout: dict[int, DynamoDBClient] = {}
+        self(math.inf)  # The usual one, at cold start.
+
+    def __call__(self, seconds: float) -> DynamoDBClient:
+        """The client for a call that must be over in so many seconds: it takes half of them at most."""
+        timeout = max([choice for choice in READ_TIMEOUTS if choice <= seconds / 2], default=READ_TIMEOUTS[0])
+        with self._lock:
+            if timeout not in self._by_timeout:
+                self._by_timeout[timeout] = self._made(timeout)
+            return self._by_timeout[timeout]
+
+    def _made(self, timeout: int) -> DynamoDBClient:
+        config = Config(
+            # Retries are the writer's: it knows the deadline, the pace, and which of the 25 are still to be written.
+            retries={"mode": "standard", "total_max_attempts": 1},
+            parameter_validation=False,  # Every request has been checked more strictly than botocore would.
+            max_pool_connections=self._connections,
+            connect_timeout=min(timeout, 2),
+            read_timeout=timeout,
+            tcp_keepalive=True,
+        )
+        client = boto3.client("dynamodb", config=config)
+        client.meta.events.register("response-received.dynamodb", _check_crc)
+        made: DynamoDBClient = client
+        return made
+
+
+def _check_crc(response_dict: dict[str, Any] | None, **_: Any) -> None:
+    """botocore's standard mode accepts a response with a wrong checksum; one that names written items must be right."""
+    headers = (response_dict or {}).get("headers", {})
+    expected = headers.get("x-amz-crc32")
+    if response_dict is not None and expected is not None and zlib.crc32(response_dict["body"]) != int(expected):
+        raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum="another")
 
 
 @functools.cache
@@ -55,7 +87,7 @@ def _pipeline(settings: Settings) -> Pipeline:
     connections = settings.max_connections
     return Pipeline(
         settings,
-        Tables(settings.tables, _dynamodb(connections)),
+        Tables(settings.tables, DynamoDBClients(connections), update_once=settings.update_once),
         Queue(lambda: _sqs(connections), connections=connections),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )

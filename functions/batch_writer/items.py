@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -79,6 +79,37 @@ def check_only_key(table: Table, attributes: dict[str, AttributeValue]) -> None:
     for name in attributes:
         if name not in names:
             raise Rejected("UnexpectedKeyAttribute", f"{_shown(name)} is not a key attribute of the table")
+
+
+def is_same(one: Mapping[str, AttributeValue], other: Mapping[str, AttributeValue]) -> bool:
+    """Whether two maps of attributes are equal as DynamoDB compares them: numbers by value, sets without order."""
+    return one.keys() == other.keys() and all(_comparable(one[name]) == _comparable(other[name]) for name in one)
+
+
+def is_newer(version: AttributeValue, stored: AttributeValue | None) -> bool:
+    """Whether `stored < version` as a condition would find it; values of different types do not compare."""
+    if stored is None:
+        return True
+    (kind, content), (stored_kind, stored_content) = _comparable(version), _comparable(stored)
+    return bool(kind == stored_kind and stored_content < content)
+
+
+def _comparable(value: AttributeValue) -> tuple[str, Any]:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return kind, content.encode()  # Strings compare by their UTF-8 bytes.
+        case "N":
+            return kind, Decimal(content)
+        case "SS" | "BS":
+            return kind, frozenset(content)
+        case "NS":
+            return kind, frozenset(map(Decimal, content))
+        case "L":
+            return kind, [_comparable(element) for element in content]
+        case "M":
+            return kind, {name: _comparable(element) for name, element in content.items()}
+    return kind, content
 
 
 def _key_value(attribute: KeyAttribute, attributes: dict[str, AttributeValue], limit: int) -> KeyValue:

@@ -8,27 +8,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from . import items
+from .expressions import Expressions
 from .items import Rejected
-from .operation import Operation, Rejection, Source
+from .operation import AttributeValue, Call, Key, Operation, Rejection, Source
 from .settings import Settings, Table
 
 _PLAIN = ("put", "delete", "update")
-_CONDITIONAL = ("condition", "names", "values", "expression", "version")
-_NATIVE_CONDITIONAL = (
-    "ConditionExpression",
-    "ExpressionAttributeNames",
-    "ExpressionAttributeValues",
-    "ReturnValuesOnConditionCheckFailure",
-    "UpdateExpression",
-)
+_NATIVE_EXPRESSIONS = {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
 _TABLE_ARN = re.compile(r"arn:[^:]+:dynamodb:([^:]+):[0-9]+:table/(.+)")
 # Escapes as JSON reads them, left to right: a surrogate pair, a lone surrogate (caught), anything else.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
+_NO_EXPRESSIONS = Expressions()
 _BETWEEN_ELEMENTS = re.compile(r"[\s,]*")
 
 
@@ -53,7 +48,14 @@ class Message:
 
     @property
     def receive_count(self) -> int:
-        return int(self.record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+        return receive_count(self.record)
+
+    @property
+    def group(self) -> str | None:
+        """The message group of a FIFO queue; order matters within it. None on a standard queue (fair queues too)."""
+        if not str(self.record.get("eventSourceARN", "")).endswith(".fifo"):
+            return None
+        return str(self.record["attributes"]["MessageGroupId"])
 
 
 class Decoder:
@@ -88,25 +90,23 @@ class Decoder:
         operations: list[Operation] = []
         refused: list[tuple[Source | None, Rejection]] = []
         for position, element in enumerate(elements):
-            for source, build in self._expand(element, position):
+            for source, build in self._expand(element, _source(record, position)):
                 try:
                     operations.append(build())
                 except Rejected as rejected:
                     refused.append((source, rejected.rejection()))
         return Message(record, tuple(operations), tuple(refused))
 
-    def _item(self, element: Any, position: int) -> Iterator[tuple[Source, Callable[[], Operation]]]:
-        source = Source(position)
-        yield source, lambda: self._plain_put(element, self._default, source)
+    def _item(self, element: Any, source: Source) -> Iterator[tuple[Source, Callable[[], Operation]]]:
+        yield source, lambda: self._plain_put(element, self._default, Expressions(), source)
 
-    def _operations(self, element: Any, position: int) -> Iterator[tuple[Source, Callable[[], Operation]]]:
+    def _operations(self, element: Any, source: Source) -> Iterator[tuple[Source, Callable[[], Operation]]]:
         """The operations of one element, each still to be built, so that each can be rejected by itself."""
         if isinstance(element, dict) and _is_request_items(element):
             for table, requests in element["RequestItems"].items():
-                for number, request in enumerate(requests):
-                    yield self._request(request, table, Source(position, table, number))
+                for position, request in enumerate(requests):
+                    yield self._request(request, table, replace(source, table=table, position=position))
         else:
-            source = Source(position)
             yield source, lambda: self._single(element, source)
 
     def _request(self, request: Any, table: str, source: Source) -> tuple[Source, Callable[[], Operation]]:
@@ -132,23 +132,33 @@ class Decoder:
         raise Rejected("UnknownOperation", f"not an operation of this contract: {_keys(element)}")
 
     def _plain(self, element: dict[str, Any], action: str, source: Source) -> Operation:
-        if action != "update" and "expression" in element:
-            raise Rejected("UnknownOperation", f"expression cannot stand beside {action}")
-        _refuse_conditional(action == "update", [name for name in _CONDITIONAL if name in element])
-        _refuse_unknown(element, {action, "table"})
+        known = {action, "table", "condition", "names", "values"}
+        known |= {"put": set(), "delete": {"version"}, "update": {"expression"}}[action]
+        _refuse_unknown(element, known)
         table = self._table(element["table"]) if "table" in element else self._default
+        if action == "update" and "expression" not in element:
+            raise Rejected("UnknownOperation", "update must have an expression")
+        expressions = Expressions(
+            _text(element, "condition"),
+            _text(element, "expression"),
+            _object(element, "names"),
+            _values(_object(element, "values"), items.plain_value),
+        )
         if action == "put":
-            return self._plain_put(element["put"], table, source)
-        if not isinstance(element["delete"], dict):
-            raise Rejected("UnknownOperation", "delete must hold the key as an object")
-        key, size = items.plain_item(element["delete"])
-        return _delete(table, key, size, source)
+            return self._plain_put(element["put"], table, expressions, source)
+        if not isinstance(element[action], dict):
+            raise Rejected("UnknownOperation", f"{action} must hold the key as an object")
+        key, size = items.plain_item(element[action])
+        if action == "update":
+            return _update(table, key, size, expressions, source)
+        version = items.plain_value(element["version"], 1)[0] if "version" in element else None
+        return _delete(table, key, size, expressions, source, version)
 
-    def _plain_put(self, item: Any, table: Table, source: Source) -> Operation:
+    def _plain_put(self, item: Any, table: Table, expressions: Expressions, source: Source) -> Operation:
         if not isinstance(item, dict):
             raise Rejected("UnknownOperation", "an item must be a JSON object")
         attributes, size = items.plain_item(item)
-        return _put(table, attributes, size, source)
+        return _put(table, attributes, size, expressions, source)
 
     def _native_request(self, request: Any, table: Table, source: Source) -> Operation:
         if not isinstance(request, dict) or len(request) != 1:
@@ -157,18 +167,28 @@ class Decoder:
         inner = {"PutRequest": "Item", "DeleteRequest": "Key"}.get(name)
         if inner is None or not isinstance(content, dict) or list(content) != [inner]:
             raise Rejected("UnknownOperation", "a request must be a PutRequest of an Item or a DeleteRequest of a Key")
-        return _native(table, inner, content[inner], source)
+        attributes, size = items.native_item(content[inner])
+        build = _put if inner == "Item" else _delete
+        return build(table, attributes, size, Expressions(), source)
 
     def _transact_element(self, name: str, content: Any, source: Source) -> Operation:
         if not isinstance(content, dict):
             raise Rejected("UnknownOperation", f"{name} must be an object")
-        _refuse_conditional(name == "Update", [key for key in _NATIVE_CONDITIONAL if key in content])
         inner = "Item" if name == "Put" else "Key"
-        _refuse_unknown(content, {inner, "TableName"})
-        if inner not in content:
-            raise Rejected("UnknownOperation", f"{name} must hold {inner}")
+        needed = {inner, "UpdateExpression"} if name == "Update" else {inner}
+        _refuse_unknown(content, needed | {"TableName"} | _NATIVE_EXPRESSIONS)
+        if missing := needed - set(content):
+            raise Rejected("UnknownOperation", f"{name} must hold {' and '.join(sorted(missing))}")
         table = self._table(content["TableName"]) if "TableName" in content else self._default
-        return _native(table, inner, content[inner], source)
+        expressions = Expressions(
+            _text(content, "ConditionExpression"),
+            _text(content, "UpdateExpression"),
+            _object(content, "ExpressionAttributeNames"),
+            _values(_object(content, "ExpressionAttributeValues"), items.native_value),
+        )
+        attributes, size = items.native_item(content[inner])
+        build = {"Put": _put, "Delete": _delete, "Update": _update}[name]
+        return build(table, attributes, size, expressions, source)
 
     def _table(self, name: Any) -> Table:
         if not isinstance(name, str):
@@ -261,22 +281,98 @@ def _to_json(value: Any) -> str:
     return str(value) if isinstance(value, Decimal | HugeNumber) else json.dumps(value)
 
 
-def _put(table: Table, attributes: dict[str, Any], size: int, source: Source) -> Operation:
+def _put(
+    table: Table, attributes: dict[str, AttributeValue], size: int, expressions: Expressions, source: Source
+) -> Operation:
     key = items.key_of(table, attributes)
     items.check_size(size)
-    return Operation(key, {"PutRequest": {"Item": attributes}}, size, source)
+    version = None if table.version is None else attributes.get(table.version)
+    if expressions == _NO_EXPRESSIONS and table.version is None:
+        return Operation(key, "batch_write_item", {"PutRequest": {"Item": attributes}}, size, source)
+    return _single_call(table, key, "put_item", {"Item": attributes}, size, expressions, source, version)
 
 
-def _delete(table: Table, attributes: dict[str, Any], size: int, source: Source) -> Operation:
+def _delete(
+    table: Table,
+    attributes: dict[str, AttributeValue],
+    size: int,
+    expressions: Expressions,
+    source: Source,
+    version: AttributeValue | None = None,
+) -> Operation:
     key = items.key_of(table, attributes)
     items.check_only_key(table, attributes)
-    return Operation(key, {"DeleteRequest": {"Key": attributes}}, size, source)
+    if version is not None and table.version is None:
+        raise Rejected("UnknownOperation", "version: the table has no version attribute")
+    if expressions == _NO_EXPRESSIONS and table.version is None:
+        return Operation(key, "batch_write_item", {"DeleteRequest": {"Key": attributes}}, size, source)
+    return _single_call(table, key, "delete_item", {"Key": attributes}, size, expressions, source, version)
 
 
-def _native(table: Table, inner: str, content: Any, source: Source) -> Operation:
-    attributes, size = items.native_item(content)
-    build = _put if inner == "Item" else _delete
-    return build(table, attributes, size, source)
+def _update(
+    table: Table, attributes: dict[str, AttributeValue], size: int, expressions: Expressions, source: Source
+) -> Operation:
+    key = items.key_of(table, attributes)
+    items.check_only_key(table, attributes)
+    expressions.check({attribute.name for attribute in table.key})
+    request = {"Key": attributes, **expressions.arguments()}
+    is_conditional = expressions.condition is not None
+    return Operation(key, "update_item", request, size, source, None, is_conditional)
+
+
+def _single_call(
+    table: Table,
+    key: Key,
+    call: Call,
+    request: dict[str, Any],
+    size: int,
+    expressions: Expressions,
+    source: Source,
+    version: AttributeValue | None,
+) -> Operation:
+    """A conditional put or delete: conditional by the message's own words, by the table's version, or by both."""
+    expressions.check(set())
+    is_conditional = expressions.condition is not None
+    if table.version is None:
+        return Operation(key, call, request | expressions.arguments(), size, source, None, is_conditional)
+    if version is None or not version.keys() & {"N", "S"}:
+        what = f"attribute {table.version!r}" if call == "put_item" else '"version" beside the key'
+        text = f"table {table.alias!r} keeps the newest version: {what} must be a number or a string"
+        raise Rejected("MissingVersion", text)
+    expressions = expressions.only_newer(table.version, version)
+    request |= expressions.arguments()
+    return Operation(key, call, request, size, source, (table.version, version), is_conditional)
+
+
+def _source(record: Mapping[str, Any], element: int) -> Source:
+    return Source(str(record["messageId"]), receive_count(record) > 1, element)
+
+
+def receive_count(record: Mapping[str, Any]) -> int:
+    return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+
+
+def _text(element: Mapping[str, Any], name: str) -> str | None:
+    """An expression, None where there is none; a null is not none, it would make an unconditional write of this one."""
+    if name not in element:
+        return None
+    if not isinstance(element[name], str):
+        raise Rejected("InvalidExpression", f"{name} must be a string")
+    return str(element[name])
+
+
+def _object(element: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = element.get(name, {})
+    if not isinstance(value, dict):
+        raise Rejected("InvalidExpression", f"{name} must be an object")
+    return value
+
+
+def _values(values: dict[str, Any], convert: Callable[[Any, int], items.Sized]) -> dict[str, AttributeValue]:
+    try:
+        return {name: convert(value, 1)[0] for name, value in values.items()}
+    except Rejected as rejected:
+        raise rejected.inside("values") from None
 
 
 def _is_request_items(element: dict[str, Any]) -> bool:
@@ -284,14 +380,6 @@ def _is_request_items(element: dict[str, Any]) -> bool:
     if len(element) != 1 or not isinstance(tables, dict) or not tables:
         return False
     return all(isinstance(requests, list) and requests for requests in tables.values())
-
-
-def _refuse_conditional(is_update: bool, names: list[str]) -> None:
-    if is_update:
-        raise Rejected("UnknownOperation", "updates are not supported by this version")
-    if names:
-        text = f"{', '.join(names)}: conditional writes are not supported by this version"
-        raise Rejected("UnknownOperation", text)
 
 
 def _refuse_unknown(element: dict[str, Any], known: set[str]) -> None:

@@ -32,7 +32,7 @@ def count(metrics: Metrics, outcome: Outcome) -> None:
             "OperationsWritten": len(operations.written),
             "OperationsSuperseded": len(operations.superseded),
             "OperationsRejected": sum(len(rejections) for _, rejections in outcome.rejections),
-            "ConditionsFailed": 0,
+            "ConditionsFailed": len(operations.conditions_failed),
             "BatchWrites": len(operations.batch_fills),
             "UnprocessedItems": operations.unprocessed,
             "ThrottledCalls": operations.throttled_calls,

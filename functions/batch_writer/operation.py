@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 AttributeValue = dict[str, Any]
 """DynamoDB JSON with one type, as boto3 takes it: `{"S": "a"}`, `{"N": "1"}`, `{"B": b"..."}`, ..."""
 
+Call = Literal["batch_write_item", "put_item", "delete_item", "update_item"]
 KeyValue = str | Decimal | bytes
 Key = tuple[str, KeyValue, KeyValue | None]
 """An item's identity: table name, partition key, sort key; typed values, so that 1, 1.0 and 1e0 are one item."""
@@ -24,8 +25,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where in a message's body an operation stands, so that a dead letter can carry just the bad ones."""
+    """Where an operation comes from: the message, and the place in its body, so that a dead letter carries just it."""
 
+    message_id: str
+    redelivered: bool
+    """Received before: an earlier attempt of unknown outcome may have applied the operation already."""
     element: int
     """Position in the body's array; 0 where the body is a single object."""
     table: str | None = None
@@ -36,21 +40,31 @@ class Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One unconditional write to one item of one table, checked, ready for BatchWriteItem.
+    """One write to one item of one table, checked and ready to be sent.
 
     Compared by identity: two equal operations of two messages are still two.
     """
 
     key: Key
+    call: Call
     request: dict[str, Any]
-    """`{"PutRequest": {"Item": ...}}` or `{"DeleteRequest": {"Key": ...}}`."""
+    """For BatchWriteItem `{"PutRequest": ...}` or `{"DeleteRequest": ...}`; else the call's arguments but TableName."""
     size: int
-    """Bytes of the item (of the key, for a delete) by DynamoDB's own size rule."""
+    """Bytes of the item (of key and values, for a delete or update) by DynamoDB's own size rule."""
     source: Source
+    version: tuple[str, AttributeValue] | None = None
+    """Attribute and value, where the table's newest version wins."""
+    is_conditional: bool = False
+    """It has a condition of its own, besides that of its version."""
 
     @property
     def table(self) -> str:
         return self.key[0]
+
+    @property
+    def goes_in_batches(self) -> bool:
+        """An unconditional put or delete, which also supersedes every earlier operation on its item."""
+        return self.call == "batch_write_item"
 
     @property
     def write_units(self) -> int:

@@ -11,12 +11,16 @@ from typing import Any
 
 from . import messages
 from .errors import EventError, NothingWrittenError, SettingsError, SluiceError
+from .groups import Groups
 from .messages import Decoder, Message
-from .operation import Operation, Rejection
+from .operation import Operation, Rejection, Source
 from .pace import visibility
 from .queue import DeadLetter, Queue, dead_letter
 from .settings import Settings
 from .writer import TablePort, Writer, Written
+
+Bad = Sequence[tuple[Source | None, Rejection]]
+"""What is wrong with a message: the place of each bad operation (None: the whole body), and the reason."""
 
 LEAST_TIME_TO_REPORT = 0.25  # Seconds before the function's timeout at which SQS is no longer waited for.
 
@@ -79,11 +83,14 @@ class Pipeline:
                 f"DEADLINE_MARGIN must be less than the function's timeout, got {margin:g} with {time_left:.1f} s left"
             )
             raise SettingsError(text)
-        received = [self._decoder.decode(_standard(record)) for record in records]
+        received = [self._decoder.decode(_from_sqs(record)) for record in records]
+        groups = Groups(received)
         written = self._writer().write(
-            (operation for message in received for operation in message.operations),
+            groups.first(),
             deadline=ends - margin,
             patience=margin / 2,
+            within_message=groups.are_ordered,
+            after=groups.after,
         )
         return self._report(received, written, ends - min(LEAST_TIME_TO_REPORT, margin / 10))
 
@@ -99,34 +106,42 @@ class Pipeline:
         )
 
     def _report(self, received: Sequence[Message], written: Written, until: float) -> Outcome:
-        done = written.done
-        rejected = [(message, bad) for message in received if (bad := _rejections(message, written.rejected))]
-        outcome = Outcome(received, [], [], [], written, [(m, [r for _, r in bad]) for m, bad in rejected])
+        refused = written.rejected | self._conditions_to_report(written)
+        rejections = {message: bad for message in received if (bad := _rejections(message, refused))}
+        outcome = Outcome(received, [], [], [], written, [(m, [r for _, r in bad]) for m, bad in rejections.items()])
         if written.error is not None:  # Dead letters are sent last, so that an invocation that raises has sent none.
             outcome.returned = list(received)
             outcome.error = written.error
             return outcome
-        settled = {message for message in received if _is_settled(message.operations, done, written.rejected)}
-        bad_messages = {message for message, _ in rejected}
-        outcome.written = [message for message in received if message in settled and message not in bad_messages]
-        self._send_dead_letters([(m, bad) for m, bad in rejected if m in settled], outcome, until)
+        ended = written.ended
+        settled = _in_order(received, lambda message: all(operation in ended for operation in message.operations))
+        sent = self._send_dead_letters([(m, bad) for m, bad in rejections.items() if m in settled], outcome, until)
         # Failed by subtraction: whatever is not proven done goes back.
-        proven = {*outcome.written, *outcome.dead_lettered}
+        proven = _in_order(
+            received, lambda message: message in settled and (message not in rejections or message in sent)
+        )
+        outcome.written = [message for message in received if message in proven and message not in rejections]
+        outcome.dead_lettered = [message for message in received if message in proven and message in rejections]
         outcome.returned = [message for message in received if message not in proven]
         self._delay(outcome, until)
         if written.trouble and not proven and not settled.issuperset(received):
             outcome.error = NothingWrittenError(f"nothing of {len(received)} messages was written: {written.trouble}")
         return outcome
 
+    def _conditions_to_report(self, written: Written) -> dict[Operation, Rejection]:
+        """Failed conditions that are to be dead-lettered; a stale version never is."""
+        if self._settings.on_condition_failed == "skip":
+            return {}
+        rejection = Rejection("ConditionFailed", "the condition does not hold")
+        return {operation: rejection for operation, is_stale in written.conditions_failed.items() if not is_stale}
+
     def _send_dead_letters(
-        self,
-        rejected: Sequence[tuple[Message, list[tuple[Operation | None, Rejection]]]],
-        outcome: Outcome,
-        until: float,
-    ) -> None:
+        self, rejected: Sequence[tuple[Message, Bad]], outcome: Outcome, until: float
+    ) -> set[Message]:
+        """Returns the messages whose dead letter SQS has confirmed."""
         url = self._settings.dead_letter_queue_url
         if url is None or not rejected:
-            return
+            return set()
         letters: list[tuple[Message, DeadLetter]] = []
         for message, bad in rejected:
             letter = self._dead_letter(message, bad)
@@ -135,37 +150,46 @@ class Pipeline:
             else:
                 letters.append((message, letter))
         sent = self._queue.send(url, [letter for _, letter in letters], until=until)
-        outcome.dead_lettered = [message for position, (message, _) in enumerate(letters) if position in sent.taken]
         outcome.failures += [f"dead letter not sent: {failure}" for failure in sent.failures]
+        return {message for position, (message, _) in enumerate(letters) if position in sent.taken}
 
-    def _dead_letter(self, message: Message, bad: list[Any]) -> DeadLetter | None:
+    def _dead_letter(self, message: Message, bad: Bad) -> DeadLetter | None:
         whole = self._settings.record_expression is not None
         body = messages.rejected_body(message, [source for source, _ in bad], whole)
         return dead_letter(message.record, body, [rejection for _, rejection in bad])
 
     def _delay(self, outcome: Outcome, until: float) -> None:
         receipts: dict[str, list[tuple[str, int]]] = {}
+        of_group: dict[str, int] = {}
         for message in outcome.returned:
             seconds = visibility(message.receive_count, self._random())
+            if message.group is not None:  # Its messages come back together, or the order would be lost.
+                seconds = of_group.setdefault(message.group, seconds)
             receipts.setdefault(message.record["eventSourceARN"], []).append((message.record["receiptHandle"], seconds))
         for queue_arn, of_queue in receipts.items():
             changed = self._queue.delay(queue_arn, of_queue, until=until)
             outcome.failures += [f"visibility not set: {failure}" for failure in changed.failures]
 
 
-def _rejections(message: Message, by_service: Mapping[Operation, Rejection]) -> list[tuple[Any, Rejection]]:
-    """(source, rejection) of every bad operation of the message, in the order of its body."""
-    bad = [*message.rejected, *((o.source, by_service[o]) for o in message.operations if o in by_service)]
+def _in_order(received: Sequence[Message], is_done: Callable[[Message], bool]) -> set[Message]:
+    """The messages that are done; in a FIFO group none after the first that is not."""
+    done: set[Message] = set()
+    held: set[str] = set()
+    for message in received:
+        if message.group not in held and is_done(message):
+            done.add(message)
+        elif message.group is not None:
+            held.add(message.group)
+    return done
+
+
+def _rejections(message: Message, refused: Mapping[Operation, Rejection]) -> Bad:
+    """Every bad operation of the message: where it stands, and what is wrong with it; in the order of the body."""
+    bad = [*message.rejected, *((o.source, refused[o]) for o in message.operations if o in refused)]
     return sorted(bad, key=lambda each: (0, 0, 0) if each[0] is None else (1, each[0].element, each[0].position))
 
 
-def _is_settled(operations: Iterable[Operation], done: set[Operation], rejected: Mapping[Operation, Rejection]) -> bool:
-    return all(operation in done or operation in rejected for operation in operations)
-
-
-def _standard(record: Mapping[str, Any]) -> Mapping[str, Any]:
+def _from_sqs(record: Mapping[str, Any]) -> Mapping[str, Any]:
     if record.get("eventSource") != "aws:sqs":
         raise EventError(f"a record of eventSource {record.get('eventSource')!r} is not from SQS")
-    if str(record.get("eventSourceARN", "")).endswith(".fifo"):
-        raise EventError("FIFO queues are not supported by this version: the order of a group would not be kept")
     return record

@@ -9,6 +9,7 @@ import base64
 import json
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from .operation import Key, Operation
@@ -23,11 +24,31 @@ _MOST_JSON_PER_BYTE, _MOST_JSON_BESIDES = 16, 4096
 Batch = list[Operation]
 
 
-def chains(operations: Iterable[Operation]) -> dict[Key, list[Operation]]:
-    """Operations by item, each list in arrival order: the last one is to be written, it supersedes those before."""
-    by_item: dict[Key, list[Operation]] = {}
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation, and those that it makes superfluous: they are done when it is."""
+
+    operation: Operation
+    superseded: tuple[Operation, ...] = ()
+
+
+def lanes(operations: Iterable[Operation], *, within_message: bool = False) -> dict[Key, deque[Step]]:
+    """What is to be done to each item, one step after the other, from operations in arrival order.
+
+    An unconditional put or delete supersedes every operation before it; `within_message` (FIFO queues, where order
+    across messages is kept by waiting) only those of its own message.
+    """
+    by_item: dict[Key, deque[Step]] = {}
     for operation in operations:
-        by_item.setdefault(operation.key, []).append(operation)
+        lane = by_item.setdefault(operation.key, deque())
+        superseded: tuple[Operation, ...] = ()
+        while lane and operation.goes_in_batches:
+            before = lane[-1]
+            if within_message and before.operation.source.message_id != operation.source.message_id:
+                break
+            superseded = (*before.superseded, before.operation, *superseded)
+            lane.pop()
+        lane.append(Step(operation, superseded))
     return by_item
 
 

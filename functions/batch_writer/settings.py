@@ -114,8 +114,10 @@ def _table(value: Any, where: str) -> Table:
         version=_text(value, "version", where) if value.get("version") is not None else None,
     )
     _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])
-    # Writes to such a table must be conditional; unconditional ones would quietly undo newer ones.
-    _require(table.version is None, f"without a version attribute, not supported yet ({where}.version)")
+    _require(
+        table.version not in [attribute.name for attribute in table.key],
+        f"sound ({where}.version is a key attribute, which never changes)",
+    )
     return table
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -19,7 +20,7 @@ from botocore.exceptions import (
 
 from . import items, settings
 from .items import Rejected
-from .operation import Operation
+from .operation import AttributeValue, Operation
 
 
 class Meaning(Enum):
@@ -28,6 +29,7 @@ class Meaning(Enum):
     ACCEPTED = "written, but for those that are named unprocessed"
     THROTTLED = "not written: too fast"
     UNSURE = "may or may not be written: try again"
+    CONDITION_FAILED = "not written: its condition does not hold"
     REJECTED = "one of them, at least, can never be written"
     STOP = "the table, the permission or the settings are wrong: nobody's bad message"
 
@@ -37,18 +39,44 @@ class Meaning(Enum):
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 # What is not named here is UNSURE: tried again, and returned at the deadline.
 MEANINGS: Mapping[str, Meaning] = {
+    # Too fast, for the table, one of its partitions or indexes, or the account.
     "ProvisionedThroughputExceededException": Meaning.THROTTLED,
     "ThrottlingException": Meaning.THROTTLED,
     "RequestLimitExceeded": Meaning.THROTTLED,
+    "LimitExceededException": Meaning.THROTTLED,
+    "Throttling": Meaning.THROTTLED,
+    "ProvisionedThroughputExceeded": Meaning.THROTTLED,  # This one and the next: a transaction's CancellationReasons.
+    "ThrottlingError": Meaning.THROTTLED,
+    # The outcome is unknown, or another writer was in the way.
+    "InternalServerError": Meaning.UNSURE,
+    "InternalFailure": Meaning.UNSURE,
+    "ServiceUnavailable": Meaning.UNSURE,
+    "ServiceUnavailableException": Meaning.UNSURE,
+    "RequestTimeout": Meaning.UNSURE,
+    "RequestTimeoutException": Meaning.UNSURE,
+    "ReplicatedWriteConflictException": Meaning.UNSURE,
+    "TransactionConflictException": Meaning.UNSURE,
+    "TransactionConflict": Meaning.UNSURE,
+    "TransactionInProgressException": Meaning.UNSURE,
+    "ConditionalCheckFailedException": Meaning.CONDITION_FAILED,
+    "ConditionalCheckFailed": Meaning.CONDITION_FAILED,
+    # Something in the request can never succeed.
     "ValidationException": Meaning.REJECTED,
-    "ItemCollectionSizeLimitExceededException": Meaning.REJECTED,
+    "ValidationError": Meaning.REJECTED,
     "SerializationException": Meaning.REJECTED,
+    "ItemCollectionSizeLimitExceededException": Meaning.REJECTED,
+    "ItemCollectionSizeLimitExceeded": Meaning.REJECTED,
+    # No request can succeed until somebody changes something.
     "ResourceNotFoundException": Meaning.STOP,
     "AccessDeniedException": Meaning.STOP,
+    "AccessDenied": Meaning.STOP,
     "UnrecognizedClientException": Meaning.STOP,
+    "InvalidClientTokenId": Meaning.STOP,
     "InvalidSignatureException": Meaning.STOP,
+    "SignatureDoesNotMatch": Meaning.STOP,
     "IncompleteSignatureException": Meaning.STOP,
     "MissingAuthenticationTokenException": Meaning.STOP,
+    "MissingAuthenticationToken": Meaning.STOP,
     "ExpiredTokenException": Meaning.STOP,
     "NotAuthorized": Meaning.STOP,
     "OptInRequired": Meaning.STOP,
@@ -73,37 +101,65 @@ class Reply:
     """Of an ACCEPTED call: those that came back unprocessed."""
     consumed: Mapping[str, float] = field(default_factory=dict)
     """Write units by table."""
+    stored: Mapping[str, AttributeValue] | None = None
+    """The item that stands in the table where a condition failed."""
     error: str = ""
     """The service's words, or the name of the exception; never an item's values."""
 
 
 class DynamoDBClient(Protocol):
     def batch_write_item(self, **request: Any) -> Any: ...
+    def put_item(self, **request: Any) -> Any: ...
+    def delete_item(self, **request: Any) -> Any: ...
+    def update_item(self, **request: Any) -> Any: ...
+    def transact_write_items(self, **request: Any) -> Any: ...
 
 
 class Tables:
-    """The tables of the settings, written through a boto3 client that does not retry by itself."""
+    """The tables of the settings, written through a boto3 client that does not retry by itself.
 
-    def __init__(self, tables: Sequence[settings.Table], client: DynamoDBClient) -> None:
+    `client` gets the seconds that a call may take, so that one that hangs is given up while there is time for another.
+    `update_once` sends updates as transactions with a ClientRequestToken, at twice the write units.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[settings.Table],
+        client: Callable[[float], DynamoDBClient],
+        *,
+        update_once: bool = False,
+    ) -> None:
         self._tables = {table.name: table for table in tables}
         self._client = client
+        self._update_once = update_once
 
-    def write(self, batch: Sequence[Operation]) -> Reply:
+    def write(self, batch: Sequence[Operation], seconds: float) -> Reply:
         """One BatchWriteItem. Returns what every expected failure means; raises only what is a defect."""
-        request: dict[str, list[dict[str, Any]]] = {}
+        requests: dict[str, list[dict[str, Any]]] = {}
         for operation in batch:
-            request.setdefault(operation.table, []).append(operation.request)
-        try:
-            response = self._client.batch_write_item(RequestItems=request, ReturnConsumedCapacity="TOTAL")
-        except ClientError as error:
-            return _refused(error, request)
-        except _NOT_CONFIGURED as error:
-            return Reply(Meaning.STOP, error=str(error))
-        except ParamValidationError:
-            raise
-        except (HTTPClientError, BotoCoreError) as error:  # Connection, timeout, an answer that cannot be read.
-            return Reply(Meaning.UNSURE, error=type(error).__name__)
+            requests.setdefault(operation.table, []).append(operation.request)
+        client = self._client(seconds)
+        arguments = {"RequestItems": requests, "ReturnConsumedCapacity": "TOTAL"}
+        response = _answer(client.batch_write_item, arguments, batch)
+        if isinstance(response, Reply):
+            return response
         return Reply(Meaning.ACCEPTED, self._unwritten(batch, response.get("UnprocessedItems") or {}), _units(response))
+
+    def write_one(self, operation: Operation, seconds: float) -> Reply:
+        """One conditional write or update, by itself. Returns and raises as `write` does."""
+        client = self._client(seconds)
+        arguments: dict[str, Any] = {
+            "TableName": operation.table,
+            **operation.request,
+            # So that a condition that fails because an earlier attempt had succeeded can be told from one that fails.
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        call = getattr(client, operation.call)
+        if operation.call == "update_item" and self._update_once:
+            token = {"ClientRequestToken": _token(operation)}
+            arguments, call = {"TransactItems": [{"Update": arguments}], **token}, client.transact_write_items
+        response = _answer(call, {**arguments, "ReturnConsumedCapacity": "TOTAL"}, [operation])
+        return response if isinstance(response, Reply) else Reply(Meaning.ACCEPTED, (), _units(response))
 
     def _unwritten(self, batch: Sequence[Operation], unprocessed: Mapping[str, Any]) -> Sequence[Operation]:
         """Match what came back by typed key. What cannot be matched may be any of them: then none counts as written."""
@@ -125,20 +181,47 @@ class Tables:
             return None
 
 
-def _refused(error: ClientError, request: Mapping[str, Any]) -> Reply:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    words = str(error.response.get("Error", {}).get("Message", ""))
+def _answer(call: Callable[..., Any], arguments: Mapping[str, Any], batch: Sequence[Operation]) -> Reply | Any:
+    """What the service answers, or what it means that it does not."""
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        return _refused(error, sorted({operation.table for operation in batch}))
+    except _NOT_CONFIGURED as error:
+        return Reply(Meaning.STOP, error=str(error))
+    except ParamValidationError:
+        raise
+    except (HTTPClientError, BotoCoreError) as error:  # Connection, timeout, an answer that cannot be read.
+        return Reply(Meaning.UNSURE, error=type(error).__name__)
+
+
+def _refused(error: ClientError, tables: Sequence[str]) -> Reply:
+    response: Mapping[str, Any] = error.response
+    details = response.get("Error", {})
+    code, words = str(details.get("Code", "")), str(details.get("Message", ""))
+    stored = response.get("Item")
+    if code == "TransactionCanceledException" and (reasons := response.get("CancellationReasons")):
+        code, words = str(reasons[0].get("Code")), str(reasons[0].get("Message"))
+        stored = reasons[0].get("Item")
     meaning = MEANINGS.get(code, Meaning.UNSURE)
     if meaning is Meaning.REJECTED and any(text in words for text in _TABLES_IS_WRONG):
         meaning, words = Meaning.STOP, f"TABLES does not describe the table as it is: {words}"
     if meaning is Meaning.STOP:
-        words = f"{words} (writing to {', '.join(request)})"
-    return Reply(meaning, error=f"{code}: {words}")
+        words = f"{words} (writing to {', '.join(tables)})"
+    return Reply(meaning, error=f"{code}: {words}", stored=stored)
+
+
+def _token(operation: Operation) -> str:
+    """The same for every delivery of the message: DynamoDB applies a token once in 10 minutes."""
+    source = operation.source
+    name = f"{source.message_id}/{source.element}/{source.table}/{source.position}"
+    return hashlib.sha256(name.encode()).hexdigest()[:36]  # The API takes 36 characters.
 
 
 def _units(response: Mapping[str, Any]) -> dict[str, float]:
+    capacities = response.get("ConsumedCapacity") or ()
     units: dict[str, float] = {}
-    for capacity in response.get("ConsumedCapacity") or ():
+    for capacity in (capacities,) if isinstance(capacities, Mapping) else capacities:
         name = str(capacity.get("TableName"))
         units[name] = units.get(name, 0.0) + float(capacity.get("CapacityUnits", 0.0))
     return units

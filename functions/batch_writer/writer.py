@@ -15,9 +15,10 @@ from typing import Protocol
 
 from . import plan
 from .errors import TableError
-from .operation import Key, Operation, Rejection
+from .items import is_newer, is_same
+from .operation import AttributeValue, Key, Operation, Rejection
 from .pace import Bucket, Pace, backoff
-from .plan import Batch
+from .plan import Batch, Step
 from .table import Meaning, Reply
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
@@ -25,15 +26,18 @@ LEAST_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 
 
 class TablePort(Protocol):
-    def write(self, batch: Batch) -> Reply: ...
+    def write(self, batch: Batch, seconds: float) -> Reply: ...
+    def write_one(self, operation: Operation, seconds: float) -> Reply: ...
 
 
 @dataclass(slots=True)
 class Written:
-    """What became of the operations. Whatever is in none of the three sets is not known to be done."""
+    """What became of the operations. Whatever is in none of the first four is not known to be done."""
 
     written: set[Operation] = field(default_factory=set)
     superseded: set[Operation] = field(default_factory=set)
+    conditions_failed: dict[Operation, bool] = field(default_factory=dict)
+    """Their condition did not hold; True where it was only the version that was not newer."""
     rejected: dict[Operation, Rejection] = field(default_factory=dict)
     batch_fills: list[int] = field(default_factory=list)
     """Requests of each call."""
@@ -51,8 +55,8 @@ class Written:
     """What stopped the writing: the table, the permission or the settings are wrong."""
 
     @property
-    def done(self) -> set[Operation]:
-        return self.written | self.superseded
+    def ended(self) -> set[Operation]:
+        return self.written | self.superseded | self.conditions_failed.keys() | self.rejected.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,6 @@ class _Sent:
 
     batch: Batch
     alone: bool
-    at: float
 
 
 class Writer:
@@ -86,30 +89,50 @@ class Writer:
         self._executor = executor
         self._share = Bucket(write_units_per_second, at=clock())
         self._paces: dict[str, Pace] = {}
-        self._chains: dict[Key, list[Operation]] = {}
+        self._lanes: dict[Key, deque[Step]] = {}
+        """What is still to be done to each item; only the first step of a lane is ever on its way."""
         self._ready: dict[str, deque[Operation]] = {}
+        self._single: dict[str, deque[Operation]] = {}
+        """Ready as well, but each goes by itself: conditional writes and updates."""
         self._alone: deque[Batch] = deque()
         """Parts of a batch that DynamoDB rejected as a whole, on the way to finding the offenders."""
         self._later: list[tuple[float, int, Batch, bool]] = []
         """A heap of what waits for its backoff: when, a tie-breaker, the operations, whether alone."""
         self._order = itertools.count()
         self._attempts: dict[Operation, int] = {}
+        self._unsure: set[Operation] = set()
+        """Sent before, with an unknown outcome."""
         self._in_flight: dict[Future[tuple[Reply, float]], _Sent] = {}
         self._outcome = Written()
+        self._gives_up = 0.0
+        self._within_message = False
+        self._after: Callable[[Operation], Iterable[Operation]] = lambda _: ()
 
-    def write(self, operations: Iterable[Operation], *, deadline: float, patience: float) -> Written:
-        """Write until all is done or the clock says `deadline`; then wait `patience` seconds for calls in flight."""
-        self._chains = plan.chains(operations)
-        for operation in plan.interleave([chain[-1] for chain in self._chains.values()]):
-            self._ready.setdefault(operation.table, deque()).append(operation)
-        if not self._chains:
+    def write(
+        self,
+        operations: Iterable[Operation],
+        *,
+        deadline: float,
+        patience: float,
+        within_message: bool = False,
+        after: Callable[[Operation], Iterable[Operation]] = lambda _: (),
+    ) -> Written:
+        """Write until all is done or the clock says `deadline`; then wait `patience` seconds for calls in flight.
+
+        `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`.
+        """
+        self._gives_up = deadline + patience
+        self._within_message = within_message
+        self._after = after
+        self._add(plan.interleave(operations))
+        if not self._has_work():
             return self._outcome
         executor = self._executor(self._connections)
         try:
             while self._has_work() and self._clock() < deadline and self._outcome.error is None:
                 self._send_what_may_go(executor)
                 self._wait(deadline)
-            self._wait_for_stragglers(self._clock() + patience)
+            self._wait_for_stragglers()
             if self._in_flight:
                 self._outcome.trouble = "DynamoDB did not answer before the deadline"
         finally:
@@ -117,8 +140,20 @@ class Writer:
             executor.shutdown(wait=False, cancel_futures=True)
         return self._outcome
 
+    def _add(self, operations: Iterable[Operation]) -> None:
+        for key, steps in plan.lanes(operations, within_message=self._within_message).items():
+            lane = self._lanes.setdefault(key, deque())
+            if not lane:
+                self._enqueue(steps[0].operation)
+            lane.extend(steps)
+
+    def _enqueue(self, operation: Operation) -> None:
+        queues = self._ready if operation.goes_in_batches else self._single
+        queues.setdefault(operation.table, deque()).append(operation)
+
     def _has_work(self) -> bool:
-        return bool(self._in_flight or self._later or self._alone or any(self._ready.values()))
+        waiting = any(self._ready.values()) or any(self._single.values())
+        return bool(waiting or self._in_flight or self._later or self._alone)
 
     def _send_what_may_go(self, executor: Executor) -> None:
         now = self._clock()
@@ -135,7 +170,8 @@ class Writer:
             self._alone.append(batch)
             return
         for operation in reversed(batch):  # To the head of the queue: the oldest go first.
-            self._ready.setdefault(operation.table, deque()).appendleft(operation)
+            queues = self._ready if operation.goes_in_batches else self._single
+            queues.setdefault(operation.table, deque()).appendleft(operation)
 
     def _next_batch(self, now: float) -> tuple[Batch, bool]:
         if self._share.wait(now) > 0:
@@ -143,20 +179,28 @@ class Writer:
         if self._alone and all(self._pace_of(operation.table).bucket.wait(now) <= 0 for operation in self._alone[0]):
             return self._alone.popleft(), True
         may_go = [queue for table, queue in self._ready.items() if self._pace_of(table).bucket.wait(now) <= 0]
-        return plan.take(may_go), False
+        if batch := plan.take(may_go):
+            return batch, False
+        for table, queue in self._single.items():
+            if queue and self._pace_of(table).bucket.wait(now) <= 0:
+                return [queue.popleft()], False
+        return [], False
 
     def _send(self, executor: Executor, batch: Batch, alone: bool) -> None:
         now = self._clock()
         for table, units in _estimate(batch).items():
             self._paces[table] = self._pace_of(table).sent(units, now)
             self._share = self._share.spend(units, now)
-        self._outcome.batch_fills.append(len(batch))
-        self._in_flight[executor.submit(self._call, batch)] = _Sent(batch, alone, now)
+        if batch[0].goes_in_batches:
+            self._outcome.batch_fills.append(len(batch))
+        seconds = max(LEAST_PAUSE, self._gives_up - now)
+        self._in_flight[executor.submit(self._call, batch, seconds)] = _Sent(batch, alone)
 
-    def _call(self, batch: Batch) -> tuple[Reply, float]:
+    def _call(self, batch: Batch, seconds: float) -> tuple[Reply, float]:
         """Runs in a thread of its own; touches nothing that the deciding thread owns."""
         started = self._clock()
-        reply = self._table.write(batch)
+        alone = batch[0]
+        reply = self._table.write(batch, seconds) if alone.goes_in_batches else self._table.write_one(alone, seconds)
         return reply, (self._clock() - started) * 1000
 
     def _wait(self, deadline: float) -> None:
@@ -177,16 +221,16 @@ class Writer:
     def _next_event(self, now: float) -> float:
         """When something may be sent that may not be sent now."""
         times = [self._later[0][0]] if self._later else []
-        waiting = {table for table, queue in self._ready.items() if queue}
+        waiting = {table for queues in (self._ready, self._single) for table, queue in queues.items() if queue}
         waiting.update(operation.table for batch in self._alone for operation in batch)
         if waiting:
             pause = min(self._pace_of(table).bucket.wait(now) for table in waiting)
             times.append(now + max(pause, self._share.wait(now)))
         return min(times, default=now + MAX_IDLE)
 
-    def _wait_for_stragglers(self, until: float) -> None:
-        while self._in_flight and self._clock() < until:
-            finished, _ = wait(self._in_flight, timeout=until - self._clock(), return_when=FIRST_COMPLETED)
+    def _wait_for_stragglers(self) -> None:
+        while self._in_flight and (left := self._gives_up - self._clock()) > 0:
+            finished, _ = wait(self._in_flight, timeout=left, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._settle(future)
 
@@ -206,7 +250,10 @@ class Writer:
                 self._slow_down(sent.batch, now)
                 self._try_later(sent.batch, sent.alone, now)
             case Meaning.UNSURE:
+                self._unsure.update(sent.batch)
                 self._try_later(sent.batch, sent.alone, now)
+            case Meaning.CONDITION_FAILED:
+                self._end_condition(sent.batch[0], reply)
             case Meaning.REJECTED:
                 self._isolate(sent.batch, reply)
             case Meaning.STOP:
@@ -236,9 +283,26 @@ class Writer:
 
     def _finish(self, operation: Operation) -> None:
         # A superseded operation is done only now that the write that replaced it is in the table.
+        step = self._lanes[operation.key].popleft()
         self._outcome.written.add(operation)
-        chain = self._chains[operation.key]
-        self._outcome.superseded.update(chain[: chain.index(operation)])
+        self._outcome.superseded.update(step.superseded)
+        self._go_on(operation.key, (operation, *step.superseded))
+
+    def _end_condition(self, operation: Operation, reply: Reply) -> None:
+        may_have_been_applied = operation in self._unsure or operation.source.redelivered
+        if may_have_been_applied and is_as_wanted(operation, reply.stored):
+            self._finish(operation)
+            return
+        self._lanes[operation.key].popleft()
+        self._outcome.conditions_failed[operation] = is_stale(operation, reply.stored)
+        self._go_on(operation.key, [operation])
+
+    def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
+        """The first step of an item is over: its next one may go, and what waited for these operations."""
+        if lane := self._lanes[key]:
+            self._enqueue(lane[0].operation)
+        for operation in ended:
+            self._add(self._after(operation))
 
     def _slow_down(self, operations: Iterable[Operation], now: float) -> None:
         for table in {operation.table for operation in operations}:
@@ -259,10 +323,11 @@ class Writer:
             return
         offender = batch[0]
         self._outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
-        chain = self._chains[offender.key]
-        chain.remove(offender)
-        if chain:  # What it would have superseded is to be applied after all.
-            self._make_ready([chain[-1]], False)
+        lane = self._lanes[offender.key]
+        # What it would have superseded is to be applied after all.
+        restored = plan.lanes(lane.popleft().superseded).get(offender.key, ())
+        lane.extendleft(reversed(restored))
+        self._go_on(offender.key, [offender])
 
     def _pace_of(self, table: str) -> Pace:
         return self._paces.get(table) or Pace()
@@ -273,3 +338,18 @@ def _estimate(batch: Batch) -> Mapping[str, int]:
     for operation in batch:
         units[operation.table] = units.get(operation.table, 0) + operation.write_units
     return units
+
+
+def is_as_wanted(operation: Operation, stored: Mapping[str, AttributeValue] | None) -> bool:
+    """Whether the item stands as the operation would have left it; of an update nobody can tell."""
+    if operation.call == "put_item":
+        return stored is not None and is_same(operation.request["Item"], stored)
+    return operation.call == "delete_item" and stored is None
+
+
+def is_stale(operation: Operation, stored: Mapping[str, AttributeValue] | None) -> bool:
+    """Whether the condition failed by the version, not by the message's own words."""
+    if operation.version is None:
+        return False
+    attribute, version = operation.version
+    return not operation.is_conditional or not is_newer(version, (stored or {}).get(attribute))

@@ -1,0 +1,109 @@
+"""Condition and update expressions: what can be told to be wrong before DynamoDB sees them. Pure.
+
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .items import Rejected
+from .operation import AttributeValue
+
+MAX_EXPRESSION_BYTES = 4096
+MAX_PLACEHOLDER_BYTES = 255
+NEWER_NAME, NEWER_VALUE = "#sluice_version", ":sluice_version"
+"""The placeholders that "newest wins" brings with it; a message may not define them."""
+
+_PLACEHOLDER = re.compile(r"[#:][A-Za-z0-9_]+")
+_TOKEN = re.compile(r"[#:]?[A-Za-z0-9_]+|\S")
+_CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """The expressions of one operation, with the names and values that they use."""
+
+    condition: str | None = None
+    update: str | None = None
+    names: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+    def check(self, key_names: set[str]) -> None:
+        """Raises `Rejected` with InvalidExpression; `key_names` are attributes that no update may touch."""
+        given = [text for text in (self.condition, self.update) if text is not None]
+        for text in given:
+            _check_text(text)
+        used = {name for text in given for name in _PLACEHOLDER.findall(text)}
+        for placeholder in (*self.names, *self.values):
+            _require(_is_placeholder(placeholder), f"{placeholder[:50]!r} is not a placeholder such as #name or :value")
+            _require(placeholder in used, f"{placeholder!r} is defined and not used")
+            _require(placeholder not in (NEWER_NAME, NEWER_VALUE), f"{placeholder!r} is reserved")
+        for placeholder in sorted(used - {*self.names, *self.values}):
+            raise Rejected("InvalidExpression", f"{placeholder[:50]!r} is used and not defined")
+        for name in self.names.values():
+            _require(isinstance(name, str) and name != "", "a name must stand for an attribute name")
+        if self.update is not None:
+            self._check_targets(self.update, key_names)
+
+    def only_newer(self, attribute: str, version: AttributeValue) -> Expressions:
+        """The same, and only where the stored version is lower than this one, or there is none."""
+        newer = f"attribute_not_exists({NEWER_NAME}) OR {NEWER_NAME} < {NEWER_VALUE}"
+        return Expressions(
+            newer if self.condition is None else f"({self.condition}) AND ({newer})",
+            self.update,
+            {**self.names, NEWER_NAME: attribute},
+            {**self.values, NEWER_VALUE: version},
+        )
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of the API call; what is empty must be left out."""
+        arguments = {
+            "ConditionExpression": self.condition,
+            "UpdateExpression": self.update,
+            "ExpressionAttributeNames": dict(self.names),
+            "ExpressionAttributeValues": dict(self.values),
+        }
+        return {name: value for name, value in arguments.items() if value}
+
+    def _check_targets(self, update: str, key_names: set[str]) -> None:
+        targets = list(_targets(update))
+        _require(bool(targets), "an update begins with SET, REMOVE, ADD or DELETE and says what to change")
+        for target in targets:
+            name = self.names.get(target, target)
+            _require(name not in key_names, f"key attribute {name[:100]!r} cannot be updated")
+
+
+def _targets(update: str) -> Iterator[str]:
+    """The first step of each path that the update changes: after a keyword, and after each comma outside brackets."""
+    depth, is_target = 0, False
+    for token in _TOKEN.findall(update):
+        if token.upper() in _CLAUSES and depth == 0:
+            is_target = True
+        elif token in "([":
+            depth += 1
+        elif token in ")]":
+            depth -= 1
+        elif token == ",":
+            is_target = depth == 0
+        elif is_target:
+            yield token
+            is_target = False
+
+
+def _check_text(text: str) -> None:
+    _require(text.strip() != "", "an expression must not be empty")
+    size = len(text.encode())
+    _require(size <= MAX_EXPRESSION_BYTES, f"an expression has at most {MAX_EXPRESSION_BYTES:,} bytes, not {size:,}")
+
+
+def _is_placeholder(text: str) -> bool:
+    return bool(_PLACEHOLDER.fullmatch(text)) and len(text) <= MAX_PLACEHOLDER_BYTES
+
+
+def _require(holds: bool, requirement: str) -> None:
+    if not holds:
+        raise Rejected("InvalidExpression", requirement)

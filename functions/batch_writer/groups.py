@@ -1,0 +1,54 @@
+"""FIFO queues: within a message group, a message's turn comes when all earlier ones are done. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from .messages import Message
+from .operation import Operation
+
+
+class Groups:
+    """Says which operations may go. On a standard queue all of them at once; else group by group, in order."""
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self._waiting: dict[str, deque[Message]] = {}
+        self._unordered: list[Message] = []
+        self._message_of: dict[Operation, Message] = {}
+        self._left: dict[Message, int] = {}
+        """How many operations of a message are still to end."""
+        for message in messages:
+            if message.group is None:
+                self._unordered.append(message)
+                continue
+            self._waiting.setdefault(message.group, deque()).append(message)
+            self._left[message] = len(message.operations)
+            self._message_of |= dict.fromkeys(message.operations, message)
+
+    @property
+    def are_ordered(self) -> bool:
+        return bool(self._waiting)
+
+    def first(self) -> Iterator[Operation]:
+        """What may go at once."""
+        for message in self._unordered:
+            yield from message.operations
+        for group in self._waiting.values():
+            yield from self._release(group)
+
+    def after(self, operation: Operation) -> Iterator[Operation]:
+        """What may go now that this operation is written, superseded, rejected, or its condition did not hold."""
+        message = self._message_of.get(operation)
+        if message is None:
+            return
+        self._left[message] -= 1
+        if self._left[message] == 0 and message.group is not None:
+            self._waiting[message.group].popleft()
+            yield from self._release(self._waiting[message.group])
+
+    def _release(self, group: deque[Message]) -> Iterator[Operation]:
+        while group and not group[0].operations:  # Bad as a whole: it goes to the dead-letter queue and counts as done.
+            group.popleft()
+        if group:
+            yield from group[0].operations
