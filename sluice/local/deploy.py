@@ -1,0 +1,215 @@
+"""The real stack, deployed to the local AWS by the real CDK command line, and the proof that it is there."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from .aws import LocalAws, LocalError
+from .poller import EventSourceMapping
+from .processes import child, tail
+from .runtime import FunctionCode
+
+ROOT = Path(__file__).absolute().parents[2]
+"""The repository, with cdk.json and node_modules."""
+STACK = "Sluice"
+CDK_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The stack's outputs, by which its resources are found."""
+
+    queue_url: str
+    queue_arn: str
+    dead_letter_queue_url: str
+    table_name: str
+    function_name: str
+    dashboard_name: str
+    alarm_topic_arn: str
+
+    @classmethod
+    def from_file(cls, path: Path) -> Outputs:
+        """Read the file that `cdk deploy --outputs-file` wrote; raises `LocalError` if one is missing."""
+        names = {name: "".join(part.capitalize() for part in name.split("_")) for name in cls.__slots__}
+        try:
+            values = json.loads(path.read_text())[STACK]
+            return cls(**{name: values[output] for name, output in names.items()})
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise LocalError(f"The stack's outputs in {path} are not complete: {error!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployed stack, found by looking at each resource and not by what the CDK command line said."""
+
+    outputs: Outputs
+    mapping_id: str
+    mapping: EventSourceMapping
+    function: FunctionCode
+    bundle_bytes: int
+    """Size of the deployed ZIP archive."""
+    runtime: str
+    """The Python that the function is deployed for, such as `python3.14`."""
+
+
+def cdk_command() -> list[str]:
+    """How to call the pinned CDK command line; raises `LocalError` if it, or Node, is not there."""
+    cdk = ROOT / "node_modules" / "aws-cdk" / "bin" / "cdk"
+    beside = Path(sys.executable).parent / "node"
+    node = str(beside) if beside.exists() else shutil.which("node")
+    if not cdk.exists() or node is None:
+        missing = "Node" if cdk.exists() else f"The CDK command line ({cdk})"
+        raise LocalError(f"{missing} is not installed; `make venv` installs it.")
+    return [node, str(cdk)]
+
+
+class Cdk:
+    """The CDK command line, pointed at the local AWS.
+
+    Keeps the files of one deployment in `directory` and what serves the next one as well in `cache`. Calls
+    `check`, which may raise, many times a second while it waits.
+    """
+
+    def __init__(self, aws: LocalAws, directory: Path, cache: Path, check: Callable[[], None] = lambda: None) -> None:
+        self._aws = aws
+        self._directory = directory
+        self._cache = cache
+        self._check = check
+        self.log = directory / "cdk.log"
+
+    def bootstrap(self) -> None:
+        """Make the bucket and the roles that every deployment needs. A second time on one moto server fails."""
+        # No app: it is not needed, as the environment is named, and takes seconds to synthesise.
+        self._run("bootstrap", f"aws://{self._aws.account}/{self._aws.region}", "--app", "")
+
+    def deploy(self, context: Mapping[str, str]) -> Outputs:
+        """Deploy the stack with these settings."""
+        outputs = self._directory / "outputs.json"
+        outputs.unlink(missing_ok=True)
+        cloud_assembly = self._cache / "cdk.out"  # Kept: what is bundled in there need not be bundled again.
+        settings = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
+        self._run(
+            *("deploy", STACK, "--require-approval", "never", "--output", str(cloud_assembly)),
+            *("--method", "direct"),  # moto gives no outputs for a stack made by a change set.
+            *("--outputs-file", str(outputs)),
+            *settings,
+        )
+        return Outputs.from_file(outputs)
+
+    def _run(self, *arguments: str) -> None:
+        command = [*cdk_command(), *arguments, "--no-notices", "--no-color"]
+        with child(command, environ=self._environ(), directory=ROOT, log=self.log) as process:
+            end = time.monotonic() + CDK_SECONDS
+            while process.poll() is None and time.monotonic() < end:
+                self._check()
+                time.sleep(0.02)
+            status = process.poll()
+        if status != 0:
+            what = f"took more than {CDK_SECONDS} seconds" if status is None else "failed"
+            raise LocalError(f"`cdk {arguments[0]}` {what}; {self.log} ends:\n{tail(self.log)}")
+
+    def _environ(self) -> dict[str, str]:
+        beside = str(Path(sys.executable).parent)
+        return self._aws.environ() | {
+            # The app runs with this very Python, and jsii finds Node.
+            "PATH": os.pathsep.join([beside, os.environ.get("PATH", os.defpath)]),
+            "PYTHONPATH": "",
+            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(self._cache / "jsii"),
+            "CDK_HOME": str(self._cache / "cdk"),
+            "CDK_DISABLE_CLI_TELEMETRY": "true",
+        }
+
+
+def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: Path) -> Deployment:
+    """Look at every resource of the stack and unpack the function's bundle into `directory`.
+
+    `keys` are the names of the key attributes the table must have, in the order HASH, RANGE. Raises `LocalError`
+    if anything is missing: against moto the CDK command line reports success for stacks that are not there.
+    """
+    try:
+        _look_at_queues(aws, outputs)
+        _look_at_table(aws, outputs, keys)
+        aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)
+        aws.client("sns").get_topic_attributes(TopicArn=outputs.alarm_topic_arn)
+        functions = aws.client("lambda")
+        configuration = functions.get_function_configuration(FunctionName=outputs.function_name)
+        mappings = functions.list_event_source_mappings(FunctionName=outputs.function_name)
+        bundle = _bundle(aws, outputs.function_name)
+    except (BotoCoreError, ClientError) as error:
+        raise LocalError(f"The stack was deployed, but something of it is not there: {error}") from error
+    sources = [m for m in mappings["EventSourceMappings"] if m["EventSourceArn"] == outputs.queue_arn]
+    _expect("event source mappings from queue to function", len(sources), 1)
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        archive.extractall(directory)
+    return Deployment(
+        outputs=outputs,
+        mapping_id=sources[0]["UUID"],
+        mapping=EventSourceMapping.from_description(outputs.queue_url, sources[0]),
+        function=FunctionCode(
+            task_root=directory,
+            handler=configuration["Handler"],
+            name=outputs.function_name,
+            arn=configuration["FunctionArn"],
+            timeout=configuration["Timeout"],
+            memory=configuration["MemorySize"],
+            environ=configuration.get("Environment", {}).get("Variables", {}),
+        ),
+        bundle_bytes=len(bundle),
+        runtime=configuration["Runtime"],
+    )
+
+
+def disable(aws: LocalAws, deployment: Deployment) -> None:
+    """Keep moto itself from consuming the queue, which it would do through Docker and in its own way."""
+    functions = aws.client("lambda")
+    functions.update_event_source_mapping(UUID=deployment.mapping_id, Enabled=False)
+
+
+def _look_at_queues(aws: LocalAws, outputs: Outputs) -> None:
+    sqs = aws.client("sqs")
+
+    def attributes(url: str) -> Any:
+        return sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+    queue, dead_letters = attributes(outputs.queue_url), attributes(outputs.dead_letter_queue_url)
+    _expect("queue's ARN", queue["QueueArn"], outputs.queue_arn)
+    redrive = json.loads(queue.get("RedrivePolicy", "{}"))
+    _expect("queue's dead-letter queue", redrive.get("deadLetterTargetArn"), dead_letters["QueueArn"])
+
+
+def _look_at_table(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str]) -> None:
+    table = aws.client("dynamodb").describe_table(TableName=outputs.table_name)["Table"]
+    types = {a["AttributeName"]: a["AttributeType"] for a in table["AttributeDefinitions"]}
+    schema = sorted(table["KeySchema"], key=lambda key: str(key["KeyType"]))
+    _expect("table's key", {key["AttributeName"]: types[key["AttributeName"]] for key in schema}, dict(keys))
+
+
+def _expect(what: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise LocalError(f"The stack was deployed, but the {what} should be {expected}; found {found}.")
+
+
+def _bundle(aws: LocalAws, function_name: str) -> bytes:
+    """The function's ZIP archive, from the bucket that the deployed template names."""
+    cloudformation = aws.client("cloudformation")
+    template = cloudformation.get_template(StackName=STACK)["TemplateBody"]
+    resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    logical_id = next(r["LogicalResourceId"] for r in resources if r.get("PhysicalResourceId") == function_name)
+    code = template["Resources"][logical_id]["Properties"]["Code"]
+    bucket = code["S3Bucket"]
+    if isinstance(bucket, dict):
+        bucket = bucket["Fn::Sub"]
+        bucket = bucket.replace("${AWS::AccountId}", aws.account).replace("${AWS::Region}", aws.region)
+    return bytes(aws.client("s3").get_object(Bucket=bucket, Key=code["S3Key"])["Body"].read())

@@ -1,0 +1,101 @@
+"""Child processes that never outlive their owner, and signals that stop it at a safe point."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+
+GRACE = 3.0
+"""Seconds between TERM and KILL."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(Exception):
+    """The user, or the system, asked this program to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.exit_status = 128 + number
+
+
+class Interrupt:
+    """Notes SIGINT, SIGTERM and SIGHUP while entered; `check` raises `Interrupted` once one has come.
+
+    A handler that raises could strike between the start of a child and the note of its id, or in the
+    middle of ending one. A handler that only takes note cannot, so no child is ever forgotten.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def check(self) -> None:
+        if self.number is not None:
+            raise Interrupted(self.number)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.number = number
+
+    def __enter__(self) -> Interrupt:
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        return self
+
+    def __exit__(self, _kind: type | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def child(
+    command: Sequence[str | Path], *, environ: Mapping[str, str], directory: Path, log: Path
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command in its own process group, output to `log`; on exit end all that is left of the group."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env=dict(environ),
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        end_group(process)
+
+
+def end_group(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
+    """End a child and everything it has started: TERM, and KILL for what is there after `grace` seconds."""
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, grace)):
+        end = time.monotonic() + seconds
+        signal_group(process.pid, number)
+        while time.monotonic() < end:
+            process.poll()  # Reaps the child, which would otherwise count as alive.
+            if not signal_group(process.pid, 0):
+                return
+            time.sleep(0.01)
+
+
+def signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; False if nobody is left in it."""
+    # macOS answers "not permitted" for a group in which only zombies are left.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+        return True
+    return False
+
+
+def tail(log: Path, lines: int = 10) -> str:
+    """The last lines of a log, indented, to show under an error."""
+    try:
+        text = log.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(f"    {line[:300]}" for line in text.rstrip().splitlines()[-lines:])

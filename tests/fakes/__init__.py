@@ -1,0 +1,45 @@
+"""Fakes of DynamoDB and SQS that keep the services' rules, for tests without a network.
+
+    db = FakeDynamoDB()
+    db.create_table("orders", partition_key=("pk", "S"))
+    db.script(Unprocessed(2), Throttle(), None)     # the next three calls
+    db.batch_write_item(RequestItems={"orders": [...]})
+    assert db.items("orders") == [...]
+
+`tests.fakes.server.serve` puts the same fakes behind a URL for a real boto3 client.
+"""
+
+from tests.fakes.clock import Clock
+from tests.fakes.dynamodb import Capacity, FakeDynamoDB
+from tests.fakes.faults import (
+    ConnectionLost,
+    Delay,
+    Fault,
+    Refusal,
+    RejectIf,
+    ServerError,
+    Throttle,
+    Timeout,
+    Unprocessed,
+    UnprocessedIf,
+)
+from tests.fakes.service import Call
+from tests.fakes.sqs import FakeSQS
+
+__all__ = [
+    "Call",
+    "Capacity",
+    "Clock",
+    "ConnectionLost",
+    "Delay",
+    "FakeDynamoDB",
+    "FakeSQS",
+    "Fault",
+    "Refusal",
+    "RejectIf",
+    "ServerError",
+    "Throttle",
+    "Timeout",
+    "Unprocessed",
+    "UnprocessedIf",
+]

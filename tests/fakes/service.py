@@ -1,0 +1,186 @@
+"""What the two fakes share: the face of a boto3 client, the record of calls, the faults."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.session
+from botocore.errorfactory import ClientExceptionsFactory
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+
+from tests.fakes.faults import ConnectionLost, Delay, Fault, Refusal, ServerError, Timeout
+
+ACCOUNT, REGION = "123456789012", "us-east-1"
+
+Parameters = dict[str, Any]
+Response = dict[str, Any]
+
+
+class RefusedError(Exception):
+    """What a service answers instead of doing what it was asked; boto3 makes a ClientError of it."""
+
+    def __init__(self, code: str, message: str, status: int = 400, members: Response | None = None) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status, self.members = code, message, status, members or {}
+
+
+@dataclass(slots=True)
+class Call:
+    """One call that reached the service; `error` is the code or exception name it ended with, or None."""
+
+    operation: str
+    kwargs: Parameters
+    error: str | None = None
+
+
+@cache
+def _model_and_exceptions(service: str) -> tuple[ServiceModel, Any]:
+    """botocore's description of a service, and the classes of a boto3 client's `exceptions`."""
+    model = botocore.session.Session().get_service_model(service)
+    return model, ClientExceptionsFactory().create_client_exceptions(model)
+
+
+class FakeService:
+    """A boto3 client's face in front of the operations that a subclass gives; thread-safe.
+
+    `query_codes` maps a modelled error to the code that boto3 reports in its place (AWS query compatibility).
+    """
+
+    query_codes: dict[str, str] = {}
+
+    def __init__(self, service: str) -> None:
+        self._model, self.exceptions = _model_and_exceptions(service)
+        self.meta = SimpleNamespace(
+            endpoint_url=f"https://{service}.{REGION}.amazonaws.com",
+            region_name=REGION,
+            service_model=self._model,
+        )
+        self.calls: list[Call] = []
+        self._lock = threading.RLock()
+        self._scripted: dict[str | None, list[Fault | None]] = {}
+        self._always: dict[str | None, Fault | None] = {}
+
+    def close(self) -> None:
+        """Nothing to close; boto3 clients have it."""
+
+    def calls_of(self, operation: str) -> list[Call]:
+        """The calls of one operation, such as BatchWriteItem, in order."""
+        with self._lock:
+            return [call for call in self.calls if call.operation == operation]
+
+    def script(self, *faults: Fault | None, operation: str | None = None) -> None:
+        """Faults for the next calls (of one operation), one a call in order; None lets a call through."""
+        with self._lock:
+            self._scripted.setdefault(operation, []).extend(faults)
+
+    def always(self, fault: Fault | None, operation: str | None = None) -> None:
+        """A fault for every call (of one operation) that has no scripted one; None ends it."""
+        with self._lock:
+            self._always[operation] = fault
+
+    def perform(self, operation: str, parameters: Parameters) -> Response:
+        """What the service does with a request that has arrived; the HTTP server calls it, too."""
+        parameters = copied(parameters)
+        with self._lock:
+            call = Call(operation, parameters)
+            self.calls.append(call)
+            fault = self._next_fault(operation)
+        while isinstance(fault, Delay):
+            fault.clock.sleep(fault.seconds)
+            fault = fault.then
+        try:
+            with self._lock:
+                return self._answer(operation, parameters, fault)
+        except ClientError as error:
+            call.error = error.response["Error"]["Code"]
+            raise
+        except Exception as error:
+            call.error = type(error).__name__
+            raise
+
+    def _operations(self) -> dict[str, Callable[[Parameters, Fault | None], Response]]:
+        raise NotImplementedError
+
+    def _called_by_client(self, operation: str, parameters: Parameters) -> Response:
+        """Raises ParamValidationError for what botocore refuses before it sends anything.
+
+        Stricter in one thing: botocore takes text for binary and encodes it once more, which nobody means.
+        """
+        shape = self._model.operation_model(operation).input_shape
+        problems: str = ParamValidator().validate(parameters, shape).generate_report()
+        problems += "".join(f"\nText where binary belongs: {text!r:.40}" for text in _binary_text(parameters))
+        if problems:
+            raise ParamValidationError(report=problems.strip())
+        return self.perform(operation, parameters)
+
+    def _next_fault(self, operation: str) -> Fault | None:
+        for name in (operation, None):
+            if self._scripted.get(name):
+                return self._scripted[name].pop(0)
+        return self._always.get(operation) or self._always.get(None)
+
+    def _answer(self, operation: str, parameters: Parameters, fault: Fault | None) -> Response:
+        try:
+            if isinstance(fault, Refusal):
+                raise RefusedError(fault.code, fault.message, fault.status)
+            if isinstance(fault, ConnectionLost | Timeout | ServerError) and not fault.applied:
+                raise self._failure(fault)
+            response = self._operations()[operation](parameters, fault)
+            if isinstance(fault, ConnectionLost | Timeout | ServerError):
+                raise self._failure(fault)
+        except RefusedError as refused:
+            raise self._client_error(operation, refused) from refused
+        return {**response, "ResponseMetadata": _metadata(200)}
+
+    def _failure(self, fault: ConnectionLost | Timeout | ServerError) -> Exception:
+        failure: Exception
+        if isinstance(fault, ServerError):
+            failure = RefusedError(fault.code, "Internal error", fault.status)
+        elif isinstance(fault, ConnectionLost):
+            failure = ConnectionClosedError(endpoint_url=self.meta.endpoint_url)
+        else:
+            failure = ReadTimeoutError(endpoint_url=self.meta.endpoint_url)
+        return failure
+
+    def _client_error(self, operation: str, refused: RefusedError) -> ClientError:
+        error = {"Message": refused.message, "Code": self.query_codes.get(refused.code, refused.code)}
+        if refused.code in self.query_codes:
+            error |= {"QueryErrorCode": refused.code, "Type": "Sender"}
+        response = {"Error": error, "ResponseMetadata": _metadata(refused.status), **refused.members}
+        error_class: type[ClientError] = self.exceptions.from_code(refused.code)
+        return error_class(response, operation)
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of what requests are made of; property tests need it faster than copy.deepcopy."""
+    if isinstance(value, dict):
+        return {name: copied(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [copied(inner) for inner in value]
+    return value
+
+
+def _binary_text(value: Any, kind: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            # {"B": …} is binary only as the one member of a value; an attribute may be called B as well.
+            yield from _binary_text(inner, name if len(value) == 1 else "")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _binary_text(inner, kind)
+    elif isinstance(value, str) and kind in ("B", "BS"):
+        yield value
+
+
+def _metadata(status: int) -> Response:
+    return {"RequestId": "FAKE", "HTTPStatusCode": status, "HTTPHeaders": {}, "RetryAttempts": 0}

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import bundle
+from infra.bundle import Bundle, BundleError
+from infra.function import BUNDLE
+from tests.infra.template import ROOT, resolved
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+
+def app(directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the app as `cdk` does, its output in `directory`."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    return subprocess.run(
+        [sys.executable, "-m", "infra.app"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_OUTDIR": str(directory), "CDK_CONTEXT_JSON": json.dumps(context), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("cdk.out")
+    done = app(directory)
+    assert done.returncode == 0, done.stderr
+    return directory
+
+
+@pytest.fixture(scope="module")
+def package(assembly: Path) -> Path:
+    (directory,) = assembly.glob("asset.*")
+    return directory
+
+
+def files(directory: Path) -> dict[str, tuple[int, bytes]]:
+    """Path → mode and content."""
+    return {
+        path.relative_to(directory).as_posix(): (path.stat().st_mode, path.read_bytes())
+        for path in directory.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_two_bundlings_give_the_same_bytes(package: Path, tmp_path: Path) -> None:
+    umask = os.umask(0o077)
+    try:
+        BUNDLE.write(tmp_path)
+    finally:
+        os.umask(umask)
+
+    assert files(tmp_path) == files(package)
+
+
+def test_a_second_synthesis_needs_neither_pip_nor_network(assembly: Path, package: Path) -> None:
+    template = (assembly / "Sluice.template.json").read_bytes()
+
+    done = app(assembly, PIP_NO_INDEX="1", PIP_NO_CACHE_DIR="1")
+
+    assert done.returncode == 0, done.stderr
+    assert (assembly / "Sluice.template.json").read_bytes() == template
+    assert list(assembly.glob("asset.*")) == [package]
+
+
+def test_the_template_names_the_package(assembly: Path, package: Path) -> None:
+    template = json.loads((assembly / "Sluice.template.json").read_text())
+
+    (function,) = (r for r in template["Resources"].values() if r["Type"] == "AWS::Lambda::Function")
+    assert function["Properties"]["Code"]["S3Key"] == f"{package.name.removeprefix('asset.')}.zip"
+
+
+def test_the_package_is_small(package: Path, tmp_path: Path) -> None:
+    archive = shutil.make_archive(str(tmp_path / "package"), "zip", package)
+
+    assert Path(archive).stat().st_size <= 5_000_000
+
+
+def test_the_package_holds_the_function_and_nothing_of_its_making(package: Path) -> None:
+    modules = {path.name for path in (package / "batch_writer").iterdir()}
+
+    assert modules == {path.name for path in (ROOT / "functions" / "batch_writer").glob("*.py")}
+    assert {path.name for path in package.iterdir()} == {
+        "aws_lambda_powertools",
+        "batch_writer",
+        "boto3",
+        "botocore",
+        "dateutil",
+        "jmespath",
+        "s3transfer",
+        "six.py",
+        "typing_extensions.py",
+        "urllib3",
+    }
+    assert {path.name for path in (package / "botocore" / "data").iterdir() if path.is_dir()} == {"dynamodb", "sqs"}
+    unwanted = {"__pycache__", "tests", "requirements.in", "requirements.txt"}
+    assert [path for path in package.rglob("*") if path.name in unwanted] == []
+
+
+def test_the_package_names_no_path_of_this_machine(package: Path) -> None:
+    here = [str(ROOT).encode(), str(package.parent).encode(), sys.prefix.encode()]
+
+    assert [path for path, (_, content) in files(package).items() if any(part in content for part in here)] == []
+
+
+def test_the_package_runs_alone_with_the_environment_of_the_template(assembly: Path, package: Path) -> None:
+    template = json.loads((assembly / "Sluice.template.json").read_text())
+    (function,) = (r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Lambda::Function")
+    environ = resolved(function["Environment"]["Variables"])
+    environ |= {
+        "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    module, name = function["Handler"].rsplit(".", 1)
+    script = f"""
+import sys
+sys.path.insert(0, {str(package)!r})
+from {module} import {name} as handler
+import boto3
+boto3.client("dynamodb"), boto3.client("sqs")
+assert callable(handler)
+elsewhere = [m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", "") or "")]
+assert not elsewhere, elsewhere
+"""
+
+    # -I and -S: nothing but the standard library and the package; -B: the package stays as it is.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", script], env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_pip_cannot_get_is_an_error_in_pips_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+
+    with pytest.raises(BundleError, match="No matching distribution found for aws-lambda-powertools"):
+        BUNDLE.write(tmp_path)
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The function's directory, elsewhere and with other times."""
+    function = tmp_path / "elsewhere" / "batch_writer"
+    shutil.copytree(bundle.FUNCTION, function, copy_function=shutil.copyfile)
+    monkeypatch.setattr(bundle, "FUNCTION", function)
+    monkeypatch.setattr(bundle, "REQUIREMENTS", function / "requirements.txt")
+    return function
+
+
+def test_the_digest_depends_on_no_path_and_no_time(copy: Path) -> None:
+    elsewhere = BUNDLE.digest()
+    os.utime(copy / "settings.py", (0, 0))
+
+    assert elsewhere == BUNDLE.digest()
+
+
+def test_the_digest_is_the_same_elsewhere(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = BUNDLE.digest()
+    monkeypatch.undo()
+
+    assert copy != bundle.FUNCTION
+    assert elsewhere == BUNDLE.digest()
+
+
+@pytest.mark.parametrize("name", ["settings.py", "requirements.txt"])
+def test_the_digest_changes_with_what_is_shipped(copy: Path, name: str) -> None:
+    before = BUNDLE.digest()
+    content = (copy / name).read_text()
+    (copy / name).write_text(content.swapcase())  # Of the same length.
+
+    assert before != BUNDLE.digest()
+
+
+def test_the_digest_does_not_change_with_what_is_not_shipped(copy: Path) -> None:
+    before = BUNDLE.digest()
+    (copy / "requirements.in").write_text("")
+    (copy / "__pycache__").mkdir(exist_ok=True)
+    (copy / "__pycache__" / "settings.cpython-314.pyc").write_bytes(b"")
+
+    assert before == BUNDLE.digest()
+
+
+@pytest.mark.parametrize("other", [Bundle("3.13", BUNDLE.machine), Bundle(BUNDLE.python, "x86_64")])
+def test_the_digest_changes_with_the_target(other: Bundle) -> None:
+    assert other.digest() != BUNDLE.digest()

@@ -1,0 +1,417 @@
+"""The real handler in a fresh process, with real threads and a real boto3, against the fakes over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes import (
+    ConnectionLost,
+    Delay,
+    FakeDynamoDB,
+    FakeSQS,
+    Fault,
+    Refusal,
+    ServerError,
+    Throttle,
+    Timeout,
+    Unprocessed,
+    UnprocessedIf,
+)
+from tests.fakes.server import serve
+
+ROOT = Path(__file__).parents[2]
+TABLES = [
+    {"alias": "orders", "name": "orders-table", "partition_key": {"name": "pk", "type": "S"}},
+    {
+        "alias": "events",
+        "name": "events-table",
+        "partition_key": {"name": "pk", "type": "S"},
+        "sort_key": {"name": "sk", "type": "N"},
+    },
+]
+TROUBLE: dict[str, Fault] = {
+    "ProvisionedThroughputExceededException": Throttle(),
+    "ThrottlingException": Throttle("ThrottlingException"),
+    "500": ServerError(),
+    "500 after applying": ServerError(applied=True),
+    "connection lost": ConnectionLost(),
+    "connection lost after applying": ConnectionLost(applied=True),
+}
+
+
+@dataclass
+class Invocation:
+    """What the handler answered, and what it wrote to standard output."""
+
+    answer: dict[str, Any]
+    output: list[dict[str, Any]]
+
+    @property
+    def returned(self) -> list[str]:
+        return [failure["itemIdentifier"] for failure in self.answer["returned"]["batchItemFailures"]]
+
+    @property
+    def raised(self) -> str:
+        """The name of the exception and its text."""
+        return ": ".join(self.answer["raised"])
+
+    @property
+    def seconds(self) -> float:
+        return float(self.answer["answered"] - self.answer["started"])
+
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        return [line for line in self.output if "_aws" not in line]
+
+    @property
+    def metrics(self) -> dict[str, list[float]]:
+        """The values of each metric in the EMF documents."""
+        numbers: dict[str, list[float]] = {}
+        for document in self.output:
+            for directive in document.get("_aws", {}).get("CloudWatchMetrics", []):
+                for name in (metric["Name"] for metric in directive["Metrics"]):
+                    value = document[name]
+                    numbers.setdefault(name, []).extend(value if isinstance(value, list) else [value])
+        return numbers
+
+    def messages(self) -> tuple[float, float, float, float]:
+        """Received, written, returned, dead-lettered."""
+        received, written, returned, dead = (
+            sum(self.metrics[f"Messages{fate}"]) for fate in ("Received", "Written", "Returned", "DeadLettered")
+        )
+        assert received == written + returned + dead
+        return received, written, returned, dead
+
+
+@dataclass
+class Deployed:
+    """The function, its queue, its dead-letter queue and its tables."""
+
+    url: str
+    directory: Path
+    db: FakeDynamoDB
+    sqs: FakeSQS
+    queue_url: str
+    dlq_url: str
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def send(self, *bodies: Any) -> list[str]:
+        return [
+            self.sqs.send_message(
+                QueueUrl=self.queue_url, MessageBody=body if isinstance(body, str) else json.dumps(body)
+            )["MessageId"]
+            for body in bodies
+        ]
+
+    def invoke(self, *, timeout: float = 20, linger: float = 0, event: Any = None) -> Invocation:
+        """One cold start with what is on the queue; `timeout` is the function's, in seconds."""
+        event = self.sqs.event(self.queue_url, 10_000) if event is None else event
+        invocation = {"event": event, "request_id": "request-1", "timeout": timeout, "linger": linger}
+        process = self.start([invocation])
+        assert process.returncode == 0, process.stderr
+        [answer] = json.loads((self.directory / "answers").read_text())
+        return Invocation(answer, [json.loads(line) for line in process.stdout.splitlines()])
+
+    def start(self, invocations: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+        environ = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "TABLES": json.dumps(TABLES),
+            "DEAD_LETTER_QUEUE_URL": self.dlq_url,
+            "DEADLINE_MARGIN": "1",
+            **self.environ,
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "tests.integration.invoke", str(self.directory / "answers")],
+            cwd=ROOT,
+            env={name: value for name, value in environ.items() if value},
+            input=json.dumps(invocations),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def keys(self) -> set[str]:
+        return {item["pk"]["S"] for item in self.db.items("orders-table")}
+
+
+@pytest.fixture
+def deployed(tmp_path: Path) -> Iterator[Deployed]:
+    db, sqs = FakeDynamoDB(), FakeSQS()
+    db.create_table("orders-table", partition_key=("pk", "S"))
+    db.create_table("events-table", partition_key=("pk", "S"), sort_key=("sk", "N"))
+    with serve(db=db, sqs=sqs) as url:
+        dlq_url = sqs.create_queue("dead-letters")
+        yield Deployed(url, tmp_path, db, sqs, sqs.create_queue("work"), dlq_url)
+
+
+def puts(count: int, prefix: str = "a") -> list[dict[str, Any]]:
+    return [{"put": {"pk": f"{prefix}{n}"}} for n in range(count)]
+
+
+def busy(_table: str, request: Any) -> bool:
+    return "busy" in str(request)
+
+
+def test_a_thousand_messages_are_written_by_several_threads(deployed: Deployed) -> None:
+    deployed.send(*({"put": {"pk": f"a{n}", "price": 1.1, "n": n}} for n in range(1000)))
+
+    invocation = deployed.invoke()
+
+    assert invocation.answer["returned"] == {"batchItemFailures": []}
+    assert deployed.keys() == {f"a{n}" for n in range(1000)}
+    assert {item["price"]["N"] for item in deployed.db.items("orders-table")} == {"1.1"}
+    assert {call.error for call in deployed.db.calls} == {None}
+    assert invocation.messages() == (1000, 1000, 0, 0)
+    assert invocation.metrics["BatchFill"] == [25] * 40
+    assert sum(invocation.metrics["ConsumedWriteUnits"]) == 1000
+
+
+def test_calls_are_in_flight_together_up_to_max_connections(deployed: Deployed) -> None:
+    in_flight = InFlight()
+    deployed.environ = {"MAX_CONNECTIONS": "3"}
+    deployed.db.always(Delay(0.2, in_flight))
+    deployed.send(*puts(25 * 9))
+
+    deployed.invoke()
+
+    assert len(deployed.keys()) == 225
+    assert in_flight.most == 3
+
+
+def test_every_fate_in_one_invocation(deployed: Deployed) -> None:
+    deployed.db.always(UnprocessedIf(busy))
+    deployed.db.reject_if(lambda _table, request: "poison" in str(request))
+    numbers = '{"put": {"pk": "e", "sk": 1.0, "v": 12345678901234567890123456789012345678}, "table": "events"}'
+    deployed.send(*puts(30), numbers, *puts(1, "poison"), "{", [*puts(1, "b"), {"put": {}}])
+    busy_ids = deployed.send(*puts(2, "busy"))
+
+    invocation = deployed.invoke(timeout=4)
+
+    assert invocation.returned == busy_ids
+    assert deployed.keys() == {f"a{n}" for n in range(30)} | {"b0"}
+    [event] = deployed.db.items("events-table")
+    assert event["v"] == {"N": "12345678901234567890123456789012345678"}
+    letters = deployed.sqs.messages(deployed.dlq_url)
+    codes = [letter["MessageAttributes"]["ErrorCode"]["StringValue"] for letter in letters]
+    assert sorted(codes) == ["InvalidJson", "MissingKey", "RejectedByDynamoDB"]
+    assert len(deployed.sqs.visibility_changes) == 2
+    assert {1 <= seconds <= 5 for _, seconds in deployed.sqs.visibility_changes} == {True}
+    assert invocation.messages() == (36, 31, 2, 3)
+
+
+@pytest.mark.parametrize("fault", TROUBLE.values(), ids=TROUBLE)
+def test_trouble_that_passes_is_retried_by_the_writer_and_never_by_the_sdk(fault: Fault, deployed: Deployed) -> None:
+    deployed.db.script(fault, fault, Unprocessed(10))
+    deployed.send(*puts(25))
+
+    invocation = deployed.invoke()
+
+    assert deployed.keys() == {f"a{n}" for n in range(25)}
+    assert invocation.returned == []
+    # What the writer counted is what came over the wire: nobody else sent a call again.
+    assert sum(invocation.metrics["BatchWrites"]) == len(deployed.db.calls) == 4
+    assert sum(invocation.metrics["ThrottledCalls"]) == (2 if isinstance(fault, Throttle) else 0)
+
+
+def test_a_throttled_table_ends_in_an_error_before_the_timeout(deployed: Deployed) -> None:
+    deployed.db.always(Throttle())
+    deployed.send(*puts(60))
+
+    invocation = deployed.invoke(timeout=3)
+
+    assert invocation.raised.startswith("NothingWrittenError: ")
+    assert invocation.seconds < 3
+    assert len(deployed.sqs.visibility_changes) == 60
+    assert invocation.messages() == (60, 0, 60, 0)
+    assert sum(invocation.metrics["BatchWrites"]) == len(deployed.db.calls)
+
+
+def test_a_hanging_table_does_not_keep_the_handler_from_answering(deployed: Deployed) -> None:
+    deployed.db.always(Timeout())
+    deployed.send(*puts(60))
+
+    invocation = deployed.invoke(timeout=3)
+
+    assert invocation.raised.startswith("NothingWrittenError: ")
+    assert invocation.seconds < 3
+    assert invocation.messages() == (60, 0, 60, 0)
+
+
+def test_one_hanging_call_costs_only_its_own_messages(deployed: Deployed) -> None:
+    deployed.db.script(Timeout())
+    ids = deployed.send(*puts(100))
+
+    invocation = deployed.invoke(timeout=3)
+
+    assert len(deployed.keys()) == 75
+    assert {f"a{ids.index(id)}" for id in invocation.returned} == {f"a{n}" for n in range(100)} - deployed.keys()
+    assert invocation.seconds < 3
+
+
+def test_a_hanging_queue_does_not_keep_the_handler_from_answering(deployed: Deployed) -> None:
+    deployed.sqs.always(Timeout(), "SendMessageBatch")
+    [bad] = deployed.send({"put": {}})
+    deployed.send(*puts(5))
+
+    invocation = deployed.invoke(timeout=3)
+
+    assert invocation.returned == [bad]
+    assert len(deployed.keys()) == 5
+    assert invocation.seconds < 3
+
+
+def test_a_call_that_was_abandoned_counts_as_not_written_and_nothing_is_sent_after_the_answer(
+    deployed: Deployed,
+) -> None:
+    in_flight = InFlight()
+    deployed.db.always(Delay(4, in_flight))
+    deployed.send(*puts(25 * 20))
+
+    invocation = deployed.invoke(timeout=3, linger=2)
+
+    assert len(deployed.db.calls) == 8  # MAX_CONNECTIONS: all that went out before the deadline
+    assert max(in_flight.arrivals) < invocation.answer["answered"]
+    assert invocation.raised.startswith("NothingWrittenError: ")
+    assert invocation.seconds < 3
+
+
+def test_metrics_and_log_lines_are_json_with_the_names_of_the_contract(deployed: Deployed) -> None:
+    deployed.send(*puts(3), {"put": {"secret": "TopSecret"}})
+
+    invocation = deployed.invoke()
+
+    emf = [document for document in invocation.output if "_aws" in document]
+    assert {directive["Namespace"] for each in emf for directive in each["_aws"]["CloudWatchMetrics"]} == {"Sluice"}
+    assert invocation.metrics.keys() == {
+        *("MessagesReceived", "MessagesWritten", "MessagesReturned", "MessagesDeadLettered", "OperationsWritten"),
+        *("OperationsSuperseded", "OperationsRejected", "ConditionsFailed", "BatchWrites", "BatchFill"),
+        *("UnprocessedItems", "ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime"),
+    }
+    assert invocation.log_lines
+    assert {line["function_request_id"] for line in invocation.log_lines} == {"request-1"}
+    assert "TopSecret" not in json.dumps(invocation.output)
+
+
+def test_powertools_own_variables_work(deployed: Deployed) -> None:
+    deployed.environ = {
+        "POWERTOOLS_METRICS_NAMESPACE": "Shop",
+        "POWERTOOLS_SERVICE_NAME": "orders",
+        "POWERTOOLS_LOG_LEVEL": "ERROR",
+    }
+    deployed.send(*puts(3))
+
+    invocation = deployed.invoke()
+
+    [document] = invocation.output  # No line at INFO.
+    assert document["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Shop"
+    assert document["service"] == "orders"
+
+
+def test_the_endpoints_of_each_service_can_be_set_apart(deployed: Deployed) -> None:
+    nowhere = "http://127.0.0.1:9"
+    deployed.environ = {
+        "AWS_ENDPOINT_URL": nowhere,
+        "AWS_ENDPOINT_URL_DYNAMODB": deployed.url,
+        "AWS_ENDPOINT_URL_SQS": deployed.url,
+    }
+    deployed.send(*puts(3), "{")
+
+    invocation = deployed.invoke()
+
+    assert invocation.messages() == (4, 3, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DEADLINE_MARGIN", "-1"),
+        ("MAX_CONNECTIONS", "many"),
+        ("RECORD_FORMAT", "items"),
+        ("TABLES", "[]"),
+        ("RECORD_EXPRESSION", "no_such_function(@)"),
+        ("RECORD_EXPRESSION", "records[?"),
+    ],
+)
+def test_a_bad_setting_fails_the_cold_start_by_name_and_value(variable: str, value: str, deployed: Deployed) -> None:
+    deployed.environ = {variable: value}
+
+    process = deployed.start([{"event": {"Records": []}, "request_id": "request-1", "timeout": 20, "linger": 0}])
+
+    assert process.returncode != 0
+    last_line = process.stderr.strip().splitlines()[-1]
+    assert "SettingsError" in last_line
+    assert variable in last_line
+    assert value in last_line
+    assert deployed.db.calls == []
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
+def test_denied_access_raises_and_dead_letters_nothing(code: str, deployed: Deployed) -> None:
+    deployed.db.always(Refusal(code, "no access to orders-table"))
+    deployed.send(*puts(60), {"put": {}})
+
+    invocation = deployed.invoke()
+
+    assert invocation.raised.startswith("TableError: ")
+    assert deployed.sqs.messages(deployed.dlq_url) == []
+    assert invocation.messages() == (61, 0, 61, 0)
+
+
+@pytest.mark.parametrize("event", [{}, {"records": []}, [], {"Records": None}], ids=json.dumps)
+def test_an_event_that_is_not_from_sqs_raises(event: Any, deployed: Deployed) -> None:
+    assert deployed.invoke(event=event).raised.startswith("EventError: ")
+
+
+def test_a_warm_start_remembers_nothing_of_the_invocation_before(deployed: Deployed) -> None:
+    deployed.send(*puts(3), {"put": {}})
+    first = deployed.sqs.event(deployed.queue_url, 10)
+    deployed.send(*puts(2, "b"))
+    second = deployed.sqs.event(deployed.queue_url, 10)
+
+    requests = [("request-1", first), ("request-2", second)]
+    process = deployed.start([{"event": e, "request_id": r, "timeout": 20, "linger": 0} for r, e in requests])
+
+    assert process.returncode == 0, process.stderr
+    documents = [json.loads(line) for line in process.stdout.splitlines()]
+    assert [each["MessagesReceived"] for each in documents if "_aws" in each] == [[4.0], [2.0]]
+    assert [each["MessagesDeadLettered"] for each in documents if "_aws" in each] == [[1.0], [0.0]]
+    assert [each["function_request_id"] for each in documents if each.get("message") == "batch handled"] == [
+        "request-1",
+        "request-2",
+    ]
+    assert deployed.keys() == {"a0", "a1", "a2", "b0", "b1"}
+
+
+class InFlight:
+    """A clock for `Delay` that really waits, and sees when calls arrive and how many wait together."""
+
+    def __init__(self) -> None:
+        self.arrivals: list[float] = []
+        self.waiting = self.most = 0
+
+    def sleep(self, seconds: float) -> None:
+        self.arrivals.append(time.time())
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        time.sleep(seconds)
+        self.waiting -= 1

@@ -1,0 +1,100 @@
+"""The real function in real processes under every fault there is; and proof that the soak would notice a loss."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sluice.faults.soak import FUNCTIONS, Plan, Report, Soak
+
+pytestmark = pytest.mark.xdist_group("soak")
+
+FORGETFUL = """
+import botocore.client
+
+_call = botocore.client.BaseClient._make_api_call
+
+def _forgetful_call(self, operation, parameters):
+    answer = _call(self, operation, parameters)
+    if operation == "BatchWriteItem":
+        answer["UnprocessedItems"] = {}
+    return answer
+
+botocore.client.BaseClient._make_api_call = _forgetful_call
+"""
+SILENT = """
+import botocore.client
+
+_call = botocore.client.BaseClient._make_api_call
+
+def _silent_call(self, operation, parameters):
+    if operation == "SendMessageBatch":
+        return {"Successful": [{"Id": entry["Id"]} for entry in parameters["Entries"]]}
+    return _call(self, operation, parameters)
+
+botocore.client.BaseClient._make_api_call = _silent_call
+"""
+
+
+def soak(plan: Plan, directory: Path) -> Report:
+    return Soak(plan, directory).run()
+
+
+def sabotaged(directory: Path, sabotage: str) -> Path:
+    """A copy of the function with one defect."""
+    package = directory / "function" / "batch_writer"
+    shutil.copytree(FUNCTIONS / "batch_writer", package)
+    with (package / "__init__.py").open("a") as file:
+        file.write(sabotage)
+    return package.parent
+
+
+def counts(report: Report) -> dict[str, int]:
+    return {name: violations.count for name, violations in report.verdict.rows().items() if violations.count}
+
+
+def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
+    report = soak(Plan(profile="hostile", seconds=15, seed=1), tmp_path)
+
+    text = "\n".join(report.lines())
+    assert report.is_clean, text
+    # It was hard enough to mean something.
+    assert report.events["kills"] >= 1, text
+    assert report.errors["Runtime.ExitError"] >= 1, text
+    assert sum(report.ledger.receives()) > len(report.ledger.receives()) >= 100, text
+    assert {"unprocessed", "unprocessed-items"} <= report.faults.keys(), text
+    assert len(report.faults) >= 10, text
+    assert report.ledger.error_codes, text
+
+
+def test_a_function_that_forgets_unprocessed_items_is_found_out(tmp_path: Path) -> None:
+    function = sabotaged(tmp_path, FORGETFUL)
+
+    report = soak(Plan(profile="throttled", seconds=4, task_root=function), tmp_path)
+
+    assert {"lost", "acknowledged unwritten", "final table unlike the model"} <= counts(report).keys()
+
+
+def test_a_function_that_loses_its_dead_letters_is_found_out(tmp_path: Path) -> None:
+    function = sabotaged(tmp_path, SILENT)
+
+    report = soak(Plan(profile="calm", seconds=4, task_root=function), tmp_path)
+
+    assert counts(report) == {"bad messages without dead letter": report.ledger.bad_messages()}
+
+
+def test_a_mistyped_option_is_a_usage_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sluice.faults.soak", "--profile", "gentle"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "'gentle'" in done.stderr

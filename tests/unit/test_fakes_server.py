@@ -1,0 +1,119 @@
+"""A real boto3 client sees the fakes over HTTP as it sees them in process, failures included."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from tests.fakes import ConnectionLost, FakeDynamoDB, FakeSQS, Throttle, Timeout, Unprocessed
+from tests.fakes.server import serve
+
+ITEM = {"pk": {"B": b"\x00\xff"}, "f": {"BS": [b"1"]}, "g": {"M": {"B": {"S": "not binary"}}}}
+PUT = {"orders": [{"PutRequest": {"Item": ITEM}}]}
+
+
+@pytest.fixture
+def db() -> FakeDynamoDB:
+    fake = FakeDynamoDB()
+    fake.create_table("orders", partition_key=("pk", "B"))
+    return fake
+
+
+@pytest.fixture
+def sqs() -> FakeSQS:
+    return FakeSQS()
+
+
+@pytest.fixture
+def endpoint(db: FakeDynamoDB, sqs: FakeSQS) -> Iterator[str]:
+    with serve(db=db, sqs=sqs) as url:
+        yield url
+
+
+def client(service: str, endpoint: str) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(read_timeout=0.2, retries={"total_max_attempts": 1}),
+    )
+
+
+def test_dynamodb_answers_a_real_client(db: FakeDynamoDB, endpoint: str) -> None:
+    dynamodb = client("dynamodb", endpoint)
+    db.script(None, None, Unprocessed(1))
+
+    written = dynamodb.batch_write_item(RequestItems=PUT, ReturnConsumedCapacity="TOTAL")
+    read = dynamodb.get_item(TableName="orders", Key={"pk": ITEM["pk"]})
+    returned = dynamodb.batch_write_item(RequestItems=PUT)
+
+    assert written["UnprocessedItems"] == {}
+    assert written["ConsumedCapacity"] == [{"TableName": "orders", "CapacityUnits": 1.0}]
+    assert read["Item"] == ITEM
+    assert returned["UnprocessedItems"] == PUT
+    assert db.items("orders") == [ITEM]
+    assert db.calls[0].kwargs == {"RequestItems": PUT, "ReturnConsumedCapacity": "TOTAL"}
+
+
+def test_failures_of_dynamodb_are_those_of_the_fake_in_process(db: FakeDynamoDB, endpoint: str) -> None:
+    dynamodb = client("dynamodb", endpoint)
+    empty_set = {"orders": [{"PutRequest": {"Item": {**ITEM, "f": {"SS": []}}}}]}
+    throttles = [Throttle("ThrottlingException"), Throttle()]
+
+    for fault in throttles:
+        db.script(fault, fault)
+        with pytest.raises(ClientError, match=fault.code) as remote:
+            dynamodb.batch_write_item(RequestItems=PUT)
+        with pytest.raises(ClientError, match=fault.code) as local:
+            db.batch_write_item(RequestItems=PUT)
+        assert type(remote.value).__name__ == type(local.value).__name__
+        for member in ("Error", "ThrottlingReasons", "throttlingReasons"):
+            assert remote.value.response.get(member) == local.value.response.get(member)
+    with pytest.raises(ClientError, match=r"ValidationException.*empty set"):
+        dynamodb.batch_write_item(RequestItems=empty_set)
+    dynamodb.batch_write_item(RequestItems=PUT)
+    with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException) as failed:
+        dynamodb.put_item(
+            TableName="orders",
+            Item=ITEM,
+            ConditionExpression="attribute_not_exists(pk)",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+    assert failed.value.response["Item"] == ITEM
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_lost_connections_and_timeouts_are_real(db: FakeDynamoDB, endpoint: str, applied: bool) -> None:
+    dynamodb = client("dynamodb", endpoint)
+    db.script(ConnectionLost(applied=applied), Timeout(applied=applied))
+
+    with pytest.raises(ConnectionClosedError):
+        dynamodb.batch_write_item(RequestItems=PUT)
+    with pytest.raises(ReadTimeoutError):
+        dynamodb.batch_write_item(RequestItems=PUT)
+
+    assert len(db.items("orders")) == applied
+
+
+def test_sqs_answers_a_real_client(sqs: FakeSQS, endpoint: str) -> None:
+    queue = sqs.create_queue("orders")
+    real = client("sqs", endpoint)
+    attributes = {"b": {"DataType": "Binary", "BinaryValue": b"\xff"}}
+
+    sent = real.send_message_batch(
+        QueueUrl=queue, Entries=[{"Id": "1", "MessageBody": "é", "MessageAttributes": attributes}]
+    )
+    [message] = real.receive_message(QueueUrl=queue, MessageAttributeNames=["All"])["Messages"]
+    with pytest.raises(real.exceptions.BatchEntryIdsNotDistinct) as remote:
+        real.delete_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "ReceiptHandle": "h:1"}] * 2)
+    with pytest.raises(sqs.exceptions.BatchEntryIdsNotDistinct) as local:
+        sqs.delete_message_batch(QueueUrl=queue, Entries=[{"Id": "1", "ReceiptHandle": "h:1"}] * 2)
+
+    assert [entry["Id"] for entry in sent["Successful"]] == ["1"]
+    assert (message["Body"], message["MessageAttributes"]) == ("é", attributes)
+    assert remote.value.response["Error"] == local.value.response["Error"]
