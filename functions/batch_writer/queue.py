@@ -44,6 +44,16 @@ class DeadLetter:
     attributes: Mapping[str, Attribute]
     size: int
     """Bytes of body and attributes."""
+    message_id: str = ""
+    group: str | None = None
+    """The source's message group."""
+
+    def entry(self, position: int, is_fifo: bool) -> dict[str, Any]:
+        entry = {"Id": str(position), "MessageBody": self.body, "MessageAttributes": self.attributes}
+        if is_fifo:
+            # The same id for a letter that is sent again, because nobody knows whether the first one arrived.
+            entry |= {"MessageGroupId": self.group or self.message_id, "MessageDeduplicationId": self.message_id}
+        return entry
 
 
 @dataclass(slots=True)
@@ -84,7 +94,8 @@ def dead_letter(record: Mapping[str, Any], body: str, rejections: Sequence[Rejec
     for name, attribute in _original_attributes(record):
         if name not in attributes:  # A redriven message that fails again carries the new reason.
             add(name, attribute)
-    return DeadLetter(body, attributes, size)
+    group = record.get("attributes", {}).get("MessageGroupId")
+    return DeadLetter(body, attributes, size, str(record["messageId"]), group)
 
 
 class Queue:
@@ -105,10 +116,8 @@ class Queue:
 
     def send(self, url: str, letters: Sequence[DeadLetter], *, until: float) -> Sent:
         """Send dead letters; what is not known to be sent by the time `until` counts as not sent."""
-        entries = [
-            {"Id": str(position), "MessageBody": letter.body, "MessageAttributes": letter.attributes}
-            for position, letter in enumerate(letters)
-        ]
+        is_fifo = url.endswith(".fifo")
+        entries = [letter.entry(position, is_fifo) for position, letter in enumerate(letters)]
         sizes = [letter.size for letter in letters]
         return self._in_parallel("send_message_batch", _packed(entries, sizes), url, until)
 

@@ -132,7 +132,7 @@ class Writer:
             while self._has_work() and self._clock() < deadline and self._outcome.error is None:
                 self._send_what_may_go(executor)
                 self._wait(deadline)
-            self._wait_for_stragglers()
+            self._wait_for_stragglers(min(self._gives_up, self._clock() + patience))
             if self._in_flight:
                 self._outcome.trouble = "DynamoDB did not answer before the deadline"
         finally:
@@ -228,8 +228,8 @@ class Writer:
             times.append(now + max(pause, self._share.wait(now)))
         return min(times, default=now + MAX_IDLE)
 
-    def _wait_for_stragglers(self) -> None:
-        while self._in_flight and (left := self._gives_up - self._clock()) > 0:
+    def _wait_for_stragglers(self, until: float) -> None:
+        while self._in_flight and (left := until - self._clock()) > 0:
             finished, _ = wait(self._in_flight, timeout=left, return_when=FIRST_COMPLETED)
             for future in finished:
                 self._settle(future)
