@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.batch_writer.settings import KeyAttribute, Settings
-from infra.config import DEAD_LETTER_RETENTION, Config, ConfigError
+from infra.config import DEAD_LETTER_RETENTION, Config, ConfigError, settings_table
 from tests.infra.template import ROOT
 
 BAD_VALUES = [
@@ -180,3 +180,9 @@ def test_the_stack_has_the_functions_own_defaults() -> None:
 
 def test_every_setting_gives_its_reason() -> None:
     assert [f.name for f in fields(Config) if len(f.metadata["setting"].reason) < 20] == []
+
+
+def test_the_table_of_settings_in_the_docs_is_the_codes_own() -> None:
+    document = (ROOT / "docs" / "settings.md").read_text()
+
+    assert settings_table() in document, "write it again: python -m infra.config"
