@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
+from functions.batch_writer.envelope import Envelope
+from functions.batch_writer.errors import SettingsError
+from functions.batch_writer.messages import parse_json
 from functions.batch_writer.settings import KEY_TYPES, KeyAttribute, KeyType
 
 DEAD_LETTER_RETENTION = 14
@@ -115,6 +118,16 @@ def _key(value: Any) -> KeyAttribute:
     return KeyAttribute(name, cast("KeyType", kind))
 
 
+def _expression(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a JMESPath expression")
+    try:
+        Envelope(value, parse_json)
+    except SettingsError as error:
+        raise ValueError(f"a JMESPath expression ({error})") from None
+    return value
+
+
 def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value in ("", None) else parse(value)
 
@@ -147,6 +160,17 @@ class Config:
             _choice(("retain", "destroy")),
             "Data outlives the stack and is protected from deletion; `destroy` is for stacks to be thrown away.",
         ),
+    )
+
+    record_format: Literal["operation", "item"] = field(
+        default="operation",
+        metadata=_read_by(
+            _choice(("operation", "item")), "`item` is for producers that send items and know of no operations."
+        ),
+    )
+    record_expression: str | None = field(
+        default=None,
+        metadata=_read_by(_optional(_expression), "Needed only where SNS, EventBridge or others wrap the records."),
     )
 
     memory: int = field(
