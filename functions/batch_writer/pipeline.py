@@ -12,11 +12,14 @@ from typing import Any
 from . import messages
 from .errors import EventError, NothingWrittenError, SettingsError, SluiceError
 from .messages import Decoder, Message
-from .operation import Operation, Rejection
+from .operation import Operation, Rejection, Source
 from .pace import visibility
 from .queue import DeadLetter, Queue, dead_letter
 from .settings import Settings
 from .writer import TablePort, Writer, Written
+
+Bad = Sequence[tuple[Source | None, Rejection]]
+"""What is wrong with a message: the place of each bad operation (None: the whole body), and the reason."""
 
 LEAST_TIME_TO_REPORT = 0.25  # Seconds before the function's timeout at which SQS is no longer waited for.
 
@@ -120,7 +123,7 @@ class Pipeline:
 
     def _send_dead_letters(
         self,
-        rejected: Sequence[tuple[Message, list[tuple[Operation | None, Rejection]]]],
+        rejected: Sequence[tuple[Message, Bad]],
         outcome: Outcome,
         until: float,
     ) -> None:
@@ -138,7 +141,7 @@ class Pipeline:
         outcome.dead_lettered = [message for position, (message, _) in enumerate(letters) if position in sent.taken]
         outcome.failures += [f"dead letter not sent: {failure}" for failure in sent.failures]
 
-    def _dead_letter(self, message: Message, bad: list[Any]) -> DeadLetter | None:
+    def _dead_letter(self, message: Message, bad: Bad) -> DeadLetter | None:
         whole = self._settings.record_expression is not None
         body = messages.rejected_body(message, [source for source, _ in bad], whole)
         return dead_letter(message.record, body, [rejection for _, rejection in bad])
@@ -153,10 +156,13 @@ class Pipeline:
             outcome.failures += [f"visibility not set: {failure}" for failure in changed.failures]
 
 
-def _rejections(message: Message, by_service: Mapping[Operation, Rejection]) -> list[tuple[Any, Rejection]]:
+def _rejections(message: Message, by_service: Mapping[Operation, Rejection]) -> Bad:
     """(source, rejection) of every bad operation of the message, in the order of its body."""
     bad = [*message.rejected, *((o.source, by_service[o]) for o in message.operations if o in by_service)]
-    return sorted(bad, key=lambda each: (0, 0, 0) if each[0] is None else (1, each[0].element, each[0].position))
+    if len(bad) > 1:
+        place = {source: number for number, source in enumerate(message.sources)}
+        bad.sort(key=lambda each: place[each[0]] if each[0] is not None else -1)
+    return bad
 
 
 def _is_settled(operations: Iterable[Operation], done: set[Operation], rejected: Mapping[Operation, Rejection]) -> bool:
