@@ -9,6 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, cast
 
+from functions.batch_writer.envelope import Envelope
+from functions.batch_writer.errors import SettingsError
+from functions.batch_writer.messages import parse_json
 from functions.batch_writer.settings import KEY_TYPES, KeyAttribute, KeyType
 
 DEAD_LETTER_RETENTION = 14
@@ -115,6 +118,16 @@ def _key(value: Any) -> KeyAttribute:
     return KeyAttribute(name, cast("KeyType", kind))
 
 
+def _expression(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a JMESPath expression")
+    try:
+        Envelope(value, parse_json)
+    except SettingsError as error:
+        raise ValueError(f"a JMESPath expression ({error})") from None
+    return value
+
+
 def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if value in ("", None) else parse(value)
 
@@ -138,7 +151,7 @@ class Config:
     sort_key: KeyAttribute | None = field(
         default=None,
         metadata=_read_by(
-            _optional(_key), "None: the least that a message has to bring. As final as the partition key."
+            _optional(_key), "Without one a message has the least to bring. As final as the partition key."
         ),
     )
     table_removal: Literal["retain", "destroy"] = field(
@@ -147,6 +160,17 @@ class Config:
             _choice(("retain", "destroy")),
             "Data outlives the stack and is protected from deletion; `destroy` is for stacks to be thrown away.",
         ),
+    )
+
+    record_format: Literal["operation", "item"] = field(
+        default="operation",
+        metadata=_read_by(
+            _choice(("operation", "item")), "`item` is for producers that send items and know of no operations."
+        ),
+    )
+    record_expression: str | None = field(
+        default=None,
+        metadata=_read_by(_optional(_expression), "Needed only where SNS, EventBridge or others wrap the records."),
     )
 
     memory: int = field(
@@ -178,7 +202,7 @@ class Config:
         default=math.inf,
         metadata=_read_by(
             _number(1, math.inf, "write units per second"),
-            "None: an on-demand table throttles where it must. It is for all invocations together.",
+            "An on-demand table throttles where it must. It is for all invocations together.",
         ),
     )
 
@@ -231,7 +255,7 @@ class Config:
         default=None,
         metadata=_read_by(
             _optional(_matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),
-            "None: alarms go to the topic alone.",
+            "Without one, alarms go to the topic alone.",
         ),
     )
 
@@ -301,6 +325,33 @@ class Config:
             )
 
 
+def settings_table() -> str:
+    """Every setting with its default, its range and its reason, as the Markdown table in docs/settings.md."""
+    rows = ["| setting | default | must be | why |", "|---|---|---|---|"]
+    for each in fields(Config):
+        setting = each.metadata["setting"]
+        rows.append(
+            f"| `{_camel_case(each.name)}` | {_shown(each.default)} | {_requirement(setting)} | {setting.reason} |"
+        )
+    return "\n".join(rows)
+
+
+def _requirement(setting: Setting) -> str:
+    try:
+        setting.parse(object())  # No setting is one: the refusal says what it must be.
+    except ValueError as error:
+        return str(error)
+    raise AssertionError(f"{setting} takes anything")
+
+
+def _shown(default: Any) -> str:
+    if default is None or default == math.inf:
+        return "none"
+    if isinstance(default, KeyAttribute):
+        return f"`{default.name}:{default.type}`"
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
 def _camel_case(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
@@ -315,3 +366,9 @@ def _suggestion(key: str, known: list[str]) -> str:
     lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(key.lower(), lower, n=1)
     return f"did you mean {lower[close[0]]}?" if close else f"there are {', '.join(known)}"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(settings_table() + "\n")

@@ -55,6 +55,8 @@ class SluiceStack(Stack):
                     ),
                 ),
                 dead_letter_queue_url=queues.dead_letters.queue_url,
+                record_format=config.record_format,
+                record_expression=config.record_expression,
                 max_connections=config.max_connections,
                 max_write_units_per_second=config.write_units_per_invocation,
                 deadline_margin=config.deadline_margin,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -24,7 +24,7 @@ _TABLE_ARN = re.compile(r"arn:[^:]+:dynamodb:([^:]+):[0-9]+:table/(.+)")
 # Escapes as JSON reads them, left to right: a surrogate pair, a lone surrogate (caught), anything else.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
 _NO_EXPRESSIONS = Expressions()
-_BETWEEN_ELEMENTS = re.compile(r"[\s,]*")
+_BETWEEN_MEMBERS = re.compile(r"[\s,:]*")
 
 
 class HugeNumber(str):
@@ -40,7 +40,9 @@ class Message:
     record: Mapping[str, Any]
     operations: tuple[Operation, ...]
     rejected: tuple[tuple[Source | None, Rejection], ...]
-    """In the order of the body; a source of None is the whole body."""
+    """A source of None is the whole body."""
+    sources: tuple[Source, ...] = ()
+    """Of all operations, good and bad, in the order of the body."""
 
     @property
     def id(self) -> str:
@@ -65,8 +67,8 @@ class Decoder:
     """
 
     def __init__(self, settings: Settings, region: str | None = None) -> None:
-        self._tables = {table.name: table for table in settings.tables}
-        self._tables |= {table.alias: table for table in settings.tables}
+        self._by_name = {table.name: table for table in settings.tables}
+        self._tables = self._by_name | {table.alias: table for table in settings.tables}
         self._default = settings.tables[0]
         self._region = region
         self._expand = self._item if settings.record_format == "item" else self._operations
@@ -89,13 +91,15 @@ class Decoder:
             return Message(record, (), ((None, rejected.rejection()),))
         operations: list[Operation] = []
         refused: list[tuple[Source | None, Rejection]] = []
+        sources: list[Source] = []
         for position, element in enumerate(elements):
             for source, build in self._expand(element, _source(record, position)):
+                sources.append(source)
                 try:
                     operations.append(build())
                 except Rejected as rejected:
                     refused.append((source, rejected.rejection()))
-        return Message(record, tuple(operations), tuple(refused))
+        return Message(record, tuple(operations), tuple(refused), tuple(sources))
 
     def _item(self, element: Any, source: Source) -> Iterator[tuple[Source, Callable[[], Operation]]]:
         yield source, lambda: self._plain_put(element, self._default, Expressions(), source)
@@ -193,15 +197,16 @@ class Decoder:
     def _table(self, name: Any) -> Table:
         if not isinstance(name, str):
             raise Rejected("UnknownTable", "the table must be named by a string")
-        if (arn := _TABLE_ARN.fullmatch(name)) and name not in self._tables:
-            region, name = arn.groups()
+        table = self._tables.get(name)
+        if table is None and (arn := _TABLE_ARN.fullmatch(name)):
+            region, own_name = arn.groups()
             if self._region not in (None, region):
                 raise Rejected("UnknownTable", f"a table of {region}; this function writes in {self._region}")
-        try:
-            return self._tables[name]
-        except KeyError:
+            table = self._by_name.get(own_name)
+        if table is None:
             shown = name if len(name) <= 100 else name[:100] + "..."
-            raise Rejected("UnknownTable", f"{shown!r} is not one of the tables in TABLES") from None
+            raise Rejected("UnknownTable", f"{shown!r} is not one of the tables in TABLES")
+        return table
 
 
 def parse_json(text: Any) -> Any:
@@ -222,63 +227,62 @@ def parse_json(text: Any) -> Any:
         raise Rejected("NestingTooDeep", text) from None
 
 
-def rejected_body(message: Message, sources: list[Source | None], whole: bool) -> str:
-    """The body of a dead letter: just the bad operations, in the form they came in.
+def rejected_body(message: Message, sources: Sequence[Source | None], whole: bool) -> str:
+    """The body of a dead letter: just the bad operations, to the letter as they came in.
 
     The whole body where it could not be parsed, where every operation is bad, or where `whole` asks for it.
     """
     body = str(message.record["body"])
     bad = [source for source in sources if source is not None]
-    if whole or len(bad) < len(sources) or len(bad) == len(message.operations) + len(message.rejected):
+    if whole or len(bad) < len(sources) or len(bad) == len(message.sources):
         return body
-    value = parse_json(body)
-    if isinstance(value, dict):
-        return _narrowed(value, bad) or body
-    elements = _element_texts(body)
-    texts = []
-    for position in sorted({source.element for source in bad}):
-        here = [source for source in bad if source.element == position]
-        texts.append(_narrowed(value[position], here) or elements[position])
-    return f"[{','.join(texts)}]"
-
-
-def _narrowed(element: Any, bad: list[Source]) -> str | None:
-    """A RequestItems object with only its bad requests; None where the element is bad as a whole."""
-    if any(source.table is None for source in bad):
-        return None
-    requests: dict[str, list[Any]] = {}
-    for source in bad:
-        assert source.table is not None
-        requests.setdefault(source.table, []).append(element["RequestItems"][source.table][source.position])
     try:
-        return _to_json({"RequestItems": requests})
-    except RecursionError:  # Nested beyond what can be written again: the element as it came.
-        return None
+        if not body.lstrip().startswith("["):
+            return _narrowed(body, bad)
+        elements = [text for _, text in _members(body).values()]
+        by_element: dict[int, list[Source]] = {}
+        for source in bad:
+            by_element.setdefault(source.element, []).append(source)
+        return f"[{','.join(_narrowed(elements[element], here) for element, here in sorted(by_element.items()))}]"
+    except RecursionError:  # A bad operation nested so deeply that it was only just parsed.
+        return body
 
 
-def _element_texts(body: str) -> list[str]:
-    """The text of each element of an array, exactly as it was written."""
+def _narrowed(element: str, bad: Sequence[Source]) -> str:
+    """The text of an element; of a RequestItems object only its bad requests."""
+    if any(source.table is None for source in bad):
+        return element
+    tables = _members(_members(element)["RequestItems"][1])
+    texts = []
+    for table in dict.fromkeys(source.table for source in bad):
+        assert table is not None
+        name, requests = tables[table]
+        members = [text for _, text in _members(requests).values()]
+        texts.append(f"{name}:[{','.join(members[source.position] for source in bad if source.table == table)}]")
+    return f'{{"RequestItems":{{{",".join(texts)}}}}}'
+
+
+def _members(text: str) -> dict[str, tuple[str, str]]:
+    """The members of a JSON object (or array, by position), each with the text of its name and of its value."""
     decoder = json.JSONDecoder(parse_float=str, parse_int=str)
-    texts, end = [], body.index("[") + 1
-    while body[start := _skip(body, end)] != "]":
-        _, end = decoder.raw_decode(body, start)
-        texts.append(body[start:end])
-    return texts
+    members: dict[str, tuple[str, str]] = {}
+    start = _skip(text, 0)
+    is_object = text[start] == "{"
+    position = start + 1
+    while text[position := _skip(text, position)] not in "]}":
+        name, name_text = str(len(members)), ""
+        if is_object:
+            name, end = decoder.raw_decode(text, position)
+            name_text, position = text[position:end], _skip(text, end)
+        _, end = decoder.raw_decode(text, position)
+        members[name] = (name_text, text[position:end])
+        position = end
+    return members
 
 
-def _skip(body: str, start: int) -> int:
-    between = _BETWEEN_ELEMENTS.match(body, start)
+def _skip(text: str, start: int) -> int:
+    between = _BETWEEN_MEMBERS.match(text, start)
     return between.end() if between else start
-
-
-def _to_json(value: Any) -> str:
-    """JSON with the numbers as they were written; the standard encoder would take them through floats."""
-    if isinstance(value, dict):
-        members = (f"{json.dumps(name)}:{_to_json(member)}" for name, member in value.items())
-        return f"{{{','.join(members)}}}"
-    if isinstance(value, list):
-        return f"[{','.join(_to_json(element) for element in value)}]"
-    return str(value) if isinstance(value, Decimal | HugeNumber) else json.dumps(value)
 
 
 def _put(

@@ -184,9 +184,12 @@ def _in_order(received: Sequence[Message], is_done: Callable[[Message], bool]) -
 
 
 def _rejections(message: Message, refused: Mapping[Operation, Rejection]) -> Bad:
-    """Every bad operation of the message: where it stands, and what is wrong with it; in the order of the body."""
+    """(source, rejection) of every bad operation of the message, in the order of its body."""
     bad = [*message.rejected, *((o.source, refused[o]) for o in message.operations if o in refused)]
-    return sorted(bad, key=lambda each: (0, 0, 0) if each[0] is None else (1, each[0].element, each[0].position))
+    if len(bad) > 1:
+        place = {source: number for number, source in enumerate(message.sources)}
+        bad.sort(key=lambda each: place[each[0]] if each[0] is not None else -1)
+    return bad
 
 
 def _from_sqs(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -71,6 +71,7 @@ def dead_letter(record: Mapping[str, Any], body: str, rejections: Sequence[Rejec
         first.message if len(rejections) == 1 else f"{first.message} (the first of {len(rejections):,} bad operations)"
     )
     attributes: dict[str, Attribute] = {}
+    body = body.encode(errors="replace").decode()  # SQS takes, and delivers, no lone surrogates.
     size = len(body.encode())
 
     def add(name: str, attribute: Attribute) -> bool:

@@ -110,7 +110,7 @@ def _table(value: Any, where: str) -> Table:
         alias=_text(value, "alias", where) if "alias" in value else name,
         name=name,
         partition_key=_key_attribute(value.get("partition_key"), f"{where}.partition_key"),
-        sort_key=_key_attribute(value["sort_key"], f"{where}.sort_key") if value.get("sort_key") else None,
+        sort_key=_key_attribute(value["sort_key"], f"{where}.sort_key") if value.get("sort_key") is not None else None,
         version=_text(value, "version", where) if value.get("version") is not None else None,
     )
     _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])

@@ -174,8 +174,8 @@ class Tables:
         return matched
 
     def _key(self, table: str, request: Mapping[str, Any]) -> Any:
-        attributes = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
         try:
+            attributes = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
             return items.key_of(self._tables[table], attributes)
         except (Rejected, KeyError, ValueError):
             return None

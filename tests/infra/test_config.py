@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.batch_writer.settings import KeyAttribute, Settings
-from infra.config import DEAD_LETTER_RETENTION, Config, ConfigError
+from infra.config import DEAD_LETTER_RETENTION, Config, ConfigError, settings_table
 from tests.infra.template import ROOT
 
 BAD_VALUES = [
@@ -16,6 +16,9 @@ BAD_VALUES = [
     ("stackName", "under_score"),
     ("stackName", "x" * 129),
     ("partitionKey", "pk"),
+    ("recordFormat", "items"),
+    ("recordExpression", "Records["),
+    ("recordExpression", "no_such_function(@)"),
     ("partitionKey", ":S"),
     ("partitionKey", "pk:X"),
     ("partitionKey", f"{'ä' * 128}:S"),
@@ -180,3 +183,9 @@ def test_the_stack_has_the_functions_own_defaults() -> None:
 
 def test_every_setting_gives_its_reason() -> None:
     assert [f.name for f in fields(Config) if len(f.metadata["setting"].reason) < 20] == []
+
+
+def test_the_table_of_settings_in_the_docs_is_the_codes_own() -> None:
+    document = (ROOT / "docs" / "settings.md").read_text()
+
+    assert settings_table() in document, "write it again: python -m infra.config"

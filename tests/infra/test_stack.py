@@ -197,6 +197,8 @@ def test_the_settings_reach_the_resources(tmp_path: Path) -> None:
                 "partitionKey": "id:N",
                 "sortKey": "at:B",
                 "tableRemoval": "destroy",
+                "recordFormat": "item",
+                "recordExpression": "detail",
                 "memory": 512,
                 "timeout": 30,
                 "deadlineMargin": 3,
@@ -228,6 +230,7 @@ def test_the_settings_reach_the_resources(tmp_path: Path) -> None:
     assert (function["MemorySize"], function["Timeout"]) == (512, 30)
     environ = function["Environment"]["Variables"]
     assert json.loads(environ["TABLES"])[0]["sort_key"] == {"name": "at", "type": "B"}
+    assert (environ["RECORD_FORMAT"], environ["RECORD_EXPRESSION"]) == ("item", "detail")
     assert float(environ["DEADLINE_MARGIN"]) == 3
     assert int(environ["MAX_CONNECTIONS"]) == 4
     assert float(environ["MAX_WRITE_UNITS_PER_SECOND"]) == 100

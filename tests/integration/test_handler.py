@@ -87,7 +87,7 @@ class Invocation:
     def messages(self) -> tuple[float, float, float, float]:
         """Received, written, returned, dead-lettered."""
         received, written, returned, dead = (
-            sum(self.metrics[f"Messages{fate}"]) for fate in ("Received", "Written", "Returned", "DeadLettered")
+            sum(self.metrics.get(f"Messages{fate}", [])) for fate in ("Received", "Written", "Returned", "DeadLettered")
         )
         assert received == written + returned + dead
         return received, written, returned, dead
@@ -380,6 +380,29 @@ def test_denied_access_raises_and_dead_letters_nothing(code: str, deployed: Depl
 @pytest.mark.parametrize("event", [{}, {"records": []}, [], {"Records": None}], ids=json.dumps)
 def test_an_event_that_is_not_from_sqs_raises(event: Any, deployed: Deployed) -> None:
     assert deployed.invoke(event=event).raised.startswith("EventError: ")
+
+
+def test_an_invocation_that_raises_at_once_still_accounts_for_every_message(deployed: Deployed) -> None:
+    deployed.send(*puts(7))
+    event = deployed.sqs.event(deployed.queue_url, 10)
+    event["Records"][-1]["eventSourceARN"] += ".fifo"
+
+    invocation = deployed.invoke(event=event)
+
+    assert invocation.raised.startswith("EventError: ")
+    assert invocation.messages() == (7, 0, 7, 0)
+    assert deployed.db.calls == []
+
+
+def test_a_margin_as_long_as_the_timeout_raises_by_name_and_value(deployed: Deployed) -> None:
+    deployed.environ = {"DEADLINE_MARGIN": "5"}
+    deployed.send(*puts(1))
+
+    invocation = deployed.invoke(timeout=3)
+
+    assert invocation.raised.startswith("SettingsError: DEADLINE_MARGIN")
+    assert "5" in invocation.raised
+    assert deployed.db.calls == []
 
 
 def test_a_warm_start_remembers_nothing_of_the_invocation_before(deployed: Deployed) -> None:

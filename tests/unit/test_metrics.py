@@ -1,0 +1,180 @@
+"""Metrics, as CloudWatch reads them from standard output: they say what happened, and they add up."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Metrics
+
+from functions.batch_writer import metrics
+from tests.fakes import Fault, Refusal, ServerError, Throttle, Timeout, Unprocessed, UnprocessedIf
+from tests.world import World
+
+NAMES = {
+    *("MessagesReceived", "MessagesWritten", "MessagesReturned", "MessagesDeadLettered", "OperationsWritten"),
+    *("OperationsSuperseded", "OperationsRejected", "ConditionsFailed", "BatchWrites", "BatchFill", "UnprocessedItems"),
+    *("ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime"),
+}
+BAD: dict[str, Any] = {"put": {}}
+Numbers = dict[str, list[float]]
+
+
+def emitted(outcome: Any, capsys: pytest.CaptureFixture[str]) -> Numbers:
+    """The values of each metric in the EMF documents of one invocation."""
+    emf = Metrics(namespace="Test", service="test")
+    emf.clear_metrics()
+    capsys.readouterr()
+    metrics.count(emf, outcome)
+    emf.flush_metrics()
+    numbers: Numbers = {}
+    for line in capsys.readouterr().out.splitlines():
+        document = json.loads(line)
+        for definition in document["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+            value = document[definition["Name"]]
+            numbers.setdefault(definition["Name"], []).extend(value if isinstance(value, list) else [value])
+    return numbers
+
+
+def puts(count: int, prefix: str = "a") -> list[Any]:
+    return [{"put": {"pk": f"{prefix}{n}"}} for n in range(count)]
+
+
+def holds(text: str) -> Callable[[str, Any], bool]:
+    return lambda _table, request: text in str(request)
+
+
+def world_with(
+    *script: Fault | None, always: Fault | None = None, dead_letters: bool = True, sqs: Fault | None = None
+) -> World:
+    world = World(dead_letters=dead_letters)
+    world.db.script(*script)
+    world.db.always(always)
+    for operation in ("SendMessageBatch", "ChangeMessageVisibilityBatch"):
+        world.sqs.always(sqs, operation)
+    world.db.reject_if(holds("poison"))
+    return world
+
+
+BUSY = UnprocessedIf(holds("busy"))
+MIXED = [*puts(30), *puts(2, "poison"), *puts(3, "busy"), BAD, "{", [*puts(2, "b"), BAD], [BAD, *puts(1, "busy-too")]]
+DENIED = Refusal("AccessDenied", "no")
+
+# World, bodies → messages received, written, returned, dead-lettered.
+SCENARIOS: dict[str, tuple[Callable[[], World], list[Any], tuple[int, int, int, int]]] = {
+    "nothing": (world_with, [], (0, 0, 0, 0)),
+    "all written": (world_with, puts(60), (60, 60, 0, 0)),
+    "superseded": (world_with, [*puts(10), *puts(10)], (20, 20, 0, 0)),
+    "all bad": (world_with, [BAD, "{"], (2, 0, 0, 2)),
+    "all bad without dead letters": (lambda: world_with(dead_letters=False), [BAD, "{"], (2, 0, 2, 0)),
+    "dead letters refused": (lambda: world_with(sqs=DENIED), [BAD, *puts(1)], (2, 1, 1, 0)),
+    "throttled for a while": (lambda: world_with(Throttle(), Throttle()), puts(60), (60, 60, 0, 0)),
+    "throttled to the end": (lambda: world_with(always=Throttle()), [*puts(60), BAD], (61, 0, 60, 1)),
+    "unprocessed for a while": (lambda: world_with(Unprocessed(25), Unprocessed(3)), puts(60), (60, 60, 0, 0)),
+    "of everything something": (lambda: world_with(always=BUSY), MIXED, (39, 30, 4, 5)),
+    "of everything something, SQS down": (lambda: world_with(always=BUSY, sqs=Timeout()), MIXED, (39, 30, 9, 0)),
+    "server errors": (lambda: world_with(always=ServerError(applied=True)), puts(5), (5, 0, 5, 0)),
+    "access denied": (
+        lambda: world_with(None, always=Refusal("AccessDeniedException")),
+        [*puts(60), BAD],
+        (61, 0, 61, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize(("world", "bodies", "expected"), SCENARIOS.values(), ids=SCENARIOS)
+def test_messages_add_up(
+    world: Callable[[], World],
+    bodies: list[Any],
+    expected: tuple[int, int, int, int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = world().run(*bodies)
+
+    numbers = emitted(outcome, capsys)
+
+    received, written, returned, dead_lettered = expected
+    assert numbers["MessagesReceived"] == [received]
+    assert numbers["MessagesWritten"] == [written]
+    assert numbers["MessagesReturned"] == [returned]
+    assert numbers["MessagesDeadLettered"] == [dead_lettered]
+    assert received == written + returned + dead_lettered
+    assert len(outcome.received) == received
+
+
+def test_every_metric_is_emitted_under_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = world_with(Throttle()).run(*puts(5))
+
+    assert emitted(outcome, capsys).keys() == NAMES
+
+
+def test_operations_are_counted_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(always=BUSY)
+
+    numbers = emitted(world.run([*puts(4), *puts(3), BAD, BAD], "{", *puts(2, "poison"), *puts(1, "busy")), capsys)
+
+    assert numbers["OperationsWritten"] == [4]
+    assert numbers["OperationsSuperseded"] == [3]
+    assert numbers["OperationsRejected"] == [2 + 1 + 2]  # A body that cannot be parsed counts as one.
+    assert numbers["ConditionsFailed"] == [0]
+
+
+def test_calls_and_their_fill_are_those_that_the_service_saw(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(Throttle(), None, Unprocessed(4), Throttle("ThrottlingException"))
+
+    numbers = emitted(world.run(*puts(60)), capsys)
+
+    fills = [len(call.kwargs["RequestItems"]["orders-table"]) for call in world.db.calls]
+    assert numbers["BatchWrites"] == [len(fills)]
+    assert sorted(numbers["BatchFill"]) == sorted(fills)
+    assert numbers["UnprocessedItems"] == [4]
+    assert numbers["ThrottledCalls"] == [2]
+    assert len(numbers["WriteLatency"]) == len(fills)
+
+
+def test_more_calls_than_one_emf_document_holds_lose_no_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    """A metric takes no more than 100 values in one document: CloudWatch's EMF specification."""
+    world = world_with()
+
+    numbers = emitted(world.run(*(puts(500, f"m{n}-") for n in range(11))), capsys)
+
+    assert numbers["BatchWrites"] == [220]
+    assert numbers["BatchFill"] == [25] * 220
+    assert len(numbers["WriteLatency"]) == 220
+    assert numbers["OperationsWritten"] == [5500]
+    assert numbers["MessagesReceived"] == [11]
+
+
+def test_consumed_write_units_are_those_that_the_service_charged(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(Unprocessed(1))
+    world.run({"put": {"pk": "a0", "v": "x" * 5000}})
+
+    numbers = emitted(
+        world.run(*puts(30), {"put": {"pk": "big", "v": "x" * 2000}}, {"put": {"pk": "e", "sk": 1}, "table": "events"}),
+        capsys,
+    )
+
+    # a0 replaces an item of 5 units, big takes 2; each of the other 30 takes 1.
+    assert numbers["ConsumedWriteUnits"] == [5 + 2 + 30]
+    assert sum(world.db.consumed.values()) == 5 + 5 + 2 + 30
+
+
+def test_backoff_is_the_time_spent_waiting_in_milliseconds(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(Throttle(), Throttle(), Throttle())
+
+    numbers = emitted(world.run(*puts(1)), capsys)
+
+    [milliseconds] = numbers["BackoffTime"]
+    assert milliseconds == pytest.approx(sum(world.clock.slept) * 1000, abs=1)
+    assert milliseconds > 0
+
+
+def test_an_undisturbed_invocation_waits_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with()
+
+    numbers = emitted(world.run(*puts(100)), capsys)
+
+    assert numbers["BackoffTime"] == [0]
+    assert world.clock.slept == []
