@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Executor, Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
+
+import pytest
 
 from functions.batch_writer.pipeline import Outcome, Pipeline
 from functions.batch_writer.queue import Queue
@@ -18,6 +21,7 @@ T = TypeVar("T")
 ORDERS = Table("orders", "orders-table", KeyAttribute("pk", "S"))
 EVENTS = Table("events", "events-table", KeyAttribute("pk", "S"), KeyAttribute("sk", "N"))
 BLOBS = Table("blobs", "blobs-table", KeyAttribute("id", "B"))
+VERSIONED = Table("orders", "orders-table", KeyAttribute("pk", "S"), version="v")
 
 
 class Inline(Executor):
@@ -30,8 +34,78 @@ class Inline(Executor):
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # As an executor does: the future raises it.
             future.set_exception(error)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        pass
+
+
+class Overlapping:
+    """Calls side by side on one clock: each lasts as long as its faults say by `Delay(seconds, overlapping)`.
+
+    Stands in for threads and for `concurrent.futures.wait` where the function uses them; nothing really waits.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("functions.batch_writer.writer.wait", self.wait)
+        monkeypatch.setattr("functions.batch_writer.queue.wait", self.wait)
+        self.clock = Clock()
+        self._lasts = 0.0
+        self._ends: dict[Future[Any], tuple[float, Future[Any]]] = {}
+
+    def sleep(self, seconds: float) -> None:
+        """Lengthens the call that is being made; `math.inf` never ends."""
+        self._lasts += seconds
+
+    def executor(self, workers: int) -> Executor:
+        return _OverlappingExecutor(self, workers)
+
+    def submit(self, fn: Callable[..., T], *args: Any) -> Future[T]:
+        self._lasts = 0.0
+        result, future = Inline().submit(fn, *args), Future[T]()
+        self._ends[future] = (self.clock() + self._lasts, result)
+        return future
+
+    def wait(
+        self, futures: Iterable[Future[Any]], timeout: float, return_when: str = ALL_COMPLETED
+    ) -> tuple[list[Future[Any]], list[Future[Any]]]:
+        """As `concurrent.futures.wait`: moves the clock to where the calls end, or by the timeout."""
+        waited_for = list(futures)
+        until = self.clock() + timeout
+        while True:
+            self._end_calls()
+            done = [future for future in waited_for if future.done()]
+            late = [future for future in waited_for if not future.done()]
+            if not late or (done and return_when == FIRST_COMPLETED):
+                return done, late
+            next_end = min(self._ends[future][0] for future in late)
+            self.clock.sleep(max(0.0, min(next_end, until) - self.clock()))
+            if next_end > until:
+                return done, late
+
+    def _end_calls(self) -> None:
+        for future, (end, result) in list(self._ends.items()):
+            if end > self.clock():
+                continue
+            del self._ends[future]
+            if (error := result.exception()) is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result.result())
+
+
+class _OverlappingExecutor(Executor):
+    def __init__(self, calls: Overlapping, workers: int) -> None:
+        self._calls, self._workers = calls, workers
+        self._futures: list[Future[Any]] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        # A call beyond the threads would wait in a line that is not simulated here.
+        assert sum(not future.done() for future in self._futures) < self._workers
+        future = self._calls.submit(partial(fn, *args, **kwargs))
+        self._futures.append(future)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -47,41 +121,60 @@ class World:
     """Fields of `Settings` besides the tables and the dead-letter queue."""
     dead_letters: bool = True
     chance: Callable[[], float] = lambda: 0.5
+    fifo: bool = False
+    fifo_dead_letters: bool = False
+    clock: Clock = field(default_factory=Clock)
+    executor: Callable[[int], Executor] = Inline
 
     def __post_init__(self) -> None:
-        self.clock = Clock()
-        self.db = FakeDynamoDB()
+        self._sent = 0
+        self.allowed: list[tuple[float, float]] = []
+        """For each DynamoDB call the time, and the seconds that it was told it may take."""
+        self.db = FakeDynamoDB(self.clock)
         for table in self.tables:
             sort_key = None if table.sort_key is None else (table.sort_key.name, table.sort_key.type)
             self.db.create_table(
                 table.name, partition_key=(table.partition_key.name, table.partition_key.type), sort_key=sort_key
             )
         self.sqs = FakeSQS(self.clock)
-        self.dlq_url = self.sqs.create_queue("dead-letters")
-        self.queue_url = self.sqs.create_queue("work")
+        self.dlq_url = (
+            self.sqs.create_queue("dead-letters.fifo", fifo=True)
+            if self.fifo_dead_letters
+            else self.sqs.create_queue("dead-letters")
+        )
+        self.queue_url = self.sqs.create_queue("work.fifo", fifo=True) if self.fifo else self.sqs.create_queue("work")
         url = self.dlq_url if self.dead_letters else None
         settings = Settings(tuple(self.tables), dead_letter_queue_url=url, **self.settings)
         self.pipeline = Pipeline(
             settings,
-            Tables(settings.tables, self.db),
-            Queue(lambda: self.sqs, clock=self.clock, executor=Inline),
+            Tables(settings.tables, self._client, update_once=settings.update_once),
+            Queue(lambda: self.sqs, clock=self.clock, executor=self.executor),
             region="us-east-1",
             clock=self.clock,
             sleep=self.clock.sleep,
             random=self.chance,
-            executor=Inline,
+            executor=self.executor,
         )
 
-    def send(self, *bodies: Any, **attributes: Any) -> list[str]:
-        """Send messages (text as it is, anything else as JSON); their ids."""
+    def _client(self, seconds: float) -> FakeDynamoDB:
+        self.allowed.append((self.clock(), seconds))
+        return self.db
+
+    def send(self, *bodies: Any, group: str = "group", **attributes: Any) -> list[str]:
+        """Send messages (text as it is, anything else as JSON); their ids. `group` is for a FIFO queue."""
         return [
             self.sqs.send_message(
                 QueueUrl=self.queue_url,
                 MessageBody=body if isinstance(body, str) else json.dumps(body),
                 MessageAttributes=attributes,
+                **({"MessageGroupId": group, "MessageDeduplicationId": self._fresh_id()} if self.fifo else {}),
             )["MessageId"]
             for body in bodies
         ]
+
+    def _fresh_id(self) -> str:
+        self._sent += 1
+        return f"sent-{self._sent}"
 
     def receive(self, count: int = 10_000) -> list[dict[str, Any]]:
         """Receive messages as the records of a Lambda event."""
@@ -111,3 +204,17 @@ class World:
     def reasons(self) -> list[str]:
         """The ErrorCode of each dead letter."""
         return [letter["MessageAttributes"]["ErrorCode"]["StringValue"] for letter in self.letters()]
+
+    def item(self, pk: str = "a") -> dict[str, Any] | None:
+        """The item of table orders with this key, in DynamoDB JSON without its key."""
+        item = self.db.item("orders-table", {"pk": {"S": pk}})
+        return None if item is None else {name: value for name, value in item.items() if name != "pk"}
+
+    def redeliver(self) -> list[dict[str, Any]]:
+        """What is on the queue, once it is visible again, as the records of the next event."""
+        self.clock.sleep(1000)
+        return self.receive()
+
+    def writes(self) -> list[str]:
+        """The operations that DynamoDB was asked for, in order."""
+        return [call.operation for call in self.db.calls]

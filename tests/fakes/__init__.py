@@ -12,9 +12,11 @@
 from tests.fakes.clock import Clock
 from tests.fakes.dynamodb import Capacity, FakeDynamoDB
 from tests.fakes.faults import (
+    Canceled,
     ConnectionLost,
     Delay,
     Fault,
+    Raised,
     Refusal,
     RejectIf,
     ServerError,
@@ -22,12 +24,14 @@ from tests.fakes.faults import (
     Timeout,
     Unprocessed,
     UnprocessedIf,
+    Unreadable,
 )
 from tests.fakes.service import Call
 from tests.fakes.sqs import FakeSQS
 
 __all__ = [
     "Call",
+    "Canceled",
     "Capacity",
     "Clock",
     "ConnectionLost",
@@ -35,6 +39,7 @@ __all__ = [
     "FakeDynamoDB",
     "FakeSQS",
     "Fault",
+    "Raised",
     "Refusal",
     "RejectIf",
     "ServerError",
@@ -42,4 +47,5 @@ __all__ = [
     "Timeout",
     "Unprocessed",
     "UnprocessedIf",
+    "Unreadable",
 ]

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.fakes.attribute_values import (
@@ -20,8 +20,9 @@ from tests.fakes.attribute_values import (
     item_bytes,
     typed,
 )
+from tests.fakes.clock import Clock
 from tests.fakes.expressions import Test, UpdateAction, apply_update, condition, placeholders, update
-from tests.fakes.faults import Fault, Predicate, RejectIf, Request, Throttle, Unprocessed, UnprocessedIf
+from tests.fakes.faults import Canceled, Fault, Predicate, RejectIf, Request, Throttle, Unprocessed, UnprocessedIf
 from tests.fakes.service import ACCOUNT, REGION, FakeService, Parameters, RefusedError, Response, copied
 
 MAX_REQUESTS = 25  # API_BatchWriteItem: "as many as 25 item put or delete operations"
@@ -29,12 +30,29 @@ MAX_REQUEST_BYTES = 16 * 1024 * 1024  # API_BatchWriteItem: "up to 16 MB of data
 MAX_ITEM_BYTES = 400 * 1024  # Constraints, "Item size"
 MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2048, 1024  # Constraints, "Partition keys and sort keys"
 WRITE_UNIT_BYTES = 1024  # CapacityUnitCalculations: one write unit is 1 KB, rounded up for each item
+READ_UNIT_BYTES = 4096  # likewise, one read unit
+MAX_TRANSACTION_ITEMS = 100  # API_TransactWriteItems: "up to 100 action requests"
+MAX_TRANSACTION_BYTES = 4 * 1024 * 1024  # likewise: "the aggregate size of the items"
+TRANSACTION_FACTOR = 2  # transaction-apis, "Capacity management": one write to prepare, one to commit
+MAX_TOKEN = 36  # API_TransactWriteItems: ClientRequestToken, characters
+TOKEN_SECONDS = 600  # likewise: "valid for 10 minutes after the first request that uses it is completed"
 
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}|arn:.*")  # HowItWorks.NamingRulesDataTypes
 _LEGACY = {"AttributeUpdates", "ConditionalOperator", "Expected", "AttributesToGet"}
 
 KEY_MISMATCH = "The provided key element does not match the schema"
 PARAMETER = "One or more parameter values were invalid: "
+
+# API_TransactWriteItems, "TransactionCanceledException": what its CancellationReasons say.
+CANCELLATIONS = {
+    "ConditionalCheckFailed": "The conditional request failed",
+    "ItemCollectionSizeLimitExceeded": "Collection size exceeded.",
+    "ProvisionedThroughputExceeded": "The level of configured provisioned throughput for the table was exceeded. "
+    "Consider increasing your provisioning level with the UpdateTable API.",
+    "ThrottlingError": "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically "
+    "scaling your table or index so please try again shortly.",
+    "TransactionConflict": "Transaction is ongoing for the item",
+}
 
 Key = tuple[Typed, ...]
 KeyAttribute = tuple[str, str]
@@ -101,6 +119,16 @@ class _Write:
             self.table.items[self.key] = self.item
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Single:
+    """One checked write of one item: its new item (None deletes it) from an update's actions."""
+
+    table: _Table
+    key: Key
+    request: Request
+    new_item: Callable[[list[UpdateAction]], Item | None]
+
+
 def write_units(item: Item | None) -> int:
     """Write units that one item costs; a missing one costs 1."""
     return max(1, math.ceil(item_bytes(item) / WRITE_UNIT_BYTES)) if item else 1
@@ -112,13 +140,16 @@ def wire_bytes(parameters: dict[str, Any]) -> int:
 
 
 class FakeDynamoDB(FakeService):
-    """Looks like a boto3 DynamoDB client; thread-safe.
+    """Looks like a boto3 DynamoDB client; thread-safe. `clock` is what a ClientRequestToken grows old by.
 
     Write units are the base table's alone: indexes cost nothing here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
         super().__init__("dynamodb")
+        self._clock = clock or Clock()
+        self._completed: dict[str, tuple[float, Parameters]] = {}
+        """ClientRequestToken → when its transaction was completed, and the request."""
         self.consumed: dict[str, float] = {}
         self.respell = False
         self._tables: dict[str, _Table] = {}
@@ -181,6 +212,10 @@ class FakeDynamoDB(FakeService):
         """UpdateItem."""
         return self._called_by_client("UpdateItem", kwargs)
 
+    def transact_write_items(self, **kwargs: Any) -> dict[str, Any]:
+        """TransactWriteItems."""
+        return self._called_by_client("TransactWriteItems", kwargs)
+
     def get_item(self, **kwargs: Any) -> dict[str, Any]:
         """GetItem of the whole item."""
         return self._called_by_client("GetItem", kwargs)
@@ -193,6 +228,7 @@ class FakeDynamoDB(FakeService):
             "PutItem": self._put_item,
             "DeleteItem": self._delete_item,
             "UpdateItem": self._update_item,
+            "TransactWriteItems": self._transact_write_items,
             "GetItem": self._get_item,
         }
 
@@ -243,21 +279,33 @@ class FakeDynamoDB(FakeService):
             unprocessed.setdefault(write.requested_table, []).append(request)
         return unprocessed
 
+    def _answer(self, operation: str, parameters: Parameters, fault: Fault | None) -> Response:
+        if isinstance(fault, Canceled) and operation != "TransactWriteItems":
+            raise TypeError(f"Canceled is a fault of TransactWriteItems, not of {operation}")
+        return super()._answer(operation, parameters, fault)
+
     def _put_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
-        table, item = self._table(kwargs["TableName"]), canonical_item(kwargs["Item"])
-        check_item(table, item)
         _check_return_values(kwargs)
-        request = {"PutRequest": {"Item": kwargs["Item"]}}
-        return self._write_one(table, table.key_of(item), request, lambda _: item, kwargs, fault)
+        return self._write_one(self._put(kwargs), kwargs, fault)
 
     def _delete_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
-        table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
-        check_key(table, key)
         _check_return_values(kwargs)
-        request = {"DeleteRequest": {"Key": kwargs["Key"]}}
-        return self._write_one(table, table.key_of(key), request, lambda _: None, kwargs, fault)
+        return self._write_one(self._delete(kwargs), kwargs, fault)
 
     def _update_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
+        return self._write_one(self._update(kwargs), kwargs, fault)
+
+    def _put(self, kwargs: Parameters) -> _Single:
+        table, item = self._table(kwargs["TableName"]), canonical_item(kwargs["Item"])
+        check_item(table, item)
+        return _Single(table, table.key_of(item), {"PutRequest": {"Item": kwargs["Item"]}}, lambda _: item)
+
+    def _delete(self, kwargs: Parameters) -> _Single:
+        table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
+        check_key(table, key)
+        return _Single(table, table.key_of(key), {"DeleteRequest": {"Key": kwargs["Key"]}}, lambda _: None)
+
+    def _update(self, kwargs: Parameters) -> _Single:
         table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
         check_key(table, key)
 
@@ -268,26 +316,25 @@ class FakeDynamoDB(FakeService):
                 raise InvalidValueError("Item size to update has exceeded the maximum allowed size")
             return item
 
-        request = {"Update": {"Key": kwargs["Key"]}}
-        return self._write_one(table, table.key_of(key), request, updated, kwargs, fault)
+        return _Single(table, table.key_of(key), {"Update": {"Key": kwargs["Key"]}}, updated)
 
-    def _write_one(
-        self,
-        table: _Table,
-        key: Key,
-        request: Request,
-        new_item: Callable[[list[UpdateAction]], Item | None],
-        kwargs: Parameters,
-        fault: Fault | None,
-    ) -> Response:
+    def _condition_check(self, kwargs: Parameters) -> _Single:
+        table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
+        check_key(table, key)
+        request = {"ConditionCheck": {"Key": kwargs["Key"]}}
+        return _Single(table, table.key_of(key), request, lambda _: table.items.get(table.key_of(key)))
+
+    def _write_one(self, single: _Single, kwargs: Parameters, fault: Fault | None) -> Response:
         """One conditional or plain write of one item; whatever comes back unprocessed is a throttle here."""
+        table = single.table
         test, actions = _parsed_expressions(kwargs, table)
-        self._check_rules([(table.name, request)], fault)
+        self._check_rules([(table.name, single.request)], fault)
         if isinstance(fault, Throttle):
             raise _throttled(table, fault)
-        old = table.items.get(key)
+        old = table.items.get(single.key)
         holds = test(old or {})
-        write = _Write(table, kwargs["TableName"], request, key, new_item(actions) if holds else old)
+        new = single.new_item(actions) if holds else old
+        write = _Write(table, kwargs["TableName"], single.request, single.key, new)
         applied, units = self._apply([] if _held_back([write], fault) else [write])
         if not applied:
             raise _throttled(table, Throttle())
@@ -299,6 +346,97 @@ class FakeDynamoDB(FakeService):
             **_collection_metrics(kwargs, {}),
             **{name: costs[0] for name, costs in _capacity(kwargs, units).items()},
         }
+
+    def _transact_write_items(self, kwargs: Parameters, fault: Fault | None) -> Response:
+        """All or nothing. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+        elements = _checked_transaction(kwargs)
+        parsed = [_parsed_expressions(arguments, self._table(arguments["TableName"])) for _, arguments in elements]
+        if isinstance(fault, Throttle):
+            raise _throttled(self._table(elements[0][1]["TableName"]), fault)
+        token = kwargs.get("ClientRequestToken")
+        if self._is_completed(token, kwargs):
+            return _capacity_of_transaction(kwargs, self._units_to_read(elements), "ReadCapacityUnits")
+        singles = [self._checked(kind, arguments) for kind, arguments in elements]
+        items = [(single.table.name, single.key) for single in singles if isinstance(single, _Single)]
+        if len(set(items)) < len(items):
+            raise InvalidValueError("Transaction request cannot include multiple operations on one item")
+        writes: list[_Write] = []
+        reasons: list[Response] = []
+        for position, (_, arguments) in enumerate(elements):
+            try:
+                this_fault = fault if position == 0 or not isinstance(fault, Canceled) else None
+                writes.append(self._transacted(singles[position], arguments, parsed[position], this_fault))
+                reasons.append({"Code": "None"})
+            except InvalidValueError as invalid:
+                reasons.append({"Code": "ValidationError", "Message": invalid.message})
+            except _CanceledError as canceled:
+                reasons.append(canceled.reason)
+        if len(writes) < len(elements):
+            raise _canceled(reasons)
+        if sum(item_bytes(write.item or {}) for write in writes) > MAX_TRANSACTION_BYTES:
+            raise InvalidValueError("The aggregate size of the items in the transaction exceeds 4 MB")
+        units: dict[str, float] = {}
+        for write in writes:
+            cost = float(write.units() * TRANSACTION_FACTOR)
+            units[write.requested_table] = units.get(write.requested_table, 0.0) + cost
+            self.consumed[write.table.name] += cost
+            write.apply()
+        if token is not None:
+            self._completed[token] = (self._clock(), kwargs)
+        return {**_collection_metrics(kwargs, {}), **_capacity_of_transaction(kwargs, units, "WriteCapacityUnits")}
+
+    def _checked(self, kind: str, arguments: Parameters) -> _Single | InvalidValueError:
+        checks = {"Put": self._put, "Delete": self._delete, "Update": self._update}
+        try:
+            return checks.get(kind, self._condition_check)(arguments)
+        except InvalidValueError as invalid:
+            return invalid
+
+    def _transacted(
+        self,
+        single: _Single | InvalidValueError,
+        arguments: Parameters,
+        expressions: tuple[Test, list[UpdateAction]],
+        fault: Fault | None,
+    ) -> _Write:
+        """One element that may go; raises what its cancellation reason is made of."""
+        if isinstance(single, InvalidValueError):
+            raise single
+        test, actions = expressions
+        self._check_rules([(single.table.name, single.request)], fault)
+        old = single.table.items.get(single.key)
+        write = _Write(single.table, arguments["TableName"], single.request, single.key, old)
+        if isinstance(fault, Canceled):
+            raise _CanceledError(fault.reason)
+        if _held_back([write], fault):
+            raise _CanceledError("ThrottlingError")
+        if not test(old or {}):
+            asked = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+            raise _CanceledError("ConditionalCheckFailed", old if asked else None)
+        write = replace(write, item=single.new_item(actions))
+        if write.table.bucket and not write.table.bucket.take(write.units() * TRANSACTION_FACTOR):
+            raise _CanceledError("ProvisionedThroughputExceeded")
+        return write
+
+    def _is_completed(self, token: str | None, kwargs: Parameters) -> bool:
+        """Whether the same request was completed under this token; raises where it was another one."""
+        at, request = self._completed.get(token or "", (float("-inf"), {}))
+        if self._clock() - at > TOKEN_SECONDS:
+            return False
+        if request != kwargs:
+            message = "The provided token was used with other parameters"
+            raise RefusedError("IdempotentParameterMismatchException", message, members={"Message": message})
+        return True
+
+    def _units_to_read(self, elements: list[tuple[str, Parameters]]) -> dict[str, float]:
+        """A repeated transaction reads its items, transactionally: twice the read units."""
+        units: dict[str, float] = {}
+        for _, arguments in elements:
+            table = self._table(arguments["TableName"])
+            key = {name: (arguments.get("Key") or arguments["Item"])[name] for name, _ in table.key}
+            read = max(1, math.ceil(item_bytes(table.items.get(table.key_of(key), {})) / READ_UNIT_BYTES))
+            units[arguments["TableName"]] = units.get(arguments["TableName"], 0.0) + read * TRANSACTION_FACTOR
+        return units
 
     def _get_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
         _check_parameters_known(kwargs, {"ProjectionExpression", "ExpressionAttributeNames"})
@@ -369,6 +507,49 @@ class FakeDynamoDB(FakeService):
             if name_or_arn in (table.name, _arn(table.name)):
                 return table
         raise RefusedError("ResourceNotFoundException", "Requested resource not found")
+
+
+class _CanceledError(Exception):
+    """Why one element cancels the transaction."""
+
+    def __init__(self, code: str, item: Item | None = None) -> None:
+        super().__init__(code)
+        self.reason: Response = {"Code": code, "Message": CANCELLATIONS[code]}
+        if item is not None:
+            self.reason["Item"] = copied(item)
+
+
+def _checked_transaction(kwargs: Parameters) -> list[tuple[str, Parameters]]:
+    """Each element's kind and arguments; raises for what refuses the whole transaction before it is tried."""
+    if len(kwargs["TransactItems"]) > MAX_TRANSACTION_ITEMS:
+        raise InvalidValueError(
+            "1 validation error detected: Value at 'transactItems' failed to satisfy constraint: Member must have "
+            f"length less than or equal to {MAX_TRANSACTION_ITEMS}"
+        )
+    if len(kwargs.get("ClientRequestToken", "")) > MAX_TOKEN:
+        raise InvalidValueError(
+            "1 validation error detected: Value at 'clientRequestToken' failed to satisfy constraint: Member must "
+            f"have length less than or equal to {MAX_TOKEN}"
+        )
+    for element in kwargs["TransactItems"]:
+        if len(element) != 1:
+            raise InvalidValueError("TransactItems can only contain one of Check, Put, Update or Delete")
+    return [part for element in kwargs["TransactItems"] for part in element.items()]
+
+
+def _canceled(reasons: list[Response]) -> RefusedError:
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+    members = {"Message": message, "CancellationReasons": reasons}
+    return RefusedError("TransactionCanceledException", message, members=members)
+
+
+def _capacity_of_transaction(kwargs: Parameters, units: dict[str, float], kind: str) -> Response:
+    """ConsumedCapacity that says which units they are, as transactions do."""
+    capacity = _capacity(kwargs, units)
+    for consumed in capacity.get("ConsumedCapacity", []):
+        consumed[kind] = consumed["CapacityUnits"]
+    return capacity
 
 
 def _check_parameters_known(kwargs: Parameters, unknown: set[str]) -> None:

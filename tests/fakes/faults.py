@@ -40,6 +40,16 @@ class Throttle:
 
 
 @dataclass(frozen=True, slots=True)
+class Canceled:
+    """The whole transaction is canceled because of its first element, for a reason other than its condition.
+
+    Reasons: TransactionConflict, ThrottlingError, ProvisionedThroughputExceeded, ItemCollectionSizeLimitExceeded.
+    """
+
+    reason: str = "TransactionConflict"
+
+
+@dataclass(frozen=True, slots=True)
 class ServerError:
     """The service failed; with `applied` only after it had written everything."""
 
@@ -58,6 +68,21 @@ class ConnectionLost:
 @dataclass(frozen=True, slots=True)
 class Timeout:
     """No answer in time; with `applied` although everything was written."""
+
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """botocore itself raises this error; with `applied` when everything was written. Not for the HTTP server."""
+
+    error: Exception
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Status 200, but botocore finds no member in the body (cut off, or a proxy's page); `applied` or not."""
 
     applied: bool = False
 
@@ -88,4 +113,17 @@ class Delay:
     then: "Fault | None" = None
 
 
-Fault = Unprocessed | UnprocessedIf | Throttle | ServerError | ConnectionLost | Timeout | Refusal | RejectIf | Delay
+Fault = (
+    Unprocessed
+    | UnprocessedIf
+    | Throttle
+    | Canceled
+    | ServerError
+    | ConnectionLost
+    | Timeout
+    | Raised
+    | Unreadable
+    | Refusal
+    | RejectIf
+    | Delay
+)

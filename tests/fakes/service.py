@@ -18,7 +18,16 @@ from botocore.exceptions import (
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-from tests.fakes.faults import ConnectionLost, Delay, Fault, Refusal, ServerError, Timeout
+from tests.fakes.faults import (
+    ConnectionLost,
+    Delay,
+    Fault,
+    Raised,
+    Refusal,
+    ServerError,
+    Timeout,
+    Unreadable,
+)
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 
@@ -133,21 +142,25 @@ class FakeService:
         try:
             if isinstance(fault, Refusal):
                 raise RefusedError(fault.code, fault.message, fault.status)
-            if isinstance(fault, ConnectionLost | Timeout | ServerError) and not fault.applied:
+            if isinstance(fault, ConnectionLost | Timeout | ServerError | Raised) and not fault.applied:
                 raise self._failure(fault)
+            if isinstance(fault, Unreadable) and not fault.applied:
+                return {"ResponseMetadata": _metadata(200)}
             response = self._operations()[operation](parameters, fault)
-            if isinstance(fault, ConnectionLost | Timeout | ServerError):
+            if isinstance(fault, ConnectionLost | Timeout | ServerError | Raised):
                 raise self._failure(fault)
         except RefusedError as refused:
             raise self._client_error(operation, refused) from refused
-        return {**response, "ResponseMetadata": _metadata(200)}
+        return {**({} if isinstance(fault, Unreadable) else response), "ResponseMetadata": _metadata(200)}
 
-    def _failure(self, fault: ConnectionLost | Timeout | ServerError) -> Exception:
+    def _failure(self, fault: ConnectionLost | Timeout | ServerError | Raised) -> Exception:
         failure: Exception
         if isinstance(fault, ServerError):
             failure = RefusedError(fault.code, "Internal error", fault.status)
         elif isinstance(fault, ConnectionLost):
             failure = ConnectionClosedError(endpoint_url=self.meta.endpoint_url)
+        elif isinstance(fault, Raised):
+            failure = fault.error
         else:
             failure = ReadTimeoutError(endpoint_url=self.meta.endpoint_url)
         return failure

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.clock import Clock
-from tests.fakes.faults import Fault, RejectIf, Throttle, Unprocessed, UnprocessedIf
+from tests.fakes.faults import Canceled, Fault, RejectIf, Throttle, Unprocessed, UnprocessedIf
 from tests.fakes.service import ACCOUNT, REGION, FakeService, Parameters, RefusedError, Response, copied
 
 MAX_ENTRIES = 10  # API_SendMessageBatch, API_ReceiveMessage
@@ -384,7 +384,7 @@ class FakeSQS(FakeService):
 def _raise_throttle(fault: Fault | None) -> None:
     if isinstance(fault, Throttle):
         raise RefusedError(fault.code, "The request was denied due to request throttling.")
-    if isinstance(fault, Unprocessed | UnprocessedIf | RejectIf):
+    if isinstance(fault, Unprocessed | UnprocessedIf | RejectIf | Canceled):
         raise TypeError(f"{type(fault).__name__} is a fault of DynamoDB; SQS has fail_entries")
 
 
