@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from botocore.config import Config
+from botocore.exceptions import ChecksumError
 
 from . import metrics as report
 from .errors import EventError
@@ -35,8 +37,21 @@ def _dynamodb(connections: int) -> DynamoDBClient:
         read_timeout=10,
         tcp_keepalive=True,
     )
-    client: DynamoDBClient = boto3.client("dynamodb", config=config)
-    return client
+    client = boto3.client("dynamodb", config=config)
+    client.meta.events.register("before-parse.dynamodb", _check_checksum)
+    checked: DynamoDBClient = client
+    return checked
+
+
+def _check_checksum(response_dict: dict[str, Any], **_: Any) -> None:
+    """Refuse a spoilt answer, in which an UnprocessedItems that got lost would read as "all written".
+
+    botocore compares the checksum only to decide whether to try again; with no attempt left it takes the answer.
+    """
+    expected = response_dict["headers"].get("x-amz-crc32")
+    actual = zlib.crc32(response_dict["body"])
+    if expected is not None and int(expected) != actual:
+        raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum=actual)
 
 
 @functools.cache

@@ -103,7 +103,10 @@ class Tables:
             raise
         except (HTTPClientError, BotoCoreError) as error:  # Connection, timeout, an answer that cannot be read.
             return Reply(Meaning.UNSURE, error=type(error).__name__)
-        return Reply(Meaning.ACCEPTED, self._unwritten(batch, response.get("UnprocessedItems") or {}), _units(response))
+        unprocessed = response.get("UnprocessedItems")
+        if unprocessed is None:  # DynamoDB always says; an answer that does not has lost it on the way.
+            return Reply(Meaning.UNSURE, error="an answer without UnprocessedItems")
+        return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed), _units(response))
 
     def _unwritten(self, batch: Sequence[Operation], unprocessed: Mapping[str, Any]) -> Sequence[Operation]:
         """Match what came back by typed key. What cannot be matched may be any of them: then none counts as written."""
