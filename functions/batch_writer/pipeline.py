@@ -102,14 +102,14 @@ class Pipeline:
         )
 
     def _report(self, received: Sequence[Message], written: Written, until: float) -> Outcome:
-        done = written.done
+        ended = written.ended
         rejected = [(message, bad) for message in received if (bad := _rejections(message, written.rejected))]
         outcome = Outcome(received, [], [], [], written, [(m, [r for _, r in bad]) for m, bad in rejected])
         if written.error is not None:  # Dead letters are sent last, so that an invocation that raises has sent none.
             outcome.returned = list(received)
             outcome.error = written.error
             return outcome
-        settled = {message for message in received if _is_settled(message.operations, done, written.rejected)}
+        settled = {message for message in received if ended.issuperset(message.operations)}
         bad_messages = {message for message, _ in rejected}
         outcome.written = [message for message in received if message in settled and message not in bad_messages]
         self._send_dead_letters([(m, bad) for m, bad in rejected if m in settled], outcome, until)
@@ -163,10 +163,6 @@ def _rejections(message: Message, by_service: Mapping[Operation, Rejection]) -> 
         place = {source: number for number, source in enumerate(message.sources)}
         bad.sort(key=lambda each: place[each[0]] if each[0] is not None else -1)
     return bad
-
-
-def _is_settled(operations: Iterable[Operation], done: set[Operation], rejected: Mapping[Operation, Rejection]) -> bool:
-    return all(operation in done or operation in rejected for operation in operations)
 
 
 def _standard(record: Mapping[str, Any]) -> Mapping[str, Any]:

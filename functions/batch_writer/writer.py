@@ -51,8 +51,8 @@ class Written:
     """What stopped the writing: the table, the permission or the settings are wrong."""
 
     @property
-    def done(self) -> set[Operation]:
-        return self.written | self.superseded
+    def ended(self) -> set[Operation]:
+        return self.written | self.superseded | self.rejected.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +110,18 @@ class Writer:
                 self._send_what_may_go(executor)
                 self._wait(deadline)
             self._wait_for_stragglers(self._clock() + patience)
-            if self._in_flight:
-                self._outcome.trouble = "DynamoDB did not answer before the deadline"
+            self._judge()
         finally:
             # Not waited for: a call that hangs is abandoned, and what it carried counts as not written.
             executor.shutdown(wait=False, cancel_futures=True)
         return self._outcome
+
+    def _judge(self) -> None:
+        """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason."""
+        if self._in_flight:
+            self._outcome.trouble = "DynamoDB did not answer before the deadline"
+        elif not self._attempts.keys() - self._outcome.ended:
+            self._outcome.trouble = ""
 
     def _has_work(self) -> bool:
         return bool(self._in_flight or self._later or self._alone or any(self._ready.values()))
