@@ -30,7 +30,7 @@ class Inline(Executor):
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # As a thread would, the future holds it.
             future.set_exception(error)
         return future
 
