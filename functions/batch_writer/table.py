@@ -143,7 +143,10 @@ class Tables:
         response = _answer(client.batch_write_item, arguments, batch)
         if isinstance(response, Reply):
             return response
-        return Reply(Meaning.ACCEPTED, self._unwritten(batch, response.get("UnprocessedItems") or {}), _units(response))
+        unprocessed = response.get("UnprocessedItems")
+        if unprocessed is None:  # DynamoDB always says; an answer that does not has lost it on the way.
+            return Reply(Meaning.UNSURE, error="an answer without UnprocessedItems")
+        return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed), _units(response))
 
     def write_one(self, operation: Operation, seconds: float) -> Reply:
         """One conditional write or update, by itself. Returns and raises as `write` does."""

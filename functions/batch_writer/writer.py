@@ -133,8 +133,7 @@ class Writer:
                 self._send_what_may_go(executor)
                 self._wait(deadline)
             self._wait_for_stragglers(min(self._gives_up, self._clock() + patience))
-            if self._in_flight:
-                self._outcome.trouble = "DynamoDB did not answer before the deadline"
+            self._judge()
         finally:
             # Not waited for: a call that hangs is abandoned, and what it carried counts as not written.
             executor.shutdown(wait=False, cancel_futures=True)
@@ -150,6 +149,13 @@ class Writer:
     def _enqueue(self, operation: Operation) -> None:
         queues = self._ready if operation.goes_in_batches else self._single
         queues.setdefault(operation.table, deque()).append(operation)
+
+    def _judge(self) -> None:
+        """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason."""
+        if self._in_flight:
+            self._outcome.trouble = "DynamoDB did not answer before the deadline"
+        elif not self._attempts.keys() - self._outcome.ended:
+            self._outcome.trouble = ""
 
     def _has_work(self) -> bool:
         waiting = any(self._ready.values()) or any(self._single.values())

@@ -61,13 +61,13 @@ def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
     report = soak(Plan(profile="hostile", seconds=15, seed=1), tmp_path)
 
     text = "\n".join(report.lines())
-    assert report.is_clean, text
+    assert report.verdict.is_clean, text
     # It was hard enough to mean something.
     assert report.events["kills"] >= 1, text
     assert report.errors["Runtime.ExitError"] >= 1, text
     assert sum(report.ledger.receives()) > len(report.ledger.receives()) >= 100, text
-    assert {"unprocessed", "unprocessed-items"} <= report.faults.keys(), text
     assert len(report.faults) >= 10, text
+    assert report.unprocessed >= 1, text
     assert report.ledger.error_codes, text
 
 

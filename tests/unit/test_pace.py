@@ -98,4 +98,3 @@ def test_the_rate_recovers_on_success() -> None:
 
     assert grown.bucket.rate == pytest.approx(100 * 1.05 + 25)
     assert not math.isinf(grown.bucket.rate)
-

@@ -1,0 +1,401 @@
+"""`python -m sluice.faults.soak`: the real function under faults, SIGKILL and redelivery, and the proof of its promise.
+
+A real SQS API and DynamoDB (moto), the injector between the function and its tables, the function's own code in real
+processes under AWS's runtime client, pollers with the semantics of an event source mapping. While a seeded producer
+sends, processes are killed at random moments, messages are delivered twice, acknowledgements get lost. In the end
+the queue is drained and everything is compared with the model, read from the tables around the injector.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from ..local.aws import LocalAws, LocalError, local_aws
+from ..local.poller import Answer, EventSourceMapping, Invocation, Poller
+from ..local.processes import Interrupt, Interrupted
+from ..local.runtime import ExecutionEnvironment, FunctionCode
+from .injector import Injector
+from .model import Ledger, Verdict
+from .profiles import PROFILES
+from .server import serve
+from .stage import Stage
+from .watched_queue import WatchedQueue
+from .workload import CHAINS, TABLES, TableOf, Workload
+
+FUNCTIONS = Path(__file__).absolute().parents[2] / "functions"
+"""The function's sources; what they require is taken from this Python's own packages."""
+WORKERS = 3
+TIMEOUT, DEADLINE_MARGIN = 5, 1
+"""Seconds: the function's timeout, short, so that calls that hang reach it often."""
+BATCH_SIZE = 10
+"""Messages of an invocation; without a batching window, so that there are many invocations."""
+MAX_UNACKNOWLEDGED = 120
+"""Messages on the queue, at most; moto's queues become slow when they are deep."""
+LONGEST_PAUSE = 0.3
+"""Seconds, at most, that a poller backs off after a function error; Lambda's own backing off takes minutes."""
+KILL_EVERY = 2.5
+"""Seconds between kills, on average."""
+IMPATIENCE = 3
+"""Seconds, at most, after which a returned message is made visible again; four in five are."""
+TICK = 0.02
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a soak is to do."""
+
+    profile: str = "hostile"
+    seconds: float = 60.0
+    """How long the producer sends."""
+    seed: int = 1
+    drain_seconds: float = 90.0
+    """How long the queue may take to become empty after that."""
+    faults_to_the_end: bool = False
+    """Whether the faults go on while the queue is drained."""
+    task_root: Path = FUNCTIONS
+    """The directory that holds the function's package, `batch_writer`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of a soak."""
+
+    ledger: Ledger
+    verdict: Verdict
+    events: Mapping[str, int]
+    """What the pollers and the killer did."""
+    errors: Mapping[str, int]
+    """Function errors by type."""
+    faults: Mapping[str, int]
+    """What was injected, by kind."""
+    writes: int
+    """Calls of the function that write."""
+    unprocessed: int
+    """Requests in them that came back unprocessed."""
+    seconds: float
+    """From the first message sent to the queue drained."""
+
+    def lines(self) -> Iterator[str]:
+        ledger, events = self.ledger, self.events
+        receives = ledger.receives()
+        again = sum(receives) - len(receives)
+        yield _line(len(receives), f"messages sent, {ledger.bad_messages():,} of them with something bad in them")
+        yield _line(ledger.operations(), f"operations in them, on {ledger.items():,} items")
+        yield _line(events.get("invocations", 0), f"invocations of the function, in {self.seconds:.0f} s")
+        yield _line(self.writes, f"calls that write; {self.unprocessed:,} requests came back unprocessed")
+        yield from _table("faults injected into them", self.faults)
+        yield _line(events.get("kills", 0), "kills of the function's processes while they worked (SIGKILL)")
+        yield from _table("function errors", self.errors)
+        yield _line(events.get("duplicates", 0), "messages delivered to two receivers at the same time")
+        yield _line(events.get("forgotten", 0), "acknowledgements lost")
+        yield _line(again, f"redeliveries; one message was received {max(receives, default=0)} times")
+        yield from _table("dead letters", ledger.error_codes)
+        yield "  verdict"
+        for name, violations in self.verdict.rows().items():
+            yield f"  {violations.count:>9,}    {name}"
+            yield from (f"{'':16}{example}" for example in violations.examples)
+
+
+class Worker(ExecutionEnvironment):
+    """A process of the function that can be killed from another thread, whatever it is doing."""
+
+    is_busy = False
+
+    def invoke(self, event: bytes) -> Answer:
+        self.is_busy = True
+        try:
+            return super().invoke(event)
+        finally:
+            self.is_busy = False
+
+    def kill(self) -> bool:
+        """SIGKILL; False if it has ended already. The next invocation starts another process."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return False
+        process.kill()
+        return True
+
+
+class Soak:
+    """One run. `check` is called many times a second and may raise."""
+
+    def __init__(self, plan: Plan, directory: Path, check: Callable[[], None] = lambda: None) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._check = check
+        self._ledger = Ledger()
+        self._workload = Workload(plan.seed)
+        self._chance = Random(f"soak {plan.seed}")
+        self._is_rough = plan.profile != "calm"
+        """Whether processes are killed, messages duplicated and acknowledgements lost."""
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._events = Counter[str]()
+        self._errors = Counter[str]()
+        self._failure: Exception | None = None
+        self._queues: list[WatchedQueue] = []
+        self._threads: list[threading.Thread] = []
+
+    def run(self) -> Report:
+        """Send, disturb, drain and judge, once; raises `LocalError` if something else than the function fails."""
+        with ExitStack() as parts:
+            aws = parts.enter_context(local_aws(self._directory, check=self._check))
+            self._stage = Stage(aws)
+            self._injector = Injector(f"http://127.0.0.1:{aws.port}", PROFILES[self._plan.profile], self._plan.seed)
+            url = parts.enter_context(serve(self._injector))
+            workers = [self._worker(aws, url, number) for number in range(WORKERS)]
+            for worker in workers:
+                parts.enter_context(worker)
+                worker.start(self._check)
+            parts.callback(self._stop)
+            for number, worker in enumerate(workers):
+                self._start_poller(number, worker)
+            start = time.monotonic()
+            self._send(workers, until=start + self._plan.seconds)
+            self._drain(until=time.monotonic() + self._plan.drain_seconds)
+            seconds = time.monotonic() - start
+            self._stop()
+            self._note_dead_letters()
+            verdict = self._ledger.close(self._stage.read_all())
+            faults = self._injector.counts()
+            writes, unprocessed = faults.pop("writes", 0), faults.pop("unprocessed-items", 0)
+            return Report(self._ledger, verdict, self._events, self._errors, faults, writes, unprocessed, seconds)
+
+    def _send(self, workers: Sequence[Worker], until: float) -> None:
+        """Keep the queue filled and the workers in danger."""
+        next_kill = time.monotonic() + self._chance.expovariate(1 / KILL_EVERY)
+        while time.monotonic() < until:
+            self._go_on()
+            if self._ledger.unacknowledged < MAX_UNACKNOWLEDGED:
+                self._send_round(with_new=True)
+            busy = [worker for worker in workers if worker.is_busy]
+            if busy and self._is_rough and time.monotonic() > next_kill:
+                if self._chance.choice(busy).kill():
+                    self._note("kills")
+                next_kill = time.monotonic() + self._chance.expovariate(1 / KILL_EVERY)
+
+    def _drain(self, until: float) -> None:
+        """Send the last states of all items, and wait until everything is acknowledged."""
+        if not self._plan.faults_to_the_end:
+            self._injector.switch(PROFILES["calm"])
+            self._is_rough = False
+        next_push = 0.0
+        while not self._ledger.is_finished and time.monotonic() < until:
+            self._go_on()
+            self._send_round(with_new=False)
+            if time.monotonic() > next_push:
+                # The function lets them wait for minutes if they have come often; there is no time for that here.
+                self._stage.delay(dict.fromkeys(self._ledger.idle(), 0))
+                next_push = time.monotonic() + 1
+
+    def _send_round(self, *, with_new: bool) -> None:
+        messages = self._workload.messages(self._ledger.take_ready(CHAINS), with_new=with_new)
+        self._ledger.sending(messages)
+        self._stage.send(messages)
+
+    def _go_on(self) -> None:
+        """Between two looks; raises what must end the run."""
+        self._check()
+        if self._failure is not None:
+            raise LocalError(f"The poller failed: {self._failure!r}") from self._failure
+        self._note_dead_letters()
+        self._ledger.settle(self._busy_since())
+        self._stopping.wait(TICK)
+
+    def _busy_since(self) -> float:
+        """When the oldest of all the calls that are under way began."""
+        calls = [self._injector.in_flight_since(), *(queue.receiving_since for queue in self._queues)]
+        return min([since for since in calls if since is not None], default=_NEVER)
+
+    def _note_dead_letters(self) -> None:
+        for number, error_code, body in self._stage.dead_letters():
+            self._ledger.dead_letter(number, error_code, body)
+
+    def _start_poller(self, number: int, worker: Worker) -> None:
+        chance = Random(f"poller {number} {self._plan.seed}")
+        queue = WatchedQueue(
+            self._stage,
+            self._ledger,
+            verify=self._verify,
+            note=self._note,
+            happens=lambda share: self._is_rough and chance.random() < share,
+            wait=self._stopping.wait,
+        )
+        thread = threading.Thread(target=self._poll, args=(queue, worker, chance))
+        self._queues.append(queue)
+        self._threads.append(thread)
+        thread.start()
+
+    def _poll(self, queue: WatchedQueue, worker: Worker, chance: Random) -> None:
+        """The work of a thread: batch after batch through one worker."""
+        mapping = EventSourceMapping(
+            self._stage.queue_url, self._stage.queue_arn, BATCH_SIZE, report_batch_item_failures=True
+        )
+        poller = Poller(
+            queue,
+            mapping,
+            worker.invoke,
+            sleep=lambda seconds: self._stopping.wait(min(seconds, LONGEST_PAUSE)),
+            is_stopping=self._stopping.is_set,
+        )
+        try:
+            while not self._stopping.is_set():
+                if invocation := poller.poll():
+                    self._note_invocation(invocation)
+                    queue.let_go(invocation.deleted)
+                    returned = queue.let_go(invocation.returned)
+                    # One in five waits as long as the function has decided, or the queue.
+                    hurried = [number for number in returned if chance.random() < 0.8]
+                    self._stage.delay({number: chance.randint(0, IMPATIENCE) for number in hurried})
+        except Exception as error:  # noqa: BLE001  # A thread's failure is the run's to report.
+            self._failure = error
+
+    def _verify(self, numbers: Sequence[int]) -> None:
+        """These messages are about to be acknowledged: is what they write in the tables?"""
+        keys = {chain.key: self._workload.key_attributes(chain.key) for chain in self._ledger.effects(numbers)}
+        self._ledger.check(numbers, self._stage.read(keys))
+
+    def _note(self, event: str) -> None:
+        with self._lock:
+            self._events[event] += 1
+
+    def _note_invocation(self, invocation: Invocation) -> None:
+        self._note("invocations")
+        if invocation.answer.error is not None:
+            with self._lock:
+                self._errors[invocation.answer.error.split(":")[0].split(";")[0]] += 1
+
+    def _worker(self, aws: LocalAws, dynamodb: str, number: int) -> Worker:
+        code = FunctionCode(
+            task_root=self._plan.task_root,
+            handler="batch_writer.handler.lambda_handler",
+            name="sluice-soak",
+            arn=f"arn:aws:lambda:{aws.region}:{aws.account}:function:sluice-soak",
+            timeout=TIMEOUT,
+            memory=512,
+            environ={
+                "TABLES": json.dumps([_setting(table) for table in TABLES]),
+                "DEAD_LETTER_QUEUE_URL": self._stage.dead_letter_url,
+                "DEADLINE_MARGIN": str(DEADLINE_MARGIN),
+                "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
+            },
+        )
+        packages = Path(sysconfig.get_paths()["purelib"])
+        return Worker(code, aws, packages, self._directory / f"function-{number}.log", self._stopping)
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def _setting(table: TableOf) -> dict[str, Any]:
+    """The table's entry in the function's variable TABLES."""
+    keys = [{"name": name, "type": kind} for name, kind in table.key]
+    setting: dict[str, Any] = {"alias": table.alias, "name": table.name, "partition_key": keys[0]}
+    return setting | ({"sort_key": keys[1]} if len(keys) > 1 else {})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a soak; returns the exit status: 0 if the promise was kept, 1 if not, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    plan = Plan(**vars(options))
+    directory = Path(tempfile.mkdtemp(prefix="sluice-soak-"))
+    with Interrupt() as interrupt:
+        _say(
+            f"Soak: profile {plan.profile}, {plan.seconds:g} s, seed {plan.seed}"
+            f" ({datetime.date.today()}, {os.cpu_count()} CPUs, {WORKERS} processes of the function)"
+        )
+        try:
+            report = Soak(plan, directory, interrupt.check).run()
+        except Interrupted as stop:
+            _say(f"Stopped ({stop}); every process that the soak had started has ended.")
+            shutil.rmtree(directory)
+            return stop.exit_status
+        except LocalError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+    _say(*report.lines())
+    if report.verdict.is_clean:
+        _say("Nothing lost, nothing acknowledged unwritten: the promise was kept.")
+        shutil.rmtree(directory)
+        return 0
+    _say(f"The promise was NOT kept. Logs of the function and of moto: {directory}")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sluice.faults.soak",
+        description="Run the real function under injected faults, SIGKILL and redelivery on a local AWS, and compare"
+        " what is in the tables and on the dead-letter queue with what was sent. Needs no AWS account.",
+        epilog="Exit status: 0 nothing lost, 1 something lost or the soak could not run, 2 usage, 130 Ctrl-C.",
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="hostile", help="which faults (default: hostile)")
+    parser.add_argument("--seconds", type=_seconds, default=60.0, metavar="S", help="how long to send (default: 60)")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of messages, faults and kills (default: 1)")
+    parser.add_argument(
+        "--drain-seconds", type=_seconds, default=90.0, metavar="S", help="time to empty the queue (default: 90)"
+    )
+    parser.add_argument("--faults-to-the-end", action="store_true", help="let faults happen during that time, too")
+    parser.add_argument(
+        "--task-root",
+        type=_task_root,
+        default=FUNCTIONS,
+        metavar="DIRECTORY",
+        help="what holds the function's package batch_writer, such as an unpacked bundle (default: the sources)",
+    )
+    return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 86_400:
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, less than a day, got {text!r}")
+    return number
+
+
+def _task_root(text: str) -> Path:
+    root = Path(text).absolute()
+    if not (root / "batch_writer").is_dir():
+        raise argparse.ArgumentTypeError(f"must be a directory that holds batch_writer, got {text!r}")
+    return root
+
+
+def _table(title: str, counts: Mapping[str, int]) -> Iterator[str]:
+    yield _line(sum(counts.values()), title)
+    yield from (f"  {count:>9,}    {name}" for name, count in sorted(counts.items(), key=lambda each: -each[1]))
+
+
+def _line(number: float, text: str) -> str:
+    return f"  {number:>9,.0f}  {text}"
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

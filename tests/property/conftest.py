@@ -1,0 +1,20 @@
+"""Hypothesis profiles: `pytest tests/property --hypothesis-profile=thorough`, or HYPOTHESIS_PROFILE=thorough.
+
+Every profile but `thorough` draws the same examples in every run, so that a red build is red again on a laptop.
+"""
+
+import os
+
+from hypothesis import HealthCheck, Phase, settings
+
+# Some examples are 16 MB long, and the machine that runs them may be busy.
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+_PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)  # All but the slow explaining.
+_COMMON = settings(deadline=None, phases=_PHASES, suppress_health_check=_SLOW, print_blob=True)
+
+settings.register_profile("repeatable", _COMMON, derandomize=True, database=None, max_examples=150)
+settings.register_profile("thorough", _COMMON, max_examples=5_000)
+# For mutants: that a property fails is all that counts, not the smallest example.
+settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

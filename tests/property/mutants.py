@@ -1,0 +1,276 @@
+"""Changes to the code under which a property must fail: `python -m tests.property.mutants [part of a name ...]`.
+
+Copies the code and the tests, makes one change at a time, and runs the property that is to notice. Exit status 1 when
+a change is not noticed, or cannot be made because the code it changes is not there exactly once.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CODE = Path("functions/batch_writer")
+
+PROMISE = (
+    "test_promise.py::test_a_message_is_acknowledged_exactly_when_its_operations_are_in_the_table_or_dead_lettered"
+)
+FIRST = "test_promise.py::test_a_dead_letter_has_the_code_of_the_first_bad_operation"
+REFUSAL = "test_promise.py::test_a_refusal_of_the_table_raises_and_dead_letters_nothing"
+CALM = "test_promise.py::test_without_trouble_nothing_is_returned"
+IN_TIME = "test_promise.py::test_trouble_that_ends_in_time_returns_nothing"
+REDELIVERY = "test_promise.py::test_after_redelivery_each_item_is_as_its_last_delivery_left_it"
+IN_ORDER = "test_promise.py::test_redelivery_in_order_of_single_operations_ends_as_without_trouble"
+ALIKE = "test_promise.py::test_keys_that_read_alike_when_joined_are_different_items"
+HIDDEN = "test_promise.py::test_a_returned_message_is_hidden_for_a_time_that_grows_with_its_receives"
+WHOLE_RANGE = "test_promise.py::test_the_time_hidden_uses_the_whole_range"
+FULL = "test_batches.py::test_distinct_items_fill_batches_of_25"
+LARGE = "test_batches.py::test_large_items_fill_batches_of_16_mb_and_no_more"
+PLANNED_SIZE = "test_batches.py::test_the_size_that_is_planned_with_is_never_less_than_the_json_has"
+TAKEN = "test_batches.py::test_taking_batches_until_nothing_is_left_loses_nothing"
+INTERLEAVED = "test_batches.py::test_interleaving_keeps_each_partition_in_order_and_spreads_them"
+UNPROCESSED = "test_batches.py::test_what_comes_back_unprocessed_counts_as_unwritten_and_in_doubt_all_of_it"
+FITS = "test_numbers.py::test_a_number_that_fits_is_stored_with_its_value"
+FITS_NOT = "test_numbers.py::test_a_number_that_does_not_fit_is_dead_lettered_as_invalid"
+ENVELOPE = "test_numbers.py::test_an_envelope_changes_no_number"
+EQUAL_KEYS = "test_numbers.py::test_two_numbers_are_one_key_exactly_when_they_are_equal"
+NATIVE = "test_agreement.py::test_decoder_and_service_agree_on_native_operations"
+ODD = "test_agreement.py::test_decoder_and_service_agree_on_an_odd_value"
+PLAIN = "test_agreement.py::test_decoder_and_service_agree_on_plain_operations"
+SIZE = "test_agreement.py::test_decoder_and_service_agree_on_the_size_of_an_item"
+BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One change of the code, and the property that must fail under it."""
+
+    name: str
+    file: str
+    old: str
+    """Stands exactly once in the file."""
+    new: str
+    killer: str
+
+
+SORT_KEY = "return (table.name, partition, _key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES))"
+SUPERSEDED = "self._outcome.superseded.update(chain[: chain.index(operation)])"
+CHAINS = "self._chains = plan.chains(operations)"
+TRY_LATER_THROTTLED = """                self._slow_down(sent.batch, now)
+                self._try_later(sent.batch, sent.alone, now)"""
+
+# fmt: off
+MUTANTS: Sequence[Mutant] = (
+    # Batches
+    Mutant("26 per batch", "plan.py", "MAX_REQUESTS = 25", "MAX_REQUESTS = 26", FULL),
+    Mutant("24 per batch", "plan.py", "MAX_REQUESTS = 25", "MAX_REQUESTS = 24", FULL),
+    Mutant("16 MB ignored", "plan.py", "if bytes_left < 0 and batch:", "if False:", LARGE),
+    Mutant("16 MB counted as item size", "plan.py", "return len(json.dumps(operation.request, default=_base64))",
+           "return operation.size", LARGE),
+    Mutant("JSON never longer than twice the item", "plan.py", "_MOST_JSON_BESIDES = 26, 4096",
+           "_MOST_JSON_BESIDES = 2, 4096", PLANNED_SIZE),
+    Mutant("batches of half the bytes", "plan.py", "MAX_BATCH_BYTES = 16 *", "MAX_BATCH_BYTES = 8 *", LARGE),
+    Mutant("one table per batch", "plan.py", "        while queue and len(batch) < MAX_REQUESTS:",
+           "        while queue and len(batch) < MAX_REQUESTS and (not batch or queue[0].table == batch[0].table):",
+           FULL),
+    Mutant("newest of the queue first", "plan.py", "batch.append(queue.popleft())", "batch.append(queue.pop())", TAKEN),
+    Mutant("partitions one after the other", "plan.py", "rows.sort(key=lambda row: row[0])",
+           "rows.sort(key=lambda row: 0)", INTERLEAVED),
+    Mutant("partitions in reverse", "plan.py", "rows.sort(key=lambda row: row[0])",
+           "rows.sort(key=lambda row: -row[0])", INTERLEAVED),
+    # Identity
+    Mutant("keys joined as strings", "items.py", SORT_KEY,
+           'return (table.name, f"{partition!s}{_key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES)!s}", None)',
+           ALIKE),
+    Mutant("keys joined with a separator", "items.py", SORT_KEY,
+           'return (table.name, f"{partition!s}|{_key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES)!s}", None)',
+           ALIKE),
+    Mutant("sort key ignored", "items.py", SORT_KEY, "return (table.name, partition, None)", CALM),
+    Mutant("number keys compared as text", "items.py", "return Decimal(content)", "return str(content)", EQUAL_KEYS),
+    Mutant("number keys compared as floats", "items.py", "return Decimal(content)", "return Decimal(float(content))",
+           EQUAL_KEYS),
+    # Superseding
+    Mutant("superseded ids forgotten", "writer.py", SUPERSEDED, "pass", CALM),
+    Mutant("superseded counted before the write", "writer.py", CHAINS,
+           f"{CHAINS}; self._outcome.superseded |= {{o for c in self._chains.values() for o in c[:-1]}}", PROMISE),
+    Mutant("the oldest wins", "writer.py", "[chain[-1] for chain in self._chains.values()]",
+           "[chain[0] for chain in self._chains.values()]", CALM),
+    Mutant("the oldest wins and the newer count as superseded", "plan.py",
+           "by_item.setdefault(operation.key, []).append(operation)",
+           "by_item.setdefault(operation.key, []).insert(0, operation)", CALM),
+    Mutant("nothing superseded, all sent", "writer.py",
+           "plan.interleave([chain[-1] for chain in self._chains.values()])",
+           "plan.interleave([o for chain in self._chains.values() for o in chain])", CALM),
+    Mutant("rejected superseder keeps the others out", "writer.py",
+           "if chain:  # What it would have superseded is to be applied after all.", "if False:", CALM),
+    # What did not get through
+    Mutant("unprocessed dropped", "writer.py", "unwritten = set(reply.unwritten)",
+           "unwritten: set[Operation] = set()", PROMISE),
+    Mutant("unprocessed not tried again", "writer.py",
+           "self._try_later([operation for operation in sent.batch if operation in unwritten], sent.alone, now)",
+           "pass", IN_TIME),
+    Mutant("unmatched unprocessed counted as written", "table.py", "                    return batch\n",
+           "                    continue\n", UNPROCESSED),
+    Mutant("unprocessed matched by spelling", "table.py", "by_key.pop(self._key(table, request), None)",
+           "next((o for o in batch if o.request == request), None)", UNPROCESSED),
+    Mutant("throttled calls not tried again", "writer.py", TRY_LATER_THROTTLED,
+           "                self._slow_down(sent.batch, now)", IN_TIME),
+    Mutant("a 500 counted as written", "table.py", "MEANINGS.get(code, Meaning.UNSURE)",
+           "MEANINGS.get(code, Meaning.ACCEPTED)", PROMISE),
+    Mutant("a lost connection counted as written", "table.py",
+           "return Reply(Meaning.UNSURE, error=type(error).__name__)", "return Reply(Meaning.ACCEPTED)", PROMISE),
+    Mutant("a throttle counted as written", "table.py", '"ThrottlingException": Meaning.THROTTLED',
+           '"ThrottlingException": Meaning.ACCEPTED', PROMISE),
+    Mutant("a throttle is the item's fault", "table.py", '"RequestLimitExceeded": Meaning.THROTTLED',
+           '"RequestLimitExceeded": Meaning.REJECTED', PROMISE),
+    Mutant("denied access is the item's fault", "table.py", '"AccessDeniedException": Meaning.STOP',
+           '"AccessDeniedException": Meaning.REJECTED', REFUSAL),
+    Mutant("writes until the timeout", "pipeline.py", "deadline=ends - margin,", "deadline=ends,", PROMISE),
+    # Bad operations
+    Mutant("bisecting loses a half", "writer.py", "[batch[:half], batch[half:]]", "[batch[half:]]", CALM),
+    Mutant("the neighbour of a bad item is rejected too", "writer.py", "if len(batch) > 1:", "if len(batch) > 2:",
+           CALM),
+    Mutant("acknowledged before the dead letter is sent", "pipeline.py", " if position in sent.taken]", "]", PROMISE),
+    Mutant("dead-lettered while others are pending", "pipeline.py", "[(m, bad) for m, bad in rejected if m in settled]",
+           "rejected", PROMISE),
+    Mutant("dead letters of an invocation that raises", "pipeline.py", "        if written.error is not None:",
+           "        if written.error is not None and self._send_dead_letters(rejected, outcome, until) is None:",
+           REFUSAL),
+    Mutant("the whole body is dead-lettered", "pipeline.py",
+           "whole = self._settings.record_expression is not None", "whole = True", CALM),
+    Mutant("good messages of a bad invocation dead-lettered", "pipeline.py",
+           "for message in received if (bad := _rejections(message, written.rejected))]",
+           "for message in received if (bad := [r for m in received for r in _rejections(m, written.rejected)])]",
+           CALM),
+    Mutant("bad messages returned for ever", "pipeline.py", "if url is None or not rejected:", "if True:", REDELIVERY),
+    Mutant("operations after a bad one skipped", "messages.py", "refused.append((source, rejected.rejection()))",
+           "refused.append((source, rejected.rejection())); break", CALM),
+    Mutant("delete without key check", "items.py", "if name not in names:", "if False:", NATIVE),
+    Mutant("any table goes", "messages.py", "table = self._tables.get(name)\n",
+           "table = self._tables.get(name, self._default)\n", CALM),
+    Mutant("reasons in the order in which they were found", "pipeline.py", "    if len(bad) > 1:\n", "    if False:\n",
+           FIRST),
+    Mutant("reasons in the order of their place in a table's list", "pipeline.py",
+           "place[each[0]] if each[0] is not None else -1", "each[0].position if each[0] is not None else -1", FIRST),
+    Mutant("RequestItems of one table only", "messages.py", 'for table, requests in element["RequestItems"].items():',
+           'for table, requests in list(element["RequestItems"].items())[:1]:', CALM),
+    # What goes back
+    Mutant("nothing is returned", "pipeline.py", "if message not in proven]", "if False]", PROMISE),
+    Mutant("only what was tried is returned", "pipeline.py", "if message not in proven]",
+           "if message not in proven and message.operations]", PROMISE),
+    Mutant("everything is returned", "pipeline.py", "if message not in proven]", "]", CALM),
+    Mutant("visibility is 30 seconds", "pace.py", "return 1 + int(chance * ceiling)", "return 30", HIDDEN),
+    Mutant("visibility is 1 second", "pace.py", "return 1 + int(chance * ceiling)", "return 1", WHOLE_RANGE),
+    Mutant("visibility not set", "pipeline.py", "        self._delay(outcome, until)\n", "", HIDDEN),
+    Mutant("no NothingWrittenError", "pipeline.py", "if written.trouble and not proven", "if False and not proven",
+           PROMISE),
+    Mutant("NothingWrittenError though something is written", "pipeline.py", "if written.trouble and not proven",
+           "if written.trouble", PROMISE),
+    # Numbers, values, sizes
+    Mutant("numbers through float", "messages.py", "        return Decimal(text)\n",
+           "        return Decimal(repr(float(text)))\n",
+           FITS),
+    Mutant("numbers through float in envelopes", "envelope.py", "return self._parse_json(text)",
+           "return __import__('json').loads(text)", ENVELOPE),
+    Mutant("39 digits accepted", "items.py", "MAX_DIGITS = 38", "MAX_DIGITS = 39", FITS_NOT),
+    Mutant("37 digits at most", "items.py", "MAX_DIGITS = 38", "MAX_DIGITS = 37", FITS),
+    Mutant("1E+126 accepted", "items.py", "MIN_ADJUSTED_EXPONENT = 125, -130", "MIN_ADJUSTED_EXPONENT = 126, -130",
+           FITS_NOT),
+    Mutant("1E-130 refused", "items.py", "MIN_ADJUSTED_EXPONENT = 125, -130", "MIN_ADJUSTED_EXPONENT = 125, -129",
+           FITS),
+    Mutant("409,601 bytes accepted", "items.py", "MAX_ITEM_BYTES = 400 * 1024", "MAX_ITEM_BYTES = 400 * 1024 + 1",
+           SIZE),
+    Mutant("list elements cost nothing", "items.py", "size = [], 3 + len(values)", "size = [], 3", SIZE),
+    Mutant("map members cost nothing", "items.py", "3 + len(attributes) + size", "3 + size", SIZE),
+    Mutant("names cost nothing", "items.py", "size += bytes_of_name + bytes_of_value", "size += bytes_of_value", SIZE),
+    Mutant("characters counted as bytes", "items.py", "return len(text) if text.isascii() else len(text.encode())",
+           "return len(text)", SIZE),
+    Mutant("33 levels accepted", "items.py", "if level >= MAX_NESTING:", "if level > MAX_NESTING:", PLAIN),
+    Mutant("2,049 bytes of partition key", "items.py", "MAX_SORT_KEY_BYTES = 2048, 1024",
+           "MAX_SORT_KEY_BYTES = 2049, 1024",
+           NATIVE),
+    Mutant("sort key as long as a partition key", "items.py", "MAX_SORT_KEY_BYTES = 2048, 1024",
+           "MAX_SORT_KEY_BYTES = 2048, 2048", NATIVE),
+    Mutant("empty keys accepted", "items.py", "    if length == 0:", "    if False:", PLAIN),
+    Mutant("keys of any type", "items.py", "    if kind != attribute.type:", "    if False:", PLAIN),
+    Mutant("duplicates in a set by spelling", "items.py",
+           '{Decimal(member) for member in members} if kind == "NS" else ', "",
+           ODD),
+    Mutant("empty sets accepted", "items.py", "    if not content:\n", "    if False:\n", NATIVE),
+    Mutant("NULL false accepted", "items.py", '_require(content is True, "NULL must be true")', "pass", ODD),
+    Mutant("true is the number 1", "items.py", "    if value is True or value is False:\n",
+           "    if value is True:\n        return _number('1')\n    if value is False:\n", BOTO3),
+    # Metrics
+    Mutant("unprocessed counted by the batch", "writer.py", "self._outcome.unprocessed += len(unwritten)",
+           "self._outcome.throttled_calls += 1", PROMISE),
+    Mutant("consumed units not added up", "writer.py", "self._outcome.consumed += sum(",
+           "self._outcome.consumed = sum(", CALM),
+    Mutant("dead letters counted as written", "metrics.py", '"MessagesWritten": len(outcome.written),',
+           '"MessagesWritten": len(outcome.written) + len(outcome.dead_lettered),', CALM),
+)
+# fmt: on
+
+
+def source(mutant: Mutant) -> Path:
+    return CODE / mutant.file
+
+
+def run(directory: Path, tests: Sequence[str]) -> tuple[int, str, float]:
+    """Exit status of pytest, its output, and the seconds it took."""
+    started = time.monotonic()
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--tb=line"]
+    finished = subprocess.run(
+        [*command, "--hypothesis-profile=mutants", *(f"tests/property/{test}" for test in tests)],
+        cwd=directory,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return finished.returncode, finished.stdout + finished.stderr, time.monotonic() - started
+
+
+def survives(directory: Path, mutant: Mutant) -> str:
+    """Empty when the property fails under the mutant, else what is wrong. Leaves the copy as it was."""
+    path = directory / source(mutant)
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        return f"its text stands {text.count(mutant.old)} times in {mutant.file}"
+    path.write_text(text.replace(mutant.old, mutant.new))
+    try:
+        status, output, seconds = run(directory, [mutant.killer])
+    finally:
+        path.write_text(text)
+    # Status 1 is a failed test; code that cannot even be imported has another one, and proves nothing.
+    verdict = {0: "SURVIVES", 1: "killed"}.get(status, "BROKEN")
+    print(f"{verdict:9} {seconds:5.1f} s  {mutant.name:55} {mutant.killer.partition('::')[2]}", flush=True)  # noqa: T201
+    return "" if status == 1 else f"{verdict} {output[-2000:] if status != 0 else ''}"
+
+
+def main(parts: Sequence[str]) -> int:
+    chosen = [mutant for mutant in MUTANTS if not parts or any(part in mutant.name for part in parts)]
+    problems: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        ignored = shutil.ignore_patterns("__pycache__")
+        for part in ("functions", "tests"):
+            shutil.copytree(ROOT / part, directory / part, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", directory)
+        status, output, seconds = run(directory, sorted({mutant.killer for mutant in chosen}))
+        print(f"{'fails' if status else 'passes':9} {seconds:5.1f} s  without any change", flush=True)  # noqa: T201
+        if status:
+            problems["without any change"] = output[-4000:]
+        else:
+            problems |= {mutant.name: problem for mutant in chosen if (problem := survives(directory, mutant))}
+    for name, problem in problems.items():
+        print(f"\n{name}: {problem}", file=sys.stderr)  # noqa: T201
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,268 @@
+"""Batches: as full as the limits allow, never beyond them, with nothing lost and nothing twice."""
+
+import json
+from collections import Counter, deque
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from functions.batch_writer import plan
+from functions.batch_writer.messages import Decoder
+from functions.batch_writer.operation import Operation, Source
+from functions.batch_writer.settings import Settings
+from functions.batch_writer.table import Meaning, Tables
+from tests.fakes.dynamodb import wire_bytes
+from tests.property.model import requests_of
+from tests.strategies import TABLES, Intent, as_json, drafts, examples
+from tests.world import EVENTS, ORDERS, World
+
+# API_BatchWriteItem
+REQUESTS, REQUEST_BYTES = 25, 16 * 1024 * 1024
+
+
+def test_distinct_items_fill_batches_of_25() -> None:
+    seen: Counter[str] = Counter()
+
+    @examples(0.4)
+    @given(st.lists(st.tuples(st.sampled_from(TABLES[:2]), st.integers(1, 60)), max_size=6), st.sampled_from([1, 3, 8]))
+    def holds(messages: list[tuple[Any, int]], connections: int) -> None:
+        world = World(settings={"max_connections": connections})
+        bodies = [
+            [{"put": {"pk": f"{number}", "sk": position} if table is EVENTS else {"pk": f"{number}-{position}"},
+              "table": table.alias} for position in range(count)]
+            for number, (table, count) in enumerate(messages)
+        ]  # fmt: skip
+        operations = sum(count for _, count in messages)
+
+        outcome = world.run(*bodies)
+
+        fills = [len(requests_of(call)) for call in world.db.calls]
+        assert len(fills) == -(-operations // REQUESTS)
+        assert sum(fills) == operations
+        assert outcome.item_failures == []
+        seen["batches"] = max(seen["batches"], len(fills))
+        seen["tables in a call"] = max(
+            [seen["tables in a call"], *(len(call.kwargs["RequestItems"]) for call in world.db.calls)]
+        )
+        seen["exactly full"] += operations in (25, 50, 75)
+
+    holds()
+
+    assert seen["batches"] > 4
+    assert seen["tables in a call"] == 2
+
+
+# é has 2 bytes in an item and 6 in JSON; of plain text 25 items do not make 16 MB.
+TEXTS = ("é", "é", '"', "x")
+BYTES = (400_000, 400_000, 390_000, 100)
+
+
+def test_large_items_fill_batches_of_16_mb_and_no_more() -> None:
+    seen: Counter[str] = Counter()
+
+    @examples(0.06)
+    @given(st.lists(st.sampled_from(BYTES), min_size=20, max_size=40), st.sampled_from(TEXTS))
+    def holds(sizes: list[int], text: str) -> None:
+        world = World(settings={"max_connections": 1})
+        items = [{"pk": f"{number}", "text": text * (size // len(text.encode()))} for number, size in enumerate(sizes)]
+        bodies = [json.dumps({"put": item}, ensure_ascii=False) for item in items]
+
+        outcome = world.run(*bodies)
+
+        assert [call.error for call in world.db.calls] == [None] * len(world.db.calls)
+        assert outcome.item_failures == []
+        batches = [call.kwargs["RequestItems"]["orders-table"] for call in world.db.calls]
+        assert sum(map(len, batches)) == len(sizes)
+        for batch, following in pairwise(batches):
+            one_more = wire_bytes({"RequestItems": {"orders-table": [*batch, following[0]]}})
+            assert len(batch) == REQUESTS or one_more > 0.99 * REQUEST_BYTES, "another item would have fitted"
+            seen["closed by size"] += len(batch) < REQUESTS
+            seen["closed by count"] += len(batch) == REQUESTS
+        seen["large"] += any(wire_bytes(call.kwargs) > 0.9 * REQUEST_BYTES for call in world.db.calls)
+
+    holds()
+
+    assert seen["closed by size"]
+    assert seen["closed by count"]
+    assert seen["large"]
+
+
+# Values whose JSON is long for their size: of the smallest elements, and of numbers that were spelled out.
+LEAN_VALUES: Sequence[Any] = (
+    {"S": ""},
+    {"S": "\x01"},
+    {"S": "é"},
+    {"N": "0"},
+    {"N": "1E-130"},
+    {"N": "-1.2345678901234567890123456789012345678E-100"},
+    {"B": ""},
+    {"B": "AA=="},
+    {"NULL": True},
+    {"BOOL": False},
+    {"SS": [""]},
+    {"BS": [""]},
+    {"NS": ["-1E-130"]},
+    {"L": []},
+    {"M": {}},
+    {"M": {"\x01": {"BOOL": False}}},
+)
+SPELLED_OUT: Sequence[Any] = ({"N": "1." + "0" * 43}, {"N": "1" + "0" * 44}, {"NS": ["0." + "0" * 42 + "1"]})
+
+
+def decoded(item: Any) -> Operation:
+    body = json.dumps({"PutRequest": {"Item": {"pk": {"S": "a"}} | item}})
+    [operation] = Decoder(Settings((ORDERS,))).decode({"messageId": "m", "body": body}).operations
+    return operation
+
+
+def check_bound(values: list[Any], copies: int) -> None:
+    operation = decoded({"list": {"L": values * copies}})
+    assert plan.json_bytes(operation) >= wire_bytes(operation.request)
+
+
+@given(st.lists(st.sampled_from(LEAN_VALUES), min_size=1, max_size=6), st.integers(1, 3_000))
+def test_the_size_that_is_planned_with_is_never_less_than_the_json_has(values: list[Any], copies: int) -> None:
+    check_bound(values, copies)
+
+
+@pytest.mark.parametrize("value", SPELLED_OUT)
+def test_the_size_that_is_planned_with_counts_numbers_as_they_are_spelled(value: Any) -> None:
+    check_bound([value], 10_000)
+
+
+# The pure functions
+
+partitions = st.tuples(st.sampled_from(TABLES[:2]), st.integers(0, 5), st.integers(0, 3))
+
+
+def operation_of(table: Any, partition: int, sort: int, size: int = 100) -> Operation:
+    key = (table.name, f"p{partition}", sort)
+    return Operation(key, {"PutRequest": {"Item": {"pk": {"S": "x" * size}}}}, size, Source(0))  # type: ignore[arg-type]
+
+
+operations = st.lists(partitions, max_size=90).map(lambda keys: [operation_of(*key) for key in keys])
+
+
+@given(operations)
+def test_chains_keep_every_operation_in_order_of_arrival(arrived: list[Operation]) -> None:
+    chains = plan.chains(arrived)
+
+    assert sorted(map(id, arrived)) == sorted(id(operation) for chain in chains.values() for operation in chain)
+    for key, chain in chains.items():
+        assert chain == [operation for operation in arrived if operation.key == key]
+
+
+@given(operations)
+def test_interleaving_keeps_each_partition_in_order_and_spreads_them(arrived: list[Operation]) -> None:
+    order = plan.interleave(arrived)
+
+    assert sorted(map(id, order)) == sorted(map(id, arrived))
+    partitions_of = [operation.key[:2] for operation in arrived]
+    for partition in set(partitions_of):
+        assert [o for o in order if o.key[:2] == partition] == [o for o in arrived if o.key[:2] == partition]
+    # As long as all partitions have something left, each comes once before any comes again.
+    width, turns = len(set(partitions_of)), min(Counter(partitions_of).values(), default=0)
+    for turn in range(turns):
+        row = [operation.key[:2] for operation in order[turn * width : (turn + 1) * width]]
+        assert len(set(row)) == width
+
+
+@examples(0.5)
+@given(st.lists(st.lists(st.sampled_from([1, 1, 1, 100_000, 400_000]), max_size=40), max_size=4))
+def test_taking_batches_until_nothing_is_left_loses_nothing(sizes: list[list[int]]) -> None:
+    queues = [deque(operation_of(ORDERS, n, m, size) for m, size in enumerate(queue)) for n, queue in enumerate(sizes)]
+    queued = [list(queue) for queue in queues]
+    batches = []
+
+    while batch := plan.take(queues):
+        batches.append(batch)
+
+    taken = [operation for batch in batches for operation in batch]
+    assert taken == [operation for queue in queued for operation in queue]
+    assert not any(queues)
+    assert all(len(batch) <= REQUESTS for batch in batches)
+    assert all(len(batch) == REQUESTS for batch in batches[:-1])  # 25 times 400 KB of ASCII are no 16 MB.
+    event(f"{len(batches)} batches")
+
+
+@examples(0.2)
+@given(st.lists(st.sampled_from([1_000_000, 5_000_000, 3_300_000, 17_000_000]), min_size=1, max_size=9))
+def test_a_batch_has_16_mb_at_most_or_a_single_request(sizes: list[int]) -> None:
+    texts = {size: "x" * size for size in set(sizes)}
+    queue = deque(
+        Operation(("t", f"{n}", None), {"PutRequest": {"Item": {"pk": {"S": texts[size]}}}}, size, Source(0))
+        for n, size in enumerate(sizes)
+    )
+
+    while batch := plan.take([queue]):
+        bytes_of_batch = sum(operation.size for operation in batch)
+        assert bytes_of_batch <= REQUEST_BYTES or len(batch) == 1
+        if queue:
+            assert bytes_of_batch + queue[0].size > 0.99 * REQUEST_BYTES
+
+
+# What comes back
+
+
+class Stub:
+    """A DynamoDB that answers a call with these UnprocessedItems."""
+
+    def __init__(self, unprocessed: dict[str, list[Any]]) -> None:
+        self.unprocessed = unprocessed
+
+    def batch_write_item(self, **_: Any) -> dict[str, Any]:
+        return {"UnprocessedItems": self.unprocessed}
+
+
+STRANGERS: Sequence[tuple[str, Any]] = (
+    ("orders-table", {"PutRequest": {"Item": {"pk": {"S": "nobody's"}}}}),
+    ("orders-table", {"DeleteRequest": {"Key": {"id": {"S": "a"}}}}),
+    ("strangers-table", {"DeleteRequest": {"Key": {"pk": {"S": "a"}}}}),
+    ("counts-table", {"DeleteRequest": {"Key": {"n": {"N": "12"}}}}),
+)
+
+
+@given(
+    st.lists(drafts("put", "delete"), min_size=1, max_size=20, unique_by=lambda draft: (draft.table, draft.key % 4)),
+    st.data(),
+)
+def test_what_comes_back_unprocessed_counts_as_unwritten_and_in_doubt_all_of_it(drawn: list[Any], data: Any) -> None:
+    decoder = Decoder(Settings(TABLES))
+    intents = [draft.intent("1") for draft in drawn]
+    batch = {intent.key: draft_operation(decoder, intent) for intent in intents}
+    unprocessed = data.draw(st.lists(st.sampled_from(list(batch.values())), unique=True))
+    returned: dict[str, list[Any]] = {}
+    for operation in unprocessed:
+        returned.setdefault(operation.table, []).append(respelled(operation.request))
+    stranger = data.draw(st.one_of(st.none(), st.sampled_from(STRANGERS)), "stranger")
+    if stranger:
+        table, request = stranger
+        requests = returned.setdefault(table, [])
+        requests.insert(data.draw(st.integers(0, len(requests))), request)
+
+    reply = Tables(TABLES, Stub(returned)).write(list(batch.values()))
+
+    assert reply.meaning is Meaning.ACCEPTED
+    assert set(reply.unwritten) == set(batch.values() if stranger else unprocessed)
+
+
+def respelled(request: dict[str, Any]) -> dict[str, Any]:
+    """The request with its numbers in another spelling, as a service that keeps values and not texts may return it."""
+    [(action, inner)] = request.items()
+    [(name, attributes)] = inner.items()
+    spelled = {
+        key: {"N": f"{value['N']}E0"} if value.get("N", "e").isdigit() else value for key, value in attributes.items()
+    }
+    return {action: {name: spelled}}
+
+
+def draft_operation(decoder: Decoder, intent: Intent) -> Operation:
+    element = intent.json
+    if isinstance(element, tuple):
+        element = {"RequestItems": {element[0]: [element[1]]}}
+    [operation] = decoder.decode({"messageId": "m", "body": as_json(element)}).operations
+    return operation
