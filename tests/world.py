@@ -21,6 +21,7 @@ T = TypeVar("T")
 ORDERS = Table("orders", "orders-table", KeyAttribute("pk", "S"))
 EVENTS = Table("events", "events-table", KeyAttribute("pk", "S"), KeyAttribute("sk", "N"))
 BLOBS = Table("blobs", "blobs-table", KeyAttribute("id", "B"))
+LEAST_TICK = 1e-5  # Seconds.
 VERSIONED = Table("orders", "orders-table", KeyAttribute("pk", "S"), version="v")
 
 
@@ -81,7 +82,8 @@ class Overlapping:
             if not late or (done and return_when == FIRST_COMPLETED):
                 return done, late
             next_end = min(self._ends[future][0] for future in late)
-            self.clock.sleep(max(0.0, min(next_end, until) - self.clock()))
+            # Even a wait of no time takes some: a caller that asks again and again gets on.
+            self.clock.sleep(max(LEAST_TICK, min(next_end, until) - self.clock()))
             if next_end > until:
                 return done, late
 

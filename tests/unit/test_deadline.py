@@ -76,7 +76,8 @@ def test_a_table_that_never_answers_is_not_waited_for(
     assert calls.clock() < time_left
     assert outcome.returned == outcome.received
     assert isinstance(outcome.error, NothingWrittenError)
-    assert len(here.sqs.visibility_changes) == 300
+    changes = here.sqs.calls_of("ChangeMessageVisibilityBatch")
+    assert sum(len(call.kwargs["Entries"]) for call in changes) == 300
     assert here.letters() == []
 
 
@@ -310,7 +311,6 @@ def test_a_call_that_was_abandoned_and_ends_later_changes_no_later_invocation(ca
     second = here.run(KINDS["BatchWriteItem"]("b"))
 
     assert isinstance(first.error, NothingWrittenError)
-    third = here.invoke(here.redeliver())
+    assert len(second.received) == 3
     assert second.written == second.received
-    assert len(second.received) == 1 or third.received == []
-    assert here.sqs.messages(here.queue_url) == []
+    assert keys(here) == {"a", "b", "c"}

@@ -8,7 +8,18 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ParamValidationError
 
-from tests.fakes import Canceled, Capacity, Clock, ConnectionLost, FakeDynamoDB, Refusal, Throttle, UnprocessedIf
+from tests.fakes import (
+    Canceled,
+    Capacity,
+    Clock,
+    ConnectionLost,
+    FakeDynamoDB,
+    Raised,
+    Refusal,
+    Throttle,
+    UnprocessedIf,
+    Unreadable,
+)
 from tests.fakes.server import serve
 
 Element = dict[str, Any]
@@ -90,6 +101,7 @@ def test_every_kind_of_element_is_applied(db: FakeDynamoDB) -> None:
 
 def test_one_element_that_fails_cancels_them_all_and_each_says_why(db: FakeDynamoDB) -> None:
     db.put_item(TableName="orders", Item={"pk": {"S": "old"}, "n": {"N": "7"}})
+    db.put_item(TableName="orders", Item={"pk": {"S": "other"}})
     only_new = {"ConditionExpression": "attribute_not_exists(pk)"}
 
     error = refused(
@@ -98,6 +110,7 @@ def test_one_element_that_fails_cancels_them_all_and_each_says_why(db: FakeDynam
         put("old", ReturnValuesOnConditionCheckFailure="ALL_OLD", **only_new),
         check("missing", "attribute_exists(pk)"),
         put("b", attributes={"day": {"N": "1"}}),
+        put("other", **only_new),
     )
 
     assert [reason["Code"] for reason in reasons(error)] == [
@@ -105,6 +118,7 @@ def test_one_element_that_fails_cancels_them_all_and_each_says_why(db: FakeDynam
         "ConditionalCheckFailed",
         "ConditionalCheckFailed",
         "ValidationError",
+        "ConditionalCheckFailed",
     ]
     assert reasons(error)[0] == {"Code": "None"}
     assert reasons(error)[1] == {
@@ -113,9 +127,12 @@ def test_one_element_that_fails_cancels_them_all_and_each_says_why(db: FakeDynam
         "Item": {"pk": {"S": "old"}, "n": {"N": "7"}},
     }
     assert "Item" not in reasons(error)[2]
+    assert "Item" not in reasons(error)[4]  # It is there, but nobody asked for it.
     assert "Type mismatch for Index Key day" in reasons(error)[3]["Message"]
-    assert "[None, ConditionalCheckFailed, ConditionalCheckFailed, ValidationError]" in str(error)
-    assert len(db.items("orders")) == 1
+    assert "[None, ConditionalCheckFailed, ConditionalCheckFailed, ValidationError, ConditionalCheckFailed]" in str(
+        error
+    )
+    assert len(db.items("orders")) == 2
 
 
 @pytest.mark.parametrize(
@@ -232,6 +249,18 @@ def test_a_canceled_transaction_is_no_fault_of_another_operation(db: FakeDynamoD
 
     with pytest.raises(TypeError, match="TransactWriteItems"):
         db.put_item(TableName="orders", Item={"pk": {"S": "a"}})
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_an_answer_may_be_unreadable_or_botocore_may_give_up(db: FakeDynamoDB, applied: bool) -> None:
+    db.script(Unreadable(applied), Raised(RuntimeError("given up"), applied))
+
+    answer = db.transact_write_items(TransactItems=[put("a")], ReturnConsumedCapacity="TOTAL")
+    with pytest.raises(RuntimeError, match="given up"):
+        db.transact_write_items(TransactItems=[put("b")])
+
+    assert list(answer) == ["ResponseMetadata"]
+    assert len(db.items("orders")) == 2 * applied
 
 
 def test_a_real_client_sees_the_same(db: FakeDynamoDB, remote: Any) -> None:

@@ -219,6 +219,7 @@ def test_two_groups_may_write_one_item() -> None:
 
     item = world.item("x")
     assert outcome.written == outcome.received
+    assert not outcome.operations.superseded
     assert item is not None
     assert item["v"]["S"] in ("a", "b")
 

@@ -105,6 +105,11 @@ def tokens(world: World) -> list[str]:
             id="reads a key inside a function",
         ),
         pytest.param(
+            {"update": {"pk": "a"}, "expression": "SET v = if_not_exists(w, pk)"},
+            {"v": {"S": "a"}, "n": {"N": "5"}},
+            id="reads a key after a comma inside a function",
+        ),
+        pytest.param(
             set_v("new", expression="SET pkx = :v"),
             {"v": {"S": "old"}, "n": {"N": "5"}, "pkx": {"S": "new"}},
             id="a name that begins as the key's",

@@ -256,6 +256,28 @@ def test_a_failed_condition_and_a_stale_version_are_told_apart(
     assert outcome.item_failures == []
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "is_newer"),
+    [
+        ({"N": "9"}, 10, True),
+        ({"N": "10"}, 9, False),
+        ({"N": "1e1"}, 10, False),
+        ({"S": "10"}, "9", True),
+        ({"S": "\uffff"}, "\U00010000", True),
+        ({"S": "1"}, 2, False),
+        ({"N": "1"}, "2", False),
+        (None, 1, True),
+    ],
+)
+def test_staleness_is_judged_as_dynamodb_compares_values(before: Any, after: Any, is_newer: bool) -> None:
+    here = stored(before)
+
+    here.run(put(after, condition="mark = :other", values={":other": "other"}))
+
+    assert here.reasons() == (["ConditionFailed"] if is_newer else [])
+    assert mark(here) == "old"
+
+
 def test_a_condition_that_does_not_hold_of_a_missing_item_has_failed() -> None:
     here = world()
 
