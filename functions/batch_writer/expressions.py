@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.htm
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -52,8 +53,10 @@ class Expressions:
     def only_newer(self, attribute: str, version: AttributeValue) -> Expressions:
         """The same, and only where the stored version is lower than this one, or there is none."""
         newer = f"attribute_not_exists({NEWER_NAME}) OR {NEWER_NAME} < {NEWER_VALUE}"
+        condition = newer if self.condition is None else f"({self.condition}) AND ({newer})"
+        _check_text(condition)  # There may be no room left for it.
         return Expressions(
-            newer if self.condition is None else f"({self.condition}) AND ({newer})",
+            condition,
             self.update,
             {**self.names, NEWER_NAME: attribute},
             {**self.values, NEWER_VALUE: version},
@@ -98,6 +101,9 @@ def _check_text(text: str) -> None:
     _require(text.strip() != "", "an expression must not be empty")
     size = len(text.encode())
     _require(size <= MAX_EXPRESSION_BYTES, f"an expression has at most {MAX_EXPRESSION_BYTES:,} bytes, not {size:,}")
+    # Else a condition could close the brackets that are put around it, and switch off what is added to it.
+    depths = list(itertools.accumulate({"(": 1, ")": -1}.get(character, 0) for character in text))
+    _require(min(depths) >= 0 and depths[-1] == 0, "the brackets of an expression must match")
 
 
 def _is_placeholder(text: str) -> bool:

@@ -12,7 +12,9 @@ from .operation import Operation
 class Groups:
     """Says which operations may go. On a standard queue all of them at once; else group by group, in order."""
 
-    def __init__(self, messages: Sequence[Message]) -> None:
+    def __init__(self, messages: Sequence[Message], *, are_dead_lettered: bool = True) -> None:
+        self._are_dead_lettered = are_dead_lettered
+        """Bad messages count as done only where a dead-letter queue takes them; else they hold their group."""
         self._waiting: dict[str, deque[Message]] = {}
         self._unordered: list[Message] = []
         self._message_of: dict[Operation, Message] = {}
@@ -43,12 +45,15 @@ class Groups:
         if message is None:
             return
         self._left[message] -= 1
-        if self._left[message] == 0 and message.group is not None:
+        if self._left[message] == 0 and message.group is not None and self._lets_pass(message):
             self._waiting[message.group].popleft()
             yield from self._release(self._waiting[message.group])
 
     def _release(self, group: deque[Message]) -> Iterator[Operation]:
-        while group and not group[0].operations:  # Bad as a whole: it goes to the dead-letter queue and counts as done.
+        while group and not group[0].operations and self._lets_pass(group[0]):
             group.popleft()
         if group:
             yield from group[0].operations
+
+    def _lets_pass(self, message: Message) -> bool:
+        return self._are_dead_lettered or not message.rejected

@@ -57,7 +57,7 @@ class Message:
         """The message group of a FIFO queue; order matters within it. None on a standard queue (fair queues too)."""
         if not str(self.record.get("eventSourceARN", "")).endswith(".fifo"):
             return None
-        return str(self.record["attributes"]["MessageGroupId"])
+        return str(self.record.get("attributes", {}).get("MessageGroupId", ""))
 
 
 class Decoder:

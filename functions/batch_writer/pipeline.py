@@ -84,13 +84,21 @@ class Pipeline:
             )
             raise SettingsError(text)
         received = [self._decoder.decode(_from_sqs(record)) for record in records]
-        groups = Groups(received)
-        written = self._writer().write(
+        are_dead_lettered = self._settings.dead_letter_queue_url is not None
+        groups = Groups(received, are_dead_lettered=are_dead_lettered)
+        writer = self._writer()
+
+        def after(operation: Operation) -> Iterable[Operation]:
+            if not are_dead_lettered and operation in self._refused(writer.outcome):
+                return ()  # Its message will be returned, and holds its group.
+            return groups.after(operation)
+
+        written = writer.write(
             groups.first(),
             deadline=ends - margin,
             patience=margin / 2,
             within_message=groups.are_ordered,
-            after=groups.after,
+            after=after,
         )
         return self._report(received, written, ends - min(LEAST_TIME_TO_REPORT, margin / 10))
 
@@ -106,7 +114,7 @@ class Pipeline:
         )
 
     def _report(self, received: Sequence[Message], written: Written, until: float) -> Outcome:
-        refused = written.rejected | self._conditions_to_report(written)
+        refused = self._refused(written)
         rejections = {message: bad for message in received if (bad := _rejections(message, refused))}
         outcome = Outcome(received, [], [], [], written, [(m, [r for _, r in bad]) for m, bad in rejections.items()])
         if written.error is not None:  # Dead letters are sent last, so that an invocation that raises has sent none.
@@ -128,12 +136,13 @@ class Pipeline:
             outcome.error = NothingWrittenError(f"nothing of {len(received)} messages was written: {written.trouble}")
         return outcome
 
-    def _conditions_to_report(self, written: Written) -> dict[Operation, Rejection]:
-        """Failed conditions that are to be dead-lettered; a stale version never is."""
+    def _refused(self, written: Written) -> dict[Operation, Rejection]:
+        """What is to be dead-lettered: failed conditions only if so wished, a stale version never."""
         if self._settings.on_condition_failed == "skip":
-            return {}
-        rejection = Rejection("ConditionFailed", "the condition does not hold")
-        return {operation: rejection for operation, is_stale in written.conditions_failed.items() if not is_stale}
+            return written.rejected
+        failed = Rejection("ConditionFailed", "the condition does not hold")
+        wished = {operation: failed for operation, passes in written.conditions_failed.items() if not passes}
+        return written.rejected | wished
 
     def _send_dead_letters(
         self, rejected: Sequence[tuple[Message, Bad]], outcome: Outcome, until: float

@@ -17,6 +17,7 @@ from botocore.exceptions import (
     ParamValidationError,
     PartialCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from . import items, settings
 from .items import Rejected
@@ -162,7 +163,11 @@ class Tables:
             token = {"ClientRequestToken": _token(operation)}
             arguments, call = {"TransactItems": [{"Update": arguments}], **token}, client.transact_write_items
         response = _answer(call, {**arguments, "ReturnConsumedCapacity": "TOTAL"}, [operation])
-        return response if isinstance(response, Reply) else Reply(Meaning.ACCEPTED, (), _units(response))
+        if isinstance(response, Reply):
+            return response
+        if response.get("ConsumedCapacity") is None:  # It was asked for; an answer without it is none of DynamoDB's.
+            return Reply(Meaning.UNSURE, error="an answer without ConsumedCapacity")
+        return Reply(Meaning.ACCEPTED, (), _units(response))
 
     def _unwritten(self, batch: Sequence[Operation], unprocessed: Mapping[str, Any]) -> Sequence[Operation]:
         """Match what came back by typed key. What cannot be matched may be any of them: then none counts as written."""
@@ -194,7 +199,11 @@ def _answer(call: Callable[..., Any], arguments: Mapping[str, Any], batch: Seque
         return Reply(Meaning.STOP, error=str(error))
     except ParamValidationError:
         raise
-    except (HTTPClientError, BotoCoreError) as error:  # Connection, timeout, an answer that cannot be read.
+    except (
+        HTTPClientError,
+        BotoCoreError,
+        ResponseParserError,
+    ) as error:  # Connection, timeout, an answer that cannot be read.
         return Reply(Meaning.UNSURE, error=type(error).__name__)
 
 
@@ -226,5 +235,8 @@ def _units(response: Mapping[str, Any]) -> dict[str, float]:
     units: dict[str, float] = {}
     for capacity in (capacities,) if isinstance(capacities, Mapping) else capacities:
         name = str(capacity.get("TableName"))
-        units[name] = units.get(name, 0.0) + float(capacity.get("CapacityUnits", 0.0))
+        # A transaction that is repeated reads, and says so; it writes nothing.
+        reads = capacity.get("ReadCapacityUnits")
+        written = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits", 0.0))
+        units[name] = units.get(name, 0.0) + float(written)
     return units

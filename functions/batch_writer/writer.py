@@ -37,7 +37,8 @@ class Written:
     written: set[Operation] = field(default_factory=set)
     superseded: set[Operation] = field(default_factory=set)
     conditions_failed: dict[Operation, bool] = field(default_factory=dict)
-    """Their condition did not hold; True where it was only the version that was not newer."""
+    """Their condition did not hold; True where that is no reason to dead-letter: only the version was not newer, or an
+    update of which nobody can tell whether an earlier attempt had applied it."""
     rejected: dict[Operation, Rejection] = field(default_factory=dict)
     batch_fills: list[int] = field(default_factory=list)
     """Requests of each call."""
@@ -103,7 +104,7 @@ class Writer:
         self._unsure: set[Operation] = set()
         """Sent before, with an unknown outcome."""
         self._in_flight: dict[Future[tuple[Reply, float]], _Sent] = {}
-        self._outcome = Written()
+        self.outcome = Written()
         self._gives_up = 0.0
         self._within_message = False
         self._after: Callable[[Operation], Iterable[Operation]] = lambda _: ()
@@ -126,10 +127,10 @@ class Writer:
         self._after = after
         self._add(plan.interleave(operations))
         if not self._has_work():
-            return self._outcome
+            return self.outcome
         executor = self._executor(self._connections)
         try:
-            while self._has_work() and self._clock() < deadline and self._outcome.error is None:
+            while self._has_work() and self._clock() < deadline and self.outcome.error is None:
                 self._send_what_may_go(executor)
                 self._wait(deadline)
             self._wait_for_stragglers(min(self._gives_up, self._clock() + patience))
@@ -137,7 +138,7 @@ class Writer:
         finally:
             # Not waited for: a call that hangs is abandoned, and what it carried counts as not written.
             executor.shutdown(wait=False, cancel_futures=True)
-        return self._outcome
+        return self.outcome
 
     def _add(self, operations: Iterable[Operation]) -> None:
         for key, steps in plan.lanes(operations, within_message=self._within_message).items():
@@ -153,9 +154,9 @@ class Writer:
     def _judge(self) -> None:
         """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason."""
         if self._in_flight:
-            self._outcome.trouble = "DynamoDB did not answer before the deadline"
-        elif not self._attempts.keys() - self._outcome.ended:
-            self._outcome.trouble = ""
+            self.outcome.trouble = "DynamoDB did not answer before the deadline"
+        elif not self._attempts.keys() - self.outcome.ended:
+            self.outcome.trouble = ""
 
     def _has_work(self) -> bool:
         waiting = any(self._ready.values()) or any(self._single.values())
@@ -165,7 +166,7 @@ class Writer:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             self._make_ready(*heapq.heappop(self._later)[2:])
-        while len(self._in_flight) < self._connections and self._outcome.error is None:
+        while len(self._in_flight) < self._connections and self.outcome.error is None:
             batch, alone = self._next_batch(self._clock())
             if not batch:
                 return
@@ -198,7 +199,7 @@ class Writer:
             self._paces[table] = self._pace_of(table).sent(units, now)
             self._share = self._share.spend(units, now)
         if batch[0].goes_in_batches:
-            self._outcome.batch_fills.append(len(batch))
+            self.outcome.batch_fills.append(len(batch))
         seconds = max(LEAST_PAUSE, self._gives_up - now)
         self._in_flight[executor.submit(self._call, batch, seconds)] = _Sent(batch, alone)
 
@@ -216,12 +217,12 @@ class Writer:
         if self._in_flight:
             full = len(self._in_flight) >= self._connections
             timeout = min(MAX_IDLE, deadline - now) if full else min(pause, MAX_IDLE)
-            finished, _ = wait(self._in_flight, timeout=max(0.0, timeout), return_when=FIRST_COMPLETED)
+            finished, _ = wait(self._in_flight, timeout=max(LEAST_PAUSE, timeout), return_when=FIRST_COMPLETED)
             for future in finished:
                 self._settle(future)
         else:
             pause = max(pause, LEAST_PAUSE)
-            self._outcome.backoff += pause * 1000
+            self.outcome.backoff += pause * 1000
             self._sleep(pause)
 
     def _next_event(self, now: float) -> float:
@@ -244,15 +245,15 @@ class Writer:
         sent = self._in_flight.pop(future)
         reply, milliseconds = future.result()
         now = self._clock()
-        self._outcome.latencies.append(milliseconds)
+        self.outcome.latencies.append(milliseconds)
         self._pay(sent.batch, reply, now)
         if reply.meaning in (Meaning.THROTTLED, Meaning.UNSURE):
-            self._outcome.trouble = reply.error
+            self.outcome.trouble = reply.error
         match reply.meaning:
             case Meaning.ACCEPTED:
                 self._accept(sent, reply, now)
             case Meaning.THROTTLED:
-                self._outcome.throttled_calls += 1
+                self.outcome.throttled_calls += 1
                 self._slow_down(sent.batch, now)
                 self._try_later(sent.batch, sent.alone, now)
             case Meaning.UNSURE:
@@ -263,7 +264,7 @@ class Writer:
             case Meaning.REJECTED:
                 self._isolate(sent.batch, reply)
             case Meaning.STOP:
-                self._outcome.error = TableError(reply.error)
+                self.outcome.error = TableError(reply.error)
 
     def _pay(self, batch: Batch, reply: Reply, now: float) -> None:
         """Correct the estimate by what was consumed: nothing by a call that failed."""
@@ -271,7 +272,7 @@ class Writer:
             consumed = reply.consumed.get(table, 0.0)
             self._paces[table] = self._pace_of(table).answered(estimated, consumed, now)
             self._share = self._share.spend(consumed - estimated, now)
-        self._outcome.consumed += sum(reply.consumed.values())
+        self.outcome.consumed += sum(reply.consumed.values())
 
     def _accept(self, sent: _Sent, reply: Reply, now: float) -> None:
         unwritten = set(reply.unwritten)
@@ -282,16 +283,16 @@ class Writer:
             for table in {operation.table for operation in sent.batch}:
                 self._paces[table] = self._pace_of(table).succeeded(now)
             return
-        self._outcome.unprocessed += len(unwritten)
-        self._outcome.trouble = "UnprocessedItems came back"
+        self.outcome.unprocessed += len(unwritten)
+        self.outcome.trouble = "UnprocessedItems came back"
         self._slow_down(reply.unwritten, now)
         self._try_later([operation for operation in sent.batch if operation in unwritten], sent.alone, now)
 
     def _finish(self, operation: Operation) -> None:
         # A superseded operation is done only now that the write that replaced it is in the table.
         step = self._lanes[operation.key].popleft()
-        self._outcome.written.add(operation)
-        self._outcome.superseded.update(step.superseded)
+        self.outcome.written.add(operation)
+        self.outcome.superseded.update(step.superseded)
         self._go_on(operation.key, (operation, *step.superseded))
 
     def _end_condition(self, operation: Operation, reply: Reply) -> None:
@@ -300,7 +301,8 @@ class Writer:
             self._finish(operation)
             return
         self._lanes[operation.key].popleft()
-        self._outcome.conditions_failed[operation] = is_stale(operation, reply.stored)
+        cannot_tell = may_have_been_applied and operation.call == "update_item"
+        self.outcome.conditions_failed[operation] = cannot_tell or is_stale(operation, reply.stored)
         self._go_on(operation.key, [operation])
 
     def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
@@ -328,7 +330,7 @@ class Writer:
             self._alone.extend([batch[:half], batch[half:]])
             return
         offender = batch[0]
-        self._outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
+        self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
         lane = self._lanes[offender.key]
         # What it would have superseded is to be applied after all.
         restored = plan.lanes(lane.popleft().superseded).get(offender.key, ())

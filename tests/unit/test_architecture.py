@@ -12,8 +12,10 @@ ORDER = (
     "handler",
     "metrics",
     "pipeline",
+    "groups",
     "messages",
     "envelope",
+    "expressions",
     "writer",
     "plan",
     "pace",
@@ -24,7 +26,7 @@ ORDER = (
     "settings",
     "errors",
 )
-PURE = ("messages", "envelope", "plan", "pace", "items", "operation", "errors", "settings")
+PURE = ("groups", "messages", "envelope", "expressions", "plan", "pace", "items", "operation", "errors", "settings")
 IMPURE = {"time", "random", "os", "socket", "threading", "boto3", "botocore", "datetime", "concurrent"}
 
 

@@ -320,10 +320,7 @@ def test_an_index_key_of_a_wrong_type_is_the_items_own_fault() -> None:
     "error",
     [
         *BOTOCORE_TROUBLE,
-        pytest.param(
-            ResponseParserError("Unable to parse response"),
-            marks=pytest.mark.xfail(strict=True, reason="botocore.parsers.ResponseParserError is not caught"),
-        ),
+        ResponseParserError("Unable to parse response"),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -340,18 +337,7 @@ def test_a_call_that_botocore_gives_up_is_made_again(error: Exception, operation
 
 @pytest.mark.parametrize(
     "operation",
-    [
-        "BatchWriteItem",
-        *(
-            pytest.param(
-                name,
-                marks=pytest.mark.xfail(
-                    strict=True, reason="A single write's answer without ConsumedCapacity is believed"
-                ),
-            )
-            for name in SINGLES
-        ),
-    ],
+    ["BatchWriteItem", *SINGLES],
 )
 def test_an_answer_that_proves_nothing_is_no_success(operation: str) -> None:
     here = world(operation)

@@ -495,7 +495,7 @@ BODIES = [
     f'{{"PutRequest": {{"Item": {{"pk": {{"S": "a"}}, "v": "{MARKER}"}}}}}}',
     f'{{"PutRequest": {{"Item": {{"pk": {{"S": "a"}}, "v": {{"L": "{MARKER}"}}}}}}}}',
     f'{{"PutRequest": {{"Item": "{MARKER}"}}}}',
-    f'{{"update": {{"pk": "{MARKER}"}}, "expression": "SET v = :v", "values": {{":v": "{MARKER}"}}}}',
+    f'{{"update": {{"pk": "{MARKER}"}}, "expression": "SET pk = :v", "values": {{":v": "{MARKER}"}}}}',
     f'{{"put": {{"pk": "{MARKER}"}}, "table": "nowhere"}}',
 ]
 

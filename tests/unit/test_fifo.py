@@ -362,7 +362,6 @@ def test_a_dead_letter_that_cannot_be_sent_returns_its_message_and_all_later_one
     assert places(outcome) == {"written": [0, 4], "dead-lettered": [2], "returned": [1, 3]}
 
 
-@pytest.mark.xfail(strict=True, reason="A bad message counts as done even where no dead-letter queue takes it")
 def test_a_bad_message_without_a_dead_letter_queue_holds_its_group() -> None:
     world = fifo(dead_letters=False)
 

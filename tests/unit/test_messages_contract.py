@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from functions.batch_writer.errors import EventError
-from tests.world import ORDERS, World
+from tests.world import World
 
 Stored = dict[str, list[dict[str, Any]]]
 
@@ -233,18 +233,6 @@ def test_with_record_format_item_the_rules_for_items_hold() -> None:
 
 
 # Events
-
-
-def test_an_event_of_a_fifo_queue_is_refused_before_anything_is_written() -> None:
-    world = World(tables=(ORDERS,))
-    world.send({"put": {"pk": "a"}})
-    records = world.receive()
-    records[0]["eventSourceARN"] += ".fifo"
-
-    with pytest.raises(EventError, match="FIFO"):
-        world.invoke(records)
-
-    assert world.db.calls == []
 
 
 def test_an_event_of_another_service_is_refused() -> None:

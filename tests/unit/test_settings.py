@@ -137,7 +137,8 @@ BAD_TABLES = {
     "a sort key without a type": changed(ORDERS, sort_key={"name": "sk"}),
     "one attribute as both keys": changed(ORDERS, sort_key={"name": "pk", "type": "S"}),
     "a member that is not known": changed(ORDERS, sortKey={"name": "sk", "type": "S"}),
-    "a version attribute": changed(ORDERS, version="v"),
+    "a version attribute that is a key": changed(ORDERS, version="pk"),
+    "a version attribute that is no name": changed(ORDERS, version=5),
     "two tables of one alias": json.dumps([ORDERS, {**EVENTS, "alias": "orders"}]),
     "two tables of one name": json.dumps([ORDERS, {**EVENTS, "name": "orders-table"}]),
     "an alias that is another table's name": json.dumps([ORDERS, {**EVENTS, "alias": "orders-table"}]),
@@ -172,9 +173,11 @@ def test_the_refusal_says_which_table_and_what_about_it() -> None:
         Settings.from_environ({"TABLES": json.dumps([ORDERS, bad])})
 
 
-def test_a_version_attribute_is_refused_as_not_supported() -> None:
-    with pytest.raises(SettingsError, match=r"version.*not supported"):
-        Settings.from_environ({"TABLES": changed(ORDERS, version="v")})
+def test_a_table_may_have_a_version_attribute() -> None:
+    settings = Settings.from_environ({"TABLES": changed(ORDERS, version="v")})
+
+    assert settings.tables[0].version == "v"
+    assert Settings.from_environ(settings.to_environ()) == settings
 
 
 def test_the_first_bad_variable_does_not_hide_that_others_are_good() -> None:

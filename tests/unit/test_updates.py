@@ -388,7 +388,6 @@ def test_updates_once_take_twice_the_write_units() -> None:
     assert doubled.run(ADD_ONE, add_one("b")).operations.consumed == 4 == doubled.db.consumed["orders-table"]
 
 
-@pytest.mark.xfail(strict=True, reason="The read units of a repeated transaction are counted as write units")
 def test_a_repeated_transaction_takes_no_write_units() -> None:
     world = once()
     world.db.script(ServerError(applied=True))

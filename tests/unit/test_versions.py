@@ -200,7 +200,6 @@ def test_a_message_cannot_redefine_what_its_version_is_compared_with(words: dict
     assert here.reasons() == ["InvalidExpression"]
 
 
-@pytest.mark.xfail(strict=True, reason="A condition with unbalanced brackets is put in brackets as it is")
 @pytest.mark.parametrize("condition", ["pk = pk) OR (pk = pk", "attribute_exists(pk)) OR (attribute_exists(pk)"])
 def test_a_condition_cannot_break_out_of_its_brackets(condition: str) -> None:
     here = stored({"N": "5"})
