@@ -118,6 +118,18 @@ def _key(value: Any) -> KeyAttribute:
     return KeyAttribute(name, cast("KeyType", kind))
 
 
+def _attribute_name(value: Any) -> str:
+    if not isinstance(value, str) or not 1 <= len(value.encode()) <= 65_535:
+        raise ValueError("an attribute's name of 1 to 65,535 bytes")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError("true or false")
+    return str(value).lower() == "true"
+
+
 def _expression(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("a JMESPath expression")
@@ -171,6 +183,26 @@ class Config:
     record_expression: str | None = field(
         default=None,
         metadata=_read_by(_optional(_expression), "Needed only where SNS, EventBridge or others wrap the records."),
+    )
+
+    version_attribute: str | None = field(
+        default=None,
+        metadata=_read_by(
+            _optional(_attribute_name),
+            "With one the newest version wins, whatever order messages come in; such writes go one by one.",
+        ),
+    )
+    on_condition_failed: Literal["skip", "dead-letter"] = field(
+        default="skip",
+        metadata=_read_by(
+            _choice(("skip", "dead-letter")), "A condition that does not hold is mostly what it was written for."
+        ),
+    )
+    update_once: bool = field(
+        default=False,
+        metadata=_read_by(
+            _flag, "Only updates that add or append need it; it costs twice the write units, by transactions."
+        ),
     )
 
     memory: int = field(
@@ -310,6 +342,12 @@ class Config:
             raise ConfigError(
                 f"maxWriteUnitsPerSecond {self.max_write_units_per_second:g} must be at least"
                 f" maxConcurrency {self.max_concurrency}: one unit a second for each invocation"
+            )
+        keys = [key.name for key in (self.partition_key, self.sort_key) if key is not None]
+        if self.version_attribute in keys:
+            raise ConfigError(
+                f"versionAttribute {self.version_attribute!r} must not be an attribute of partitionKey or sortKey,"
+                f" got {' and '.join(keys)}: keys never change"
             )
         if self.sort_key is not None and self.sort_key.name == self.partition_key.name:
             raise ConfigError(

@@ -47,7 +47,8 @@ class BatchWriter(Construct):
         # A role of our own: the one that CDK makes has a managed policy, which allows writing to every log group.
         role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(role)
-        table.grant(role, "dynamodb:BatchWriteItem")
+        # TransactWriteItems, which UPDATE_ONCE uses, asks for the permission of each of its elements: UpdateItem.
+        table.grant(role, "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem")
         iam.Grant.add_to_principal(grantee=role, actions=["sqs:SendMessage"], resource_arns=[dead_letters.queue_arn])
         self.function = lambda_.Function(
             self,

@@ -17,6 +17,9 @@ BAD_VALUES = [
     ("stackName", "x" * 129),
     ("partitionKey", "pk"),
     ("recordFormat", "items"),
+    ("versionAttribute", "x" * 65_536),
+    ("onConditionFailed", "raise"),
+    ("updateOnce", "yes"),
     ("recordExpression", "Records["),
     ("recordExpression", "no_such_function(@)"),
     ("partitionKey", ":S"),
@@ -106,6 +109,7 @@ def test_every_setting_has_a_value_that_is_refused() -> None:
         ({"timeout": 8, "deadlineMargin": 4.5}, ["timeout 8", "deadlineMargin 4.5"]),
         ({"maxWriteUnitsPerSecond": 9, "maxConcurrency": 10}, ["maxWriteUnitsPerSecond 9", "maxConcurrency 10"]),
         ({"partitionKey": "id:S", "sortKey": "id:N"}, ["partitionKey", "sortKey", "'id'"]),
+        ({"partitionKey": "id:S", "versionAttribute": "id"}, ["versionAttribute 'id'", "partitionKey"]),
         ({"queueRetention": 1, "maxReceiveCount": 96}, ["queueRetention 1", "maxReceiveCount 96", "timeout 60"]),
         (
             {"queueRetention": 6, "maxReceiveCount": 100, "timeout": 900},

@@ -143,6 +143,9 @@ def test_the_function_may_do_exactly_this(template: Template) -> None:
     }
     assert actions == {
         ("dynamodb:BatchWriteItem", f"{TABLE}.Arn"),
+        ("dynamodb:PutItem", f"{TABLE}.Arn"),
+        ("dynamodb:DeleteItem", f"{TABLE}.Arn"),
+        ("dynamodb:UpdateItem", f"{TABLE}.Arn"),
         ("sqs:SendMessage", f"{DEAD_LETTERS}.Arn"),
         ("sqs:ReceiveMessage", f"{QUEUE}.Arn"),
         ("sqs:DeleteMessage", f"{QUEUE}.Arn"),
@@ -199,6 +202,9 @@ def test_the_settings_reach_the_resources(tmp_path: Path) -> None:
                 "tableRemoval": "destroy",
                 "recordFormat": "item",
                 "recordExpression": "detail",
+                "versionAttribute": "v",
+                "onConditionFailed": "dead-letter",
+                "updateOnce": "true",
                 "memory": 512,
                 "timeout": 30,
                 "deadlineMargin": 3,
@@ -230,6 +236,8 @@ def test_the_settings_reach_the_resources(tmp_path: Path) -> None:
     assert (function["MemorySize"], function["Timeout"]) == (512, 30)
     environ = function["Environment"]["Variables"]
     assert json.loads(environ["TABLES"])[0]["sort_key"] == {"name": "at", "type": "B"}
+    assert json.loads(environ["TABLES"])[0]["version"] == "v"
+    assert (environ["ON_CONDITION_FAILED"], environ["UPDATE_ONCE"]) == ("dead-letter", "true")
     assert (environ["RECORD_FORMAT"], environ["RECORD_EXPRESSION"]) == ("item", "detail")
     assert float(environ["DEADLINE_MARGIN"]) == 3
     assert int(environ["MAX_CONNECTIONS"]) == 4

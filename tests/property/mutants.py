@@ -59,11 +59,11 @@ class Mutant:
 
 
 SORT_KEY = "return (table.name, partition, _key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES))"
-SUPERSEDED = "self._outcome.superseded.update(chain[: chain.index(operation)])"
-CHAINS = "self._chains = plan.chains(operations)"
+SUPERSEDED = "self.outcome.superseded.update(step.superseded)"
 TRY_LATER_THROTTLED = """                self._slow_down(sent.batch, now)
                 self._try_later(sent.batch, sent.alone, now)"""
 
+# ruff: noqa: E501
 # fmt: off
 MUTANTS: Sequence[Mutant] = (
     # Batches
@@ -96,18 +96,14 @@ MUTANTS: Sequence[Mutant] = (
            EQUAL_KEYS),
     # Superseding
     Mutant("superseded ids forgotten", "writer.py", SUPERSEDED, "pass", CALM),
-    Mutant("superseded counted before the write", "writer.py", CHAINS,
-           f"{CHAINS}; self._outcome.superseded |= {{o for c in self._chains.values() for o in c[:-1]}}", PROMISE),
-    Mutant("the oldest wins", "writer.py", "[chain[-1] for chain in self._chains.values()]",
-           "[chain[0] for chain in self._chains.values()]", CALM),
-    Mutant("the oldest wins and the newer count as superseded", "plan.py",
-           "by_item.setdefault(operation.key, []).append(operation)",
-           "by_item.setdefault(operation.key, []).insert(0, operation)", CALM),
-    Mutant("nothing superseded, all sent", "writer.py",
-           "plan.interleave([chain[-1] for chain in self._chains.values()])",
-           "plan.interleave([o for chain in self._chains.values() for o in chain])", CALM),
-    Mutant("rejected superseder keeps the others out", "writer.py",
-           "if chain:  # What it would have superseded is to be applied after all.", "if False:", CALM),
+    Mutant("superseded counted before the write", "writer.py", "            lane.extend(steps)",
+           "            lane.extend(steps)\n            self.outcome.superseded.update(o for s in steps for o in s.superseded)",
+           PROMISE),
+    Mutant("the oldest wins", "plan.py", "lane.append(Step(operation, superseded))",
+           "lane.append(Step(superseded[0], (*superseded[1:], operation)) if superseded else Step(operation))", CALM),
+    Mutant("nothing superseded, all sent", "plan.py", "while lane and operation.goes_in_batches:",
+           "while lane and False:", CALM),
+    Mutant("rejected superseder keeps the others out", "writer.py", "lane.extendleft(reversed(restored))", "pass", CALM),
     # What did not get through
     Mutant("unprocessed dropped", "writer.py", "unwritten = set(reply.unwritten)",
            "unwritten: set[Operation] = set()", PROMISE),
@@ -135,17 +131,17 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("bisecting loses a half", "writer.py", "[batch[:half], batch[half:]]", "[batch[half:]]", CALM),
     Mutant("the neighbour of a bad item is rejected too", "writer.py", "if len(batch) > 1:", "if len(batch) > 2:",
            CALM),
-    Mutant("acknowledged before the dead letter is sent", "pipeline.py", " if position in sent.taken]", "]", PROMISE),
-    Mutant("dead-lettered while others are pending", "pipeline.py", "[(m, bad) for m, bad in rejected if m in settled]",
-           "rejected", PROMISE),
+    Mutant("acknowledged before the dead letter is sent", "pipeline.py", " if position in sent.taken}", "}", PROMISE),
+    Mutant("dead-lettered while others are pending", "pipeline.py", "[(m, bad) for m, bad in rejections.items() if m in settled]",
+           "list(rejections.items())", PROMISE),
     Mutant("dead letters of an invocation that raises", "pipeline.py", "        if written.error is not None:",
-           "        if written.error is not None and self._send_dead_letters(rejected, outcome, until) is None:",
+           "        if written.error is not None and self._send_dead_letters(list(rejections.items()), outcome, until) is not None:",
            REFUSAL),
     Mutant("the whole body is dead-lettered", "pipeline.py",
            "whole = self._settings.record_expression is not None", "whole = True", CALM),
     Mutant("good messages of a bad invocation dead-lettered", "pipeline.py",
-           "for message in received if (bad := _rejections(message, written.rejected))]",
-           "for message in received if (bad := [r for m in received for r in _rejections(m, written.rejected)])]",
+           "for message in received if (bad := _rejections(message, refused))}",
+           "for message in received if (bad := [r for m in received for r in _rejections(m, refused)])}",
            CALM),
     Mutant("bad messages returned for ever", "pipeline.py", "if url is None or not rejected:", "if True:", REDELIVERY),
     Mutant("operations after a bad one skipped", "messages.py", "refused.append((source, rejected.rejection()))",
@@ -206,10 +202,10 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("true is the number 1", "items.py", "    if value is True or value is False:\n",
            "    if value is True:\n        return _number('1')\n    if value is False:\n", BOTO3),
     # Metrics
-    Mutant("unprocessed counted by the batch", "writer.py", "self._outcome.unprocessed += len(unwritten)",
-           "self._outcome.throttled_calls += 1", PROMISE),
-    Mutant("consumed units not added up", "writer.py", "self._outcome.consumed += sum(",
-           "self._outcome.consumed = sum(", CALM),
+    Mutant("unprocessed counted by the batch", "writer.py", "self.outcome.unprocessed += len(unwritten)",
+           "self.outcome.throttled_calls += 1", PROMISE),
+    Mutant("consumed units not added up", "writer.py", "self.outcome.consumed += sum(",
+           "self.outcome.consumed = sum(", CALM),
     Mutant("dead letters counted as written", "metrics.py", '"MessagesWritten": len(outcome.written),',
            '"MessagesWritten": len(outcome.written) + len(outcome.dead_lettered),', CALM),
 )

@@ -15,6 +15,7 @@ from functions.batch_writer.messages import Decoder
 from functions.batch_writer.operation import Operation, Source
 from functions.batch_writer.settings import Settings
 from functions.batch_writer.table import Meaning, Tables
+from tests.fakes import FakeDynamoDB
 from tests.fakes.dynamodb import wire_bytes
 from tests.property.model import requests_of
 from tests.strategies import TABLES, Intent, as_json, drafts, examples
@@ -136,24 +137,32 @@ def test_the_size_that_is_planned_with_counts_numbers_as_they_are_spelled(value:
 
 # The pure functions
 
+
+def put(key: Any, text: str, size: int) -> Operation:
+    return Operation(
+        key, "batch_write_item", {"PutRequest": {"Item": {"pk": {"S": text}}}}, size, Source("m", False, 0)
+    )
+
+
 partitions = st.tuples(st.sampled_from(TABLES[:2]), st.integers(0, 5), st.integers(0, 3))
 
 
 def operation_of(table: Any, partition: int, sort: int, size: int = 100) -> Operation:
     key = (table.name, f"p{partition}", sort)
-    return Operation(key, {"PutRequest": {"Item": {"pk": {"S": "x" * size}}}}, size, Source(0))  # type: ignore[arg-type]
+    return put(key, "x" * size, size)
 
 
 operations = st.lists(partitions, max_size=90).map(lambda keys: [operation_of(*key) for key in keys])
 
 
 @given(operations)
-def test_chains_keep_every_operation_in_order_of_arrival(arrived: list[Operation]) -> None:
-    chains = plan.chains(arrived)
+def test_the_last_operation_on_an_item_supersedes_those_before_in_order_of_arrival(arrived: list[Operation]) -> None:
+    lanes = plan.lanes(arrived)
 
-    assert sorted(map(id, arrived)) == sorted(id(operation) for chain in chains.values() for operation in chain)
-    for key, chain in chains.items():
-        assert chain == [operation for operation in arrived if operation.key == key]
+    for key, lane in lanes.items():
+        [step] = lane
+        assert [*step.superseded, step.operation] == [operation for operation in arrived if operation.key == key]
+    assert lanes.keys() == {operation.key for operation in arrived}
 
 
 @given(operations)
@@ -193,10 +202,7 @@ def test_taking_batches_until_nothing_is_left_loses_nothing(sizes: list[list[int
 @given(st.lists(st.sampled_from([1_000_000, 5_000_000, 3_300_000, 17_000_000]), min_size=1, max_size=9))
 def test_a_batch_has_16_mb_at_most_or_a_single_request(sizes: list[int]) -> None:
     texts = {size: "x" * size for size in set(sizes)}
-    queue = deque(
-        Operation(("t", f"{n}", None), {"PutRequest": {"Item": {"pk": {"S": texts[size]}}}}, size, Source(0))
-        for n, size in enumerate(sizes)
-    )
+    queue = deque(put(("t", f"{n}", None), texts[size], size) for n, size in enumerate(sizes))
 
     while batch := plan.take([queue]):
         bytes_of_batch = sum(operation.size for operation in batch)
@@ -208,10 +214,11 @@ def test_a_batch_has_16_mb_at_most_or_a_single_request(sizes: list[int]) -> None
 # What comes back
 
 
-class Stub:
+class Stub(FakeDynamoDB):
     """A DynamoDB that answers a call with these UnprocessedItems."""
 
     def __init__(self, unprocessed: dict[str, list[Any]]) -> None:
+        super().__init__()
         self.unprocessed = unprocessed
 
     def batch_write_item(self, **_: Any) -> dict[str, Any]:
@@ -244,7 +251,7 @@ def test_what_comes_back_unprocessed_counts_as_unwritten_and_in_doubt_all_of_it(
         requests = returned.setdefault(table, [])
         requests.insert(data.draw(st.integers(0, len(requests))), request)
 
-    reply = Tables(TABLES, Stub(returned)).write(list(batch.values()))
+    reply = Tables(TABLES, lambda _: Stub(returned)).write(list(batch.values()), seconds=1.0)
 
     assert reply.meaning is Meaning.ACCEPTED
     assert set(reply.unwritten) == set(batch.values() if stranger else unprocessed)

@@ -77,7 +77,7 @@ def test_a_dead_letter_says_how_often_its_message_was_received() -> None:
 
 def test_the_attributes_of_the_original_are_kept_as_they_were() -> None:
     world = World()
-    originals = {
+    originals: dict[str, Any] = {
         "trace": text("abc"),
         "when": {"DataType": "Number.long", "StringValue": "1700000000000"},
         "blob": {"DataType": "Binary.gzip", "BinaryValue": b"\x00\xff"},
@@ -93,7 +93,7 @@ def test_the_attributes_of_the_original_are_kept_as_they_were() -> None:
 
 def test_a_dead_letter_has_ten_attributes_and_its_own_come_first() -> None:
     world = World()
-    originals = {f"a{n}": text(str(n)) for n in range(10)}
+    originals: dict[str, Any] = {f"a{n}": text(str(n)) for n in range(10)}
     world.send(BAD, **originals)
 
     world.invoke(world.receive())
