@@ -2,7 +2,7 @@
 
     SluiceError
     ├── SettingsError         an environment variable is missing or wrong
-    ├── EventError            the event is not one that SQS sent, or comes from a kind of queue not supported
+    ├── EventError            the event is not one that SQS sent
     ├── TableError            the table, the permission or the settings are wrong: nobody's bad message
     └── NothingWrittenError   the table refused or did not answer, and nothing of the invocation was done
 
@@ -19,7 +19,7 @@ class SettingsError(SluiceError):
 
 
 class EventError(SluiceError):
-    """The event cannot be handled: it is not from SQS, or from a kind of queue that is not supported."""
+    """The event cannot be handled: it is not from SQS."""
 
 
 class TableError(SluiceError):

@@ -10,7 +10,8 @@ from typing import Any
 from ..local.aws import LocalAws, LocalError
 from .model import Key, Message, State, canonical
 from .requests import Item
-from .workload import TABLES, TableOf
+from .operations import TableOf
+from .workload import TABLES
 
 VISIBILITY = 15
 """Seconds until a message comes back that nobody has let go of."""
