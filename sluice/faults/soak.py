@@ -36,8 +36,7 @@ from .profiles import PROFILES
 from .server import serve
 from .stage import Stage
 from .watched_queue import WatchedQueue
-from .operations import TableOf
-from .workload import CHAINS, TABLES, Workload
+from .workload import CHAINS, TABLES, TableOf, Workload
 
 FUNCTIONS = Path(__file__).absolute().parents[2] / "functions"
 """The function's sources; what they require is taken from this Python's own packages."""

@@ -10,8 +10,7 @@ from typing import Any
 from ..local.aws import LocalAws, LocalError
 from .model import Key, Message, State, canonical
 from .requests import Item
-from .operations import TableOf
-from .workload import TABLES
+from .workload import TABLES, TableOf
 
 VISIBILITY = 15
 """Seconds until a message comes back that nobody has let go of."""
