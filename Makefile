@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo soak synth check test lock clean
+.PHONY: help venv demo soak fuzz synth check test lock clean
 
 help:  ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -28,6 +28,9 @@ SECONDS ?= 60
 SEED ?= 1
 soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=...
 	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) --seconds $(SECONDS) --seed $(SEED)
+
+fuzz: venv  ## 100,000 bodies, good and spoilt: nothing raises, and decoder and strict fake agree
+	@.venv/bin/python -m tests.property.fuzz
 
 synth: venv  ## Write the CloudFormation template to cdk.out/
 	cdk synth --quiet

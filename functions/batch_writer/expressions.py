@@ -54,7 +54,10 @@ class Expressions:
         """The same, and only where the stored version is lower than this one, or there is none."""
         newer = f"attribute_not_exists({NEWER_NAME}) OR {NEWER_NAME} < {NEWER_VALUE}"
         condition = newer if self.condition is None else f"({self.condition}) AND ({newer})"
-        _check_text(condition)  # There may be no room left for it.
+        size = len(condition.encode())
+        _require(
+            size <= MAX_EXPRESSION_BYTES, f"the condition of {size:,} bytes leaves no room for that of the version"
+        )
         return Expressions(
             condition,
             self.update,

@@ -20,17 +20,21 @@ from .settings import Settings, Table
 
 _PLAIN = ("put", "delete", "update")
 _NATIVE_EXPRESSIONS = {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
-_TABLE_ARN = re.compile(r"arn:[^:]+:dynamodb:([^:]+):[0-9]+:table/(.+)")
+_TABLE_ARN = re.compile(r"arn:aws[a-z-]*:dynamodb:([a-z0-9-]{1,32}):[0-9]{12}:table/([A-Za-z0-9_.-]{1,255})")
 # Escapes as JSON reads them, left to right: a surrogate pair, a lone surrogate (caught), anything else.
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
 _NO_EXPRESSIONS = Expressions()
 _BETWEEN_MEMBERS = re.compile(r"[\s,:]*")
 
 
-class HugeNumber(str):
-    """A number whose exponent no Decimal can hold, as it was written."""
+@dataclass(frozen=True, slots=True)
+class HugeNumber:
+    """A number whose exponent no Decimal can hold, as it was written; a number still, and no text."""
 
-    __slots__ = ()
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,12 +257,15 @@ def _narrowed(element: str, bad: Sequence[Source]) -> str:
     if any(source.table is None for source in bad):
         return element
     tables = _members(_members(element)["RequestItems"][1])
+    positions: dict[str, list[int]] = {}
+    for source in bad:
+        assert source.table is not None
+        positions.setdefault(source.table, []).append(source.position)
     texts = []
-    for table in dict.fromkeys(source.table for source in bad):
-        assert table is not None
+    for table, of_table in positions.items():
         name, requests = tables[table]
         members = [text for _, text in _members(requests).values()]
-        texts.append(f"{name}:[{','.join(members[source.position] for source in bad if source.table == table)}]")
+        texts.append(f"{name}:[{','.join(members[position] for position in of_table)}]")
     return f'{{"RequestItems":{{{",".join(texts)}}}}}'
 
 

@@ -89,7 +89,7 @@ class Pipeline:
         writer = self._writer()
 
         def after(operation: Operation) -> Iterable[Operation]:
-            if not are_dead_lettered and operation in self._refused(writer.outcome):
+            if not are_dead_lettered and self._is_refused(operation, writer.outcome):
                 return ()  # Its message will be returned, and holds its group.
             return groups.after(operation)
 
@@ -138,11 +138,12 @@ class Pipeline:
 
     def _refused(self, written: Written) -> dict[Operation, Rejection]:
         """What is to be dead-lettered: failed conditions only if so wished, a stale version never."""
-        if self._settings.on_condition_failed == "skip":
-            return written.rejected
         failed = Rejection("ConditionFailed", "the condition does not hold")
-        wished = {operation: failed for operation, passes in written.conditions_failed.items() if not passes}
-        return written.rejected | wished
+        return written.rejected | {o: failed for o in written.conditions_failed if self._is_refused(o, written)}
+
+    def _is_refused(self, operation: Operation, written: Written) -> bool:
+        wished = self._settings.on_condition_failed == "dead-letter"
+        return operation in written.rejected or (wished and written.conditions_failed.get(operation) is False)
 
     def _send_dead_letters(
         self, rejected: Sequence[tuple[Message, Bad]], outcome: Outcome, until: float

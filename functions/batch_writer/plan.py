@@ -30,7 +30,13 @@ class Step:
     """One operation, and those that it makes superfluous: they are done when it is."""
 
     operation: Operation
-    superseded: tuple[Operation, ...] = ()
+    superseded: list[Operation]
+
+    def without(self) -> list[Step]:
+        """What is to be done instead, should the operation turn out to be impossible."""
+        if self.superseded and self.superseded[-1].goes_in_batches:  # It had superseded all before it.
+            return [Step(self.superseded.pop(), self.superseded)]
+        return [step for lane in lanes(self.superseded).values() for step in lane]
 
 
 def lanes(operations: Iterable[Operation], *, within_message: bool = False) -> dict[Key, deque[Step]]:
@@ -42,15 +48,24 @@ def lanes(operations: Iterable[Operation], *, within_message: bool = False) -> d
     by_item: dict[Key, deque[Step]] = {}
     for operation in operations:
         lane = by_item.setdefault(operation.key, deque())
-        superseded: tuple[Operation, ...] = ()
+        before: list[Step] = []
         while lane and operation.goes_in_batches:
-            before = lane[-1]
-            if within_message and before.operation.source.message_id != operation.source.message_id:
+            if within_message and lane[-1].operation.source.message_id != operation.source.message_id:
                 break
-            superseded = (*before.superseded, before.operation, *superseded)
-            lane.pop()
-        lane.append(Step(operation, superseded))
+            before.append(lane.pop())
+        lane.append(Step(operation, _flattened(before)))
     return by_item
+
+
+def _flattened(steps: list[Step]) -> list[Operation]:
+    """The operations of steps, given last first. The oldest list is used again: a long lane must not be copied."""
+    if not steps:
+        return []
+    operations = steps[-1].superseded
+    operations.append(steps[-1].operation)
+    for step in steps[-2::-1]:
+        operations += [*step.superseded, step.operation]
+    return operations
 
 
 def interleave(operations: Iterable[Operation]) -> list[Operation]:

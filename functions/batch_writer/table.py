@@ -84,11 +84,12 @@ MEANINGS: Mapping[str, Meaning] = {
 }
 # Every key was checked against TABLES, so when DynamoDB refuses one, TABLES does not describe the table. (An index key
 # of a wrong type reads "Type mismatch for Index Key" and is the item's own fault.)
+# Only how the words begin counts: further on they may quote what a message holds.
 _TABLES_IS_WRONG = (
     "The provided key element does not match the schema",
     "One of the required keys was not given a value",
-    "Missing the key ",
-    "Type mismatch for key ",
+    "One or more parameter values were invalid: Missing the key ",
+    "One or more parameter values were invalid: Type mismatch for key ",
 )
 _NOT_CONFIGURED = (NoCredentialsError, PartialCredentialsError, NoRegionError)
 
@@ -216,10 +217,13 @@ def _refused(error: ClientError, tables: Sequence[str]) -> Reply:
         code, words = str(reasons[0].get("Code")), str(reasons[0].get("Message"))
         stored = reasons[0].get("Item")
     meaning = MEANINGS.get(code, Meaning.UNSURE)
-    if meaning is Meaning.REJECTED and any(text in words for text in _TABLES_IS_WRONG):
+    if meaning is Meaning.REJECTED and words.startswith(_TABLES_IS_WRONG):
         meaning, words = Meaning.STOP, f"TABLES does not describe the table as it is: {words}"
     if meaning is Meaning.STOP:
         words = f"{words} (writing to {', '.join(tables)})"
+    if meaning in (Meaning.THROTTLED, Meaning.UNSURE):
+        # It is logged, and words that nobody has seen yet may quote a value.
+        return Reply(meaning, error=code or "an error without a code")
     return Reply(meaning, error=f"{code}: {words}", stored=stored)
 
 

@@ -333,8 +333,7 @@ class Writer:
         self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
         lane = self._lanes[offender.key]
         # What it would have superseded is to be applied after all.
-        restored = plan.lanes(lane.popleft().superseded).get(offender.key, ())
-        lane.extendleft(reversed(restored))
+        lane.extendleft(reversed(lane.popleft().without()))
         self._go_on(offender.key, [offender])
 
     def _pace_of(self, table: str) -> Pace:

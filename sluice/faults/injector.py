@@ -86,6 +86,8 @@ class Injector:
         self._clock = clock
         self._wait = wait or self.stopping.wait
         self._lock = threading.Lock()
+        # Moto checks a condition and writes in two steps: of two requests at the same time, both could win.
+        self._one_write = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._number = 0
         self._tables = {table.name: table for table in tables}
@@ -187,7 +189,8 @@ class Injector:
     ) -> Answer:
         going = [write for write in found if write not in held]
         body = json.dumps({**call.request, "RequestItems": _request_items(going)}).encode() if held else call.body
-        answer = self._upstream.forward(call.headers, body)
+        with self._one_write:
+            answer = self._upstream.forward(call.headers, body)
         if answer.status != 200:
             return answer
         content = _json(answer.body)

@@ -3,8 +3,11 @@
 Standard queues deliver more than once and in any order, so for most items nothing could be said if messages were just
 sent. Therefore an item's states form a *chain* of steps, and a step is sent only when every message of the step before
 is *at rest*: acknowledged, in nobody's hands, and no call on its way that began before that. A step of several messages
-may end in the state that any of them writes; the last step is always a single message. So the final state of every
-item is known exactly, and at each acknowledgement the states that the item may be in.
+may end in the state that any of them writes; the last step is a single message. So the final state of every item is
+known exactly, and at each acknowledgement the states that the item may be in.
+
+Where the newest version wins, or a FIFO queue keeps the order, one step holds all messages at once: there `final` says
+in which of its states the item must end.
 """
 
 from __future__ import annotations
@@ -53,7 +56,9 @@ class Chain:
 
     key: Key
     steps: Sequence[Sequence[State]]
-    """What each message of a step leaves behind; the last step is a single message."""
+    """The states that a step may leave behind."""
+    final: Sequence[State] = ()
+    """Those of the last step that may be left in the end; none named: all of them."""
     step: int = 0
     open: set[int] = field(default_factory=set)
     """Numbers of the messages of this step that are not at rest."""
@@ -70,12 +75,14 @@ class Message:
     number: int
     body: str
     operations: int
-    effects: tuple[tuple[Chain, State], ...] = ()
-    """What its good operations leave behind."""
+    effects: tuple[tuple[Chain, Sequence[State]], ...] = ()
+    """The items that its operations are about, and how each may be when the message is acknowledged."""
     error_code: str | None = None
     """Of the dead letter, where one of the operations is bad."""
     dead_letter: str = ""
     """The dead letter's body."""
+    group: str | None = None
+    """On a FIFO queue."""
 
 
 @dataclass(slots=True)
@@ -107,7 +114,7 @@ class Verdict:
     lost: Violations = field(default_factory=Violations)
     """Items whose last write was acknowledged, and which are missing or older in the table."""
     acknowledged_unwritten: Violations = field(default_factory=Violations)
-    """Operations that were not in the table at the moment at which their message was acknowledged."""
+    """Operations, not in the table (nor a later state) at the moment at which their message was acknowledged."""
     different: Violations = field(default_factory=Violations)
     """Items of the final table that are not as in the model; the lost ones are among them."""
     good_dead_lettered: Violations = field(default_factory=Violations)
@@ -178,11 +185,11 @@ class Ledger:
             return [chain for number in numbers for chain, _ in self._fates[number].message.effects]
 
     def check(self, numbers: Iterable[int], stored: Mapping[Key, State]) -> None:
-        """Before these messages are acknowledged: is what they write in the table, which now holds `stored`?"""
+        """Before these messages are acknowledged: are the items as they may be, in the table that holds `stored`?"""
         with self._lock:
             for number in numbers:
-                for chain, _ in self._fates[number].message.effects:
-                    if stored.get(chain.key) not in chain.steps[chain.step]:
+                for chain, states in self._fates[number].message.effects:
+                    if stored.get(chain.key) not in states:
                         self.verdict.acknowledged_unwritten.add(
                             f"message {number}, {_shown(chain.key)}: {_difference(stored.get(chain.key))}"
                         )
@@ -267,9 +274,11 @@ class Ledger:
 
     def _judge(self, chain: Chain, stored: State) -> None:
         legal: Collection[State] = chain.steps[chain.step]
+        if chain.is_last and chain.final:
+            legal = chain.final
         if not chain.open.isdisjoint(self._waiting):
             # Not drained, which is a verdict of its own: the item may still be as the step before left it.
-            legal = [*legal, *(chain.steps[chain.step - 1] if chain.step else [None])]
+            legal = [*chain.steps[chain.step], *(chain.steps[chain.step - 1] if chain.step else [None])]
         if stored not in legal:
             self.verdict.different.add(f"{_shown(chain.key)}: {_difference(stored)}")
             self.verdict.lost.add(f"{_shown(chain.key)}: {_difference(stored)}")
@@ -298,7 +307,7 @@ def _shown(key: Key) -> str:
 
 
 def _difference(stored: State) -> str:
-    return "not in the table" if stored is None else f"the table holds {stored['state'][1]}"
+    return "not in the table" if stored is None else f"the table holds {stored.get('state', ('S', '?'))[1]}"
 
 
 def _is_same_json(one: str, other: str) -> bool:

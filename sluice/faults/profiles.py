@@ -52,7 +52,7 @@ _FLAKY = {
     "transaction-throttled": 0.02,
     "expired-token": 0.01,
 }
-_OUTAGE = {"outage": 0.02}
+_OUTAGE = {"outage": 0.005}
 _SLOW = {"drip": 0.08, "late": 0.1, "hang-before": 0.02, "hang-after": 0.02}
 
 

@@ -32,11 +32,13 @@ from ..local.processes import Interrupt, Interrupted
 from ..local.runtime import ExecutionEnvironment, FunctionCode
 from .injector import Injector
 from .model import Ledger, Verdict
+from .operations import TableOf
+from .ordered import OrderedWorkload
 from .profiles import PROFILES
 from .server import serve
 from .stage import Stage
 from .watched_queue import WatchedQueue
-from .workload import CHAINS, TABLES, TableOf, Workload
+from .workload import CHAINS, TABLES, Workload
 
 FUNCTIONS = Path(__file__).absolute().parents[2] / "functions"
 """The function's sources; what they require is taken from this Python's own packages."""
@@ -53,6 +55,10 @@ KILL_EVERY = 2.5
 """Seconds between kills, on average."""
 IMPATIENCE = 3
 """Seconds, at most, after which a returned message is made visible again; four in five are."""
+HELD = 600
+"""Seconds that a returned message of a FIFO queue is kept invisible, unless it is made visible before."""
+LEAST_HELD = 0.3
+"""Seconds that it is so at least."""
 TICK = 0.02
 _NEVER = float("inf")
 
@@ -69,6 +75,10 @@ class Plan:
     """How long the queue may take to become empty after that."""
     faults_to_the_end: bool = False
     """Whether the faults go on while the queue is drained."""
+    fifo: bool = False
+    """Whether the queue is a FIFO queue."""
+    on_condition_failed: str = "skip"
+    """The function's setting of that name."""
     task_root: Path = FUNCTIONS
     """The directory that holds the function's package, `batch_writer`."""
 
@@ -85,6 +95,8 @@ class Report:
     """Function errors by type."""
     faults: Mapping[str, int]
     """What was injected, by kind."""
+    kinds: Mapping[str, int]
+    """What was sent: good operations by kind."""
     writes: int
     """Calls of the function that write."""
     unprocessed: int
@@ -97,7 +109,8 @@ class Report:
         receives = ledger.receives()
         again = sum(receives) - len(receives)
         yield _line(len(receives), f"messages sent, {ledger.bad_messages():,} of them with something bad in them")
-        yield _line(ledger.operations(), f"operations in them, on {ledger.items():,} items")
+        yield _line(ledger.operations(), f"operations in them, on {ledger.items():,} items; of those that are to last:")
+        yield from _counts(self.kinds)
         yield _line(events.get("invocations", 0), f"invocations of the function, in {self.seconds:.0f} s")
         yield _line(self.writes, f"calls that write; {self.unprocessed:,} requests came back unprocessed")
         yield from _table("faults injected into them", self.faults)
@@ -114,7 +127,7 @@ class Report:
 
 
 class Worker(ExecutionEnvironment):
-    """A process of the function that can be killed from another thread, whatever it is doing."""
+    """A process of the function of which one can see whether it works."""
 
     is_busy = False
 
@@ -125,14 +138,6 @@ class Worker(ExecutionEnvironment):
         finally:
             self.is_busy = False
 
-    def kill(self) -> bool:
-        """SIGKILL; False if it has ended already. The next invocation starts another process."""
-        process = self._process
-        if process is None or process.poll() is not None:
-            return False
-        process.kill()
-        return True
-
 
 class Soak:
     """One run. `check` is called many times a second and may raise."""
@@ -142,7 +147,8 @@ class Soak:
         self._directory = directory
         self._check = check
         self._ledger = Ledger()
-        self._workload = Workload(plan.seed)
+        workload = OrderedWorkload if plan.fifo else Workload
+        self._workload = workload(plan.seed, reports_conditions=plan.on_condition_failed == "dead-letter")
         self._chance = Random(f"soak {plan.seed}")
         self._is_rough = plan.profile != "calm"
         """Whether processes are killed, messages duplicated and acknowledgements lost."""
@@ -152,13 +158,15 @@ class Soak:
         self._errors = Counter[str]()
         self._failure: Exception | None = None
         self._queues: list[WatchedQueue] = []
+        self._held: list[tuple[float, list[int]]] = []
+        """Messages of a FIFO queue that were returned, and when."""
         self._threads: list[threading.Thread] = []
 
     def run(self) -> Report:
         """Send, disturb, drain and judge, once; raises `LocalError` if something else than the function fails."""
         with ExitStack() as parts:
             aws = parts.enter_context(local_aws(self._directory, check=self._check))
-            self._stage = Stage(aws)
+            self._stage = Stage(aws, is_fifo=self._plan.fifo)
             self._injector = Injector(f"http://127.0.0.1:{aws.port}", PROFILES[self._plan.profile], self._plan.seed)
             url = parts.enter_context(serve(self._injector))
             workers = [self._worker(aws, url, number) for number in range(WORKERS)]
@@ -177,7 +185,17 @@ class Soak:
             verdict = self._ledger.close(self._stage.read_all())
             faults = self._injector.counts()
             writes, unprocessed = faults.pop("writes", 0), faults.pop("unprocessed-items", 0)
-            return Report(self._ledger, verdict, self._events, self._errors, faults, writes, unprocessed, seconds)
+            return Report(
+                self._ledger,
+                verdict,
+                self._events,
+                self._errors,
+                faults,
+                self._workload.kinds,
+                writes,
+                unprocessed,
+                seconds,
+            )
 
     def _send(self, workers: Sequence[Worker], until: float) -> None:
         """Keep the queue filled and the workers in danger."""
@@ -201,7 +219,7 @@ class Soak:
         while not self._ledger.is_finished and time.monotonic() < until:
             self._go_on()
             self._send_round(with_new=False)
-            if time.monotonic() > next_push:
+            if time.monotonic() > next_push and not self._plan.fifo:
                 # The function lets them wait for minutes if they have come often; there is no time for that here.
                 self._stage.delay(dict.fromkeys(self._ledger.idle(), 0))
                 next_push = time.monotonic() + 1
@@ -216,7 +234,10 @@ class Soak:
         self._check()
         if self._failure is not None:
             raise LocalError(f"The poller failed: {self._failure!r}") from self._failure
-        self._note_dead_letters()
+        if self._plan.fifo:
+            self._release()
+        else:
+            self._note_dead_letters()
         self._ledger.settle(self._busy_since())
         self._stopping.wait(TICK)
 
@@ -236,7 +257,8 @@ class Soak:
             self._ledger,
             verify=self._verify,
             note=self._note,
-            happens=lambda share: self._is_rough and chance.random() < share,
+            # Neither must happen on a FIFO queue: what came later in the group may be done already.
+            happens=lambda share: self._is_rough and not self._plan.fifo and chance.random() < share,
             wait=self._stopping.wait,
         )
         thread = threading.Thread(target=self._poll, args=(queue, worker, chance))
@@ -262,11 +284,30 @@ class Soak:
                     self._note_invocation(invocation)
                     queue.let_go(invocation.deleted)
                     returned = queue.let_go(invocation.returned)
+                    if self._plan.fifo:
+                        self._hold(returned)
+                        continue
                     # One in five waits as long as the function has decided, or the queue.
                     hurried = [number for number in returned if chance.random() < 0.8]
                     self._stage.delay({number: chance.randint(0, IMPATIENCE) for number in hurried})
         except Exception as error:  # noqa: BLE001  # A thread's failure is the run's to report.
             self._failure = error
+
+    def _hold(self, numbers: list[int]) -> None:
+        """Keep returned messages of a FIFO queue from coming back by themselves: moto would mix up their order."""
+        self._stage.delay(dict.fromkeys(numbers, HELD))
+        with self._lock:
+            self._held.append((time.monotonic(), numbers))
+
+    def _release(self) -> None:
+        """Let returned messages come back, a whole group at once, when no call can still write what they hold."""
+        now = time.monotonic()
+        due = min(now - LEAST_HELD, self._injector.in_flight_since() or now)
+        with self._lock:
+            released = [numbers for since, numbers in self._held if since < due]
+            self._held = [(since, numbers) for since, numbers in self._held if since >= due]
+        for numbers in released:
+            self._stage.delay(dict.fromkeys(numbers, 0))
 
     def _verify(self, numbers: Sequence[int]) -> None:
         """These messages are about to be acknowledged: is what they write in the tables?"""
@@ -295,6 +336,7 @@ class Soak:
                 "TABLES": json.dumps([_setting(table) for table in TABLES]),
                 "DEAD_LETTER_QUEUE_URL": self._stage.dead_letter_url,
                 "DEADLINE_MARGIN": str(DEADLINE_MARGIN),
+                "ON_CONDITION_FAILED": self._plan.on_condition_failed,
                 "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
             },
         )
@@ -311,7 +353,9 @@ def _setting(table: TableOf) -> dict[str, Any]:
     """The table's entry in the function's variable TABLES."""
     keys = [{"name": name, "type": kind} for name, kind in table.key]
     setting: dict[str, Any] = {"alias": table.alias, "name": table.name, "partition_key": keys[0]}
-    return setting | ({"sort_key": keys[1]} if len(keys) > 1 else {})
+    if len(keys) > 1:
+        setting["sort_key"] = keys[1]
+    return setting | ({"version": table.version} if table.version else {})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -321,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     directory = Path(tempfile.mkdtemp(prefix="sluice-soak-"))
     with Interrupt() as interrupt:
         _say(
-            f"Soak: profile {plan.profile}, {plan.seconds:g} s, seed {plan.seed}"
+            f"Soak: {'FIFO queue, ' if plan.fifo else ''}profile {plan.profile}, {plan.seconds:g} s, seed {plan.seed}"
             f" ({datetime.date.today()}, {os.cpu_count()} CPUs, {WORKERS} processes of the function)"
         )
         try:
@@ -356,6 +400,13 @@ def _parser() -> argparse.ArgumentParser:
         "--drain-seconds", type=_seconds, default=90.0, metavar="S", help="time to empty the queue (default: 90)"
     )
     parser.add_argument("--faults-to-the-end", action="store_true", help="let faults happen during that time, too")
+    parser.add_argument("--fifo", action="store_true", help="a FIFO queue: the order of each message group counts")
+    parser.add_argument(
+        "--on-condition-failed",
+        choices=("skip", "dead-letter"),
+        default="skip",
+        help="what the function is to do with a condition that does not hold (default: skip)",
+    )
     parser.add_argument(
         "--task-root",
         type=_task_root,
@@ -385,6 +436,10 @@ def _task_root(text: str) -> Path:
 
 def _table(title: str, counts: Mapping[str, int]) -> Iterator[str]:
     yield _line(sum(counts.values()), title)
+    yield from _counts(counts)
+
+
+def _counts(counts: Mapping[str, int]) -> Iterator[str]:
     yield from (f"  {count:>9,}    {name}" for name, count in sorted(counts.items(), key=lambda each: -each[1]))
 
 

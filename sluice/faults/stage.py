@@ -9,8 +9,9 @@ from typing import Any
 
 from ..local.aws import LocalAws, LocalError
 from .model import Key, Message, State, canonical
+from .operations import TableOf
 from .requests import Item
-from .workload import TABLES, TableOf
+from .workload import TABLES
 
 VISIBILITY = 15
 """Seconds until a message comes back that nobody has let go of."""
@@ -27,17 +28,19 @@ NUMBER = "SoakNumber"
 class Stage:
     """Fresh queues and tables. Calls to the queue take turns, for moto's loses and revives messages otherwise."""
 
-    def __init__(self, aws: LocalAws) -> None:
+    def __init__(self, aws: LocalAws, *, is_fifo: bool = False) -> None:
+        self._is_fifo = is_fifo
         self._sqs, self._dynamodb = aws.client("sqs"), aws.client("dynamodb")
         self._turn = threading.Lock()
         self._handles: dict[int, str] = {}
         """The newest receipt handle of each message."""
         for table in TABLES:
             self._make_table(table)
-        self.dead_letter_url, dead_letter_arn = self._make_queue("soak-dead-letters", {})
+        ending, kind = (".fifo", {"FifoQueue": "true"}) if is_fifo else ("", {})
+        self.dead_letter_url, dead_letter_arn = self._make_queue(f"soak-dead-letters{ending}", kind)
         redrive = {"deadLetterTargetArn": dead_letter_arn, "maxReceiveCount": MAX_RECEIVES}
         self.queue_url, self.queue_arn = self._make_queue(
-            "soak", {"VisibilityTimeout": str(VISIBILITY), "RedrivePolicy": json.dumps(redrive)}
+            f"soak{ending}", {**kind, "VisibilityTimeout": str(VISIBILITY), "RedrivePolicy": json.dumps(redrive)}
         )
 
     def _make_table(self, table: TableOf) -> None:
@@ -64,6 +67,7 @@ class Stage:
                     "Id": str(message.number),
                     "MessageBody": message.body,
                     "MessageAttributes": {NUMBER: {"DataType": "Number", "StringValue": str(message.number)}},
+                    **_fifo_members(message),
                 }
                 for message in batch
             ]
@@ -94,14 +98,18 @@ class Stage:
             for number, delay in seconds.items()
             if number in self._handles
         ]
-        for start in range(0, len(entries), MAX_ENTRIES):
-            with self._turn:
+        with self._turn:  # One for all: the messages of a group become visible together.
+            for start in range(0, len(entries), MAX_ENTRIES):
                 self._sqs.change_message_visibility_batch(
                     QueueUrl=self.queue_url, Entries=entries[start : start + MAX_ENTRIES]
                 )
 
     def dead_letters(self) -> Iterator[tuple[int, str | None, str]]:
-        """Number, ErrorCode and body of each new dead letter; they stay on their queue, unseen from now on."""
+        """Number, ErrorCode and body of each new dead letter.
+
+        They stay on their queue, unseen from now on; on a FIFO queue they would hide the rest of their group and are
+        deleted, so nothing may be sent meanwhile: moto would lose it.
+        """
         while messages := self._sqs.receive_message(
             QueueUrl=self.dead_letter_url,
             MaxNumberOfMessages=MAX_ENTRIES,
@@ -110,6 +118,8 @@ class Stage:
             MessageAttributeNames=["All"],
         ).get("Messages"):
             for message in messages:
+                if self._is_fifo:
+                    self._sqs.delete_message(QueueUrl=self.dead_letter_url, ReceiptHandle=message["ReceiptHandle"])
                 code = message.get("MessageAttributes", {}).get("ErrorCode", {}).get("StringValue")
                 yield number_of(message), code, message["Body"]
 
@@ -145,6 +155,12 @@ def number_of(message: Mapping[str, Any]) -> int:
     """The number of a message as received, or of the one that a dead letter comes from; 0 if it has none."""
     attribute = message.get("MessageAttributes", {}).get(NUMBER)
     return 0 if attribute is None else int(attribute["StringValue"])
+
+
+def _fifo_members(message: Message) -> dict[str, str]:
+    if message.group is None:
+        return {}
+    return {"MessageGroupId": message.group, "MessageDeduplicationId": str(message.number)}
 
 
 def _packed(messages: Iterable[Message]) -> Iterator[list[Message]]:

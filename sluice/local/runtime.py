@@ -152,7 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
 class ExecutionEnvironment:
     """One process of the function; after a timeout or an exit the next invocation starts another, as in Lambda.
 
-    `start` and `invoke` are for one thread at a time. Once `stopping` is set they wait for nothing more.
+    `start` and `invoke` are for one thread at a time, `kill` is for any. Once `stopping` is set they wait for nothing.
     """
 
     def __init__(
@@ -213,6 +213,14 @@ class ExecutionEnvironment:
                 self._parts.close()
                 return Answer(error=f"Sandbox.Timedout: task timed out after {self._code.timeout} seconds")
         return Answer(error="stopped while the function ran")
+
+    def kill(self) -> bool:
+        """SIGKILL, whatever the process is doing; False if it has ended already. The next invocation starts another."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return False
+        process.kill()
+        return True
 
     def _environ(self, address: str) -> dict[str, str]:
         code = self._code

@@ -38,6 +38,28 @@ def _silent_call(self, operation, parameters):
 
 botocore.client.BaseClient._make_api_call = _silent_call
 """
+UNCONDITIONAL = """
+import botocore.client
+
+_call = botocore.client.BaseClient._make_api_call
+
+def _unconditional_call(self, operation, parameters):
+    if operation in ("PutItem", "DeleteItem"):
+        parameters = {name: value for name, value in parameters.items() if "Expression" not in name}
+    return _call(self, operation, parameters)
+
+botocore.client.BaseClient._make_api_call = _unconditional_call
+"""
+BACKWARDS = """
+from . import pipeline
+
+_run = pipeline.Pipeline.run
+
+def _run_backwards(self, records, time_left):
+    return _run(self, list(records)[::-1], time_left)
+
+pipeline.Pipeline.run = _run_backwards
+"""
 
 
 def soak(plan: Plan, directory: Path) -> Report:
@@ -58,7 +80,7 @@ def counts(report: Report) -> dict[str, int]:
 
 
 def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
-    report = soak(Plan(profile="hostile", seconds=15, seed=1), tmp_path)
+    report = soak(Plan(profile="hostile", seconds=8, seed=1), tmp_path)
 
     text = "\n".join(report.lines())
     assert report.verdict.is_clean, text
@@ -71,10 +93,34 @@ def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
     assert report.ledger.error_codes, text
 
 
+def test_the_order_of_each_group_is_kept_under_all_faults_at_once(tmp_path: Path) -> None:
+    report = soak(Plan(profile="hostile", seconds=5, seed=1, fifo=True), tmp_path)
+
+    text = "\n".join(report.lines())
+    assert report.verdict.is_clean, text
+    assert sum(report.ledger.receives()) > len(report.ledger.receives()) >= 50, text
+
+
+def test_a_function_that_drops_conditions_is_found_out(tmp_path: Path) -> None:
+    function = sabotaged(tmp_path, UNCONDITIONAL)
+
+    report = soak(Plan(profile="calm", seconds=2, task_root=function), tmp_path)
+
+    assert {"lost", "acknowledged unwritten", "final table unlike the model"} == counts(report).keys()
+
+
+def test_a_function_that_turns_the_order_around_is_found_out(tmp_path: Path) -> None:
+    function = sabotaged(tmp_path, BACKWARDS)
+
+    report = soak(Plan(profile="calm", seconds=2, fifo=True, task_root=function), tmp_path)
+
+    assert "final table unlike the model" in counts(report)
+
+
 def test_a_function_that_forgets_unprocessed_items_is_found_out(tmp_path: Path) -> None:
     function = sabotaged(tmp_path, FORGETFUL)
 
-    report = soak(Plan(profile="throttled", seconds=4, task_root=function), tmp_path)
+    report = soak(Plan(profile="throttled", seconds=3, task_root=function), tmp_path)
 
     assert {"lost", "acknowledged unwritten", "final table unlike the model"} <= counts(report).keys()
 
@@ -82,7 +128,7 @@ def test_a_function_that_forgets_unprocessed_items_is_found_out(tmp_path: Path) 
 def test_a_function_that_loses_its_dead_letters_is_found_out(tmp_path: Path) -> None:
     function = sabotaged(tmp_path, SILENT)
 
-    report = soak(Plan(profile="calm", seconds=4, task_root=function), tmp_path)
+    report = soak(Plan(profile="calm", seconds=2, task_root=function), tmp_path)
 
     assert counts(report) == {"bad messages without dead letter": report.ledger.bad_messages()}
 

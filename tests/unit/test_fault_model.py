@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ class Run:
     ledger: Ledger = field(default_factory=Ledger)
     table: dict[Key, State] = field(default_factory=dict)
 
-    def send(self, number: int, *effects: tuple[Chain, State], **more: Any) -> None:
+    def send(self, number: int, *effects: tuple[Chain, Sequence[State]], **more: Any) -> None:
         self.ledger.sending([Message(number, "body", 1, effects, **more)])
 
     def deliver(self, number: int, *, acknowledge: bool = True, at: float = 1.0) -> None:
@@ -39,7 +40,7 @@ def broken(verdict: Verdict) -> set[str]:
 
 def test_a_promise_kept() -> None:
     run = Run()
-    run.send(1, (Chain(A, [[NEW]]), NEW))
+    run.send(1, (Chain(A, [[NEW]]), [NEW]))
     run.table[A] = NEW
     run.deliver(1)
 
@@ -48,7 +49,7 @@ def test_a_promise_kept() -> None:
 
 def test_what_is_acknowledged_and_not_there_is_seen_at_once_and_in_the_end() -> None:
     run = Run()
-    run.send(1, (Chain(A, [[NEW]]), NEW))
+    run.send(1, (Chain(A, [[NEW]]), [NEW]))
     run.deliver(1)
 
     assert run.broken() == {"acknowledged unwritten", "lost", "final table unlike the model"}
@@ -56,7 +57,7 @@ def test_what_is_acknowledged_and_not_there_is_seen_at_once_and_in_the_end() -> 
 
 def test_what_is_acknowledged_unwritten_is_seen_even_if_it_is_written_later() -> None:
     run = Run()
-    run.send(1, (Chain(A, [[NEW]]), NEW))
+    run.send(1, (Chain(A, [[NEW]]), [NEW]))
     run.deliver(1)
     run.table[A] = NEW
 
@@ -72,20 +73,20 @@ def test_an_older_state_that_comes_back_is_a_loss() -> None:
     assert run.broken() == {"lost", "final table unlike the model"}
 
 
-def step_through(run: Run, chain: Chain) -> None:
-    run.send(1, (chain, OLD))
+def step_through(run: Run, chain: Chain, second: State = NEW) -> None:
+    run.send(1, (chain, [OLD]))
     run.table[A] = OLD
     run.deliver(1)
     run.ledger.settle(NEVER)
     run.ledger.take_ready(1)
-    run.send(2, (chain, NEW))
-    run.table[A] = NEW
+    run.send(2, (chain, [second]))
+    run.table[A] = second
     run.deliver(2)
 
 
 def test_a_delete_that_did_not_last_is_a_loss() -> None:
     run = Run()
-    run.send(1, (Chain(A, [[None]]), None))
+    run.send(1, (Chain(A, [[None]]), [None]))
     run.deliver(1)
     run.table[A] = OLD
 
@@ -101,8 +102,8 @@ def test_an_item_that_nobody_sent_is_unlike_the_model() -> None:
 def test_racing_messages_may_leave_what_any_of_them_writes() -> None:
     run = Run()
     chain = Chain(A, [[OLD, OTHER], [NEW]])
-    run.send(1, (chain, OLD))
-    run.send(2, (chain, OTHER))
+    run.send(1, (chain, [OLD, OTHER]))
+    run.send(2, (chain, [OLD, OTHER]))
     run.table[A] = OTHER
     run.deliver(1)
     run.deliver(2)
@@ -110,11 +111,43 @@ def test_racing_messages_may_leave_what_any_of_them_writes() -> None:
     assert broken(run.ledger.verdict) == set()
 
 
+def test_where_the_newest_version_wins_an_older_one_is_a_loss_only_in_the_end() -> None:
+    run = Run(table={A: OLD})
+    chain = Chain(A, [[OLD, NEW]], final=[NEW])
+    run.send(1, (chain, [OLD, NEW]))
+    run.send(2, (chain, [NEW]))
+    run.deliver(1)
+    assert broken(run.ledger.verdict) == set()
+
+    run.deliver(2)
+    assert run.broken() == {"acknowledged unwritten", "lost", "final table unlike the model"}
+
+
+def test_versions_that_are_still_on_the_queue_are_not_lost() -> None:
+    run = Run(table={A: OLD})
+    chain = Chain(A, [[OLD, NEW]], final=[NEW])
+    run.send(1, (chain, [OLD, NEW]))
+    run.send(2, (chain, [NEW]))
+    run.deliver(1)
+
+    assert run.broken() == {"not drained"}
+
+
+def test_a_write_whose_condition_did_not_hold_must_have_changed_nothing() -> None:
+    run = Run()
+    chain = Chain(A, [[OLD], [OLD]])
+    step_through(run, chain, second=OLD)
+    assert broken(run.ledger.verdict) == set()
+
+    run.table[A] = OTHER
+    assert run.broken() == {"lost", "final table unlike the model"}
+
+
 def test_the_next_step_waits_until_all_messages_of_the_last_are_at_rest() -> None:
     run = Run(table={A: OLD})
     chain = Chain(A, [[OLD, OTHER], [NEW]])
-    run.send(1, (chain, OLD))
-    run.send(2, (chain, OTHER))
+    run.send(1, (chain, [OLD]))
+    run.send(2, (chain, [OTHER]))
 
     run.deliver(1)
     run.ledger.settle(NEVER)
@@ -137,13 +170,13 @@ def test_it_is_finished_when_all_last_states_are_sent_and_acknowledged() -> None
     run = Run(table={A: OLD})
     chain = Chain(A, [[OLD], [NEW]])
 
-    run.send(1, (chain, OLD))
+    run.send(1, (chain, [OLD]))
     run.deliver(1)
     assert not run.ledger.is_finished
 
     run.ledger.settle(NEVER)
     run.ledger.take_ready(9)
-    run.send(2, (chain, NEW))
+    run.send(2, (chain, [NEW]))
     assert not run.ledger.is_finished
 
     run.deliver(2)
@@ -152,7 +185,7 @@ def test_it_is_finished_when_all_last_states_are_sent_and_acknowledged() -> None
 
 def test_a_message_that_is_left_over_is_not_lost_but_not_drained() -> None:
     run = Run()
-    run.send(1, (Chain(A, [[NEW]]), NEW))
+    run.send(1, (Chain(A, [[NEW]]), [NEW]))
     run.deliver(1, acknowledge=False)
 
     assert run.broken() == {"not drained"}
@@ -160,7 +193,7 @@ def test_a_message_that_is_left_over_is_not_lost_but_not_drained() -> None:
 
 def test_a_good_message_among_the_dead_letters() -> None:
     run = Run(table={A: NEW})
-    run.send(1, (Chain(A, [[NEW]]), NEW))
+    run.send(1, (Chain(A, [[NEW]]), [NEW]))
     run.deliver(1)
     run.ledger.dead_letter(1, "MissingKey", "body")
 
