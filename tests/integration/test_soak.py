@@ -93,8 +93,8 @@ def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
     assert report.ledger.error_codes, text
 
 
-def test_the_order_of_each_group_is_kept_under_all_faults_at_once(tmp_path: Path) -> None:
-    report = soak(Plan(profile="hostile", seconds=5, seed=1, fifo=True), tmp_path)
+def test_the_order_of_each_group_is_kept_under_throttling(tmp_path: Path) -> None:
+    report = soak(Plan(profile="throttled", seconds=5, seed=1, fifo=True), tmp_path)
 
     text = "\n".join(report.lines())
     assert report.verdict.is_clean, text
