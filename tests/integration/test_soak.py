@@ -93,14 +93,6 @@ def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
     assert report.ledger.error_codes, text
 
 
-def test_the_order_of_each_group_is_kept_under_throttling(tmp_path: Path) -> None:
-    report = soak(Plan(profile="throttled", seconds=5, seed=1, fifo=True), tmp_path)
-
-    text = "\n".join(report.lines())
-    assert report.verdict.is_clean, text
-    assert sum(report.ledger.receives()) > len(report.ledger.receives()) >= 50, text
-
-
 def test_a_function_that_drops_conditions_is_found_out(tmp_path: Path) -> None:
     function = sabotaged(tmp_path, UNCONDITIONAL)
 
