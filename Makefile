@@ -26,8 +26,8 @@ demo: venv  ## Deploy to a local AWS, send 26,115 real records through the funct
 PROFILE ?= hostile
 SECONDS ?= 60
 SEED ?= 1
-soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=...
-	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) --seconds $(SECONDS) --seed $(SEED)
+soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1
+	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) --seconds $(SECONDS) --seed $(SEED) $(if $(FIFO),--fifo)
 
 fuzz: venv  ## 100,000 bodies, good and spoilt: nothing raises, and decoder and strict fake agree
 	@.venv/bin/python -m tests.property.fuzz

@@ -54,6 +54,7 @@ class _Call:
     headers: Mapping[str, str]
     body: bytes
     decision: Decision
+    has_hung_up: Callable[[], bool]
     request: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -66,6 +67,7 @@ class Injector:
 
     `tables` are described by hand, for an endpoint without DescribeTable. With `counts_units` the write units in
     answers are computed here by AWS's rule (moto says 1 for any call), which takes a BatchGetItem for each write.
+    With `drops_given_up` a write is not applied once its client has hung up; otherwise it may be, however late.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Injector:
         *,
         tables: Iterable[Table] = (),
         counts_units: bool = True,
+        drops_given_up: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] | None = None,
     ) -> None:
@@ -83,6 +86,7 @@ class Injector:
         self._upstream = Upstream(upstream)
         self._seed = seed
         self._counts_units = counts_units
+        self._drops_given_up = drops_given_up
         self._clock = clock
         self._wait = wait or self.stopping.wait
         self._lock = threading.Lock()
@@ -124,8 +128,10 @@ class Injector:
             with self._lock:
                 del self._in_flight[id(token)]
 
-    def answer(self, headers: Mapping[str, str], body: bytes) -> Delivery:
-        """See a request through to the answer that its client shall get."""
+    def answer(
+        self, headers: Mapping[str, str], body: bytes, has_hung_up: Callable[[], bool] = lambda: False
+    ) -> Delivery:
+        """See a request through to the answer that its client shall get, if `has_hung_up` does not say it has gone."""
         operation = next((v for n, v in headers.items() if n.lower() == "x-amz-target"), "").removeprefix(TARGET)
         try:
             if operation not in WRITES:
@@ -134,7 +140,7 @@ class Injector:
                 number, self._number = self._number, self._number + 1
                 self._counts["writes"] += 1
                 decision = self._once(decide(self._profile, self._seed, number, operation))
-            return self._write(_Call(operation, headers, body, decision, _json(body)))
+            return self._write(_Call(operation, headers, body, decision, has_hung_up, _json(body)))
         except (OSError, http.client.HTTPException) as error:
             self._count("upstream-unreachable")
             return Delivery(_error(UNAVAILABLE, message=f"the endpoint does not answer: {type(error).__name__}"))
@@ -190,6 +196,10 @@ class Injector:
         going = [write for write in found if write not in held]
         body = json.dumps({**call.request, "RequestItems": _request_items(going)}).encode() if held else call.body
         with self._one_write:
+            # Asked here, where nothing that is sent later can overtake it.
+            if self._drops_given_up and call.has_hung_up():
+                self._count("given-up")
+                return _error(UNAVAILABLE)
             answer = self._upstream.forward(call.headers, body)
         if answer.status != 200:
             return answer

@@ -36,7 +36,8 @@ class OrderedWorkload(Workload):
 
     A message that was applied and not acknowledged is applied again, and with it all that came after it in its group.
     That may change nothing, so a condition here never depends on what later messages do: it holds always, or never, or
-    only for the first write of an item.
+    only for the first write of an item. And an update sets every attribute that there is, for it may meet what later
+    messages have left.
     """
 
     def __init__(self, seed: int, *, reports_conditions: bool = False) -> None:
@@ -60,7 +61,7 @@ class OrderedWorkload(Workload):
         item = items[number]
         writes = [self._next(item)]
         if writes[0].write.is_unconditional and writes[0].write.item is not None and self._chance.random() < 0.2:
-            writes.append(self._change(item, self._update(self._put(item), item.now), "updates"))
+            writes.append(self._change(item, self._update(self._put(item, is_whole=True), item.now), "updates"))
         if self._chance.random() < RENEWED_SHARE:
             items[number] = self._new_item()
         return [(item.chain, planned) for planned in writes]
@@ -76,7 +77,7 @@ class OrderedWorkload(Workload):
         if chance < 0.15:
             return self._change(item, (item.write, None), "deletes")
         if chance < 0.4:
-            return self._change(item, self._update(put, item.now), "updates")
+            return self._change(item, self._update(self._put(item, is_whole=True), item.now), "updates")
         if chance < 0.5:
             never = Condition("#state = :state", {"#state": "state"}, {":state": {"S": "no such state"}})
             code = "ConditionFailed" if self._reports_conditions else None
@@ -87,8 +88,8 @@ class OrderedWorkload(Workload):
             return self._change(item, (replace(put, condition=always), put.item), "puts whose condition holds")
         return self._change(item, (put, put.item), "puts")
 
-    def _put(self, item: _Item) -> Write:
-        return replace(item.write, item=self._item(item.write.key))
+    def _put(self, item: _Item, *, is_whole: bool = False) -> Write:
+        return replace(item.write, item=self._item(item.write.key, is_whole=is_whole))
 
     def _change(self, item: _Item, change: tuple[Write, Item | None], kind: str, code: str | None = None) -> Planned:
         """Enter what the item will be, also as what may be seen of it when earlier messages are acknowledged."""

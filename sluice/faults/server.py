@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         with self.server.injector.working():
-            delivery = self.server.injector.answer(dict(self.headers.items()), body)
+            delivery = self.server.injector.answer(dict(self.headers.items()), body, self._has_hung_up)
         self._deliver(delivery)
 
     def _deliver(self, delivery: Delivery) -> None:
@@ -104,9 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing until the client hangs up."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.server.injector.stopping.wait(TICK):
-            readable, _, _ = select.select([self.connection], [], [], 0)
-            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            if self._has_hung_up():
                 return
+
+    def _has_hung_up(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        try:
+            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except ConnectionError:
+            return True
 
     def _reset(self) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)

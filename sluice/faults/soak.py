@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,10 +31,11 @@ from ..local.poller import Answer, EventSourceMapping, Invocation, Poller
 from ..local.processes import Interrupt, Interrupted
 from ..local.runtime import ExecutionEnvironment, FunctionCode
 from .injector import Injector
-from .model import Ledger, Verdict
+from .model import Ledger
 from .operations import TableOf
 from .ordered import OrderedWorkload
 from .profiles import PROFILES
+from .report import Report
 from .server import serve
 from .stage import Stage
 from .watched_queue import WatchedQueue
@@ -83,49 +84,6 @@ class Plan:
     """The directory that holds the function's package, `batch_writer`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The result of a soak."""
-
-    ledger: Ledger
-    verdict: Verdict
-    events: Mapping[str, int]
-    """What the pollers and the killer did."""
-    errors: Mapping[str, int]
-    """Function errors by type."""
-    faults: Mapping[str, int]
-    """What was injected, by kind."""
-    kinds: Mapping[str, int]
-    """What was sent: good operations by kind."""
-    writes: int
-    """Calls of the function that write."""
-    unprocessed: int
-    """Requests in them that came back unprocessed."""
-    seconds: float
-    """From the first message sent to the queue drained."""
-
-    def lines(self) -> Iterator[str]:
-        ledger, events = self.ledger, self.events
-        receives = ledger.receives()
-        again = sum(receives) - len(receives)
-        yield _line(len(receives), f"messages sent, {ledger.bad_messages():,} of them with something bad in them")
-        yield _line(ledger.operations(), f"operations in them, on {ledger.items():,} items; of those that are to last:")
-        yield from _counts(self.kinds)
-        yield _line(events.get("invocations", 0), f"invocations of the function, in {self.seconds:.0f} s")
-        yield _line(self.writes, f"calls that write; {self.unprocessed:,} requests came back unprocessed")
-        yield from _table("faults injected into them", self.faults)
-        yield _line(events.get("kills", 0), "kills of the function's processes while they worked (SIGKILL)")
-        yield from _table("function errors", self.errors)
-        yield _line(events.get("duplicates", 0), "messages delivered to two receivers at the same time")
-        yield _line(events.get("forgotten", 0), "acknowledgements lost")
-        yield _line(again, f"redeliveries; one message was received {max(receives, default=0)} times")
-        yield from _table("dead letters", ledger.error_codes)
-        yield "  verdict"
-        for name, violations in self.verdict.rows().items():
-            yield f"  {violations.count:>9,}    {name}"
-            yield from (f"{'':16}{example}" for example in violations.examples)
-
-
 class Worker(ExecutionEnvironment):
     """A process of the function of which one can see whether it works."""
 
@@ -167,7 +125,13 @@ class Soak:
         with ExitStack() as parts:
             aws = parts.enter_context(local_aws(self._directory, check=self._check))
             self._stage = Stage(aws, is_fifo=self._plan.fifo)
-            self._injector = Injector(f"http://127.0.0.1:{aws.port}", PROFILES[self._plan.profile], self._plan.seed)
+            self._injector = Injector(
+                f"http://127.0.0.1:{aws.port}",
+                PROFILES[self._plan.profile],
+                self._plan.seed,
+                # Nobody could keep an order in which what was given up long ago is still applied.
+                drops_given_up=self._plan.fifo,
+            )
             url = parts.enter_context(serve(self._injector))
             workers = [self._worker(aws, url, number) for number in range(WORKERS)]
             for worker in workers:
@@ -432,19 +396,6 @@ def _task_root(text: str) -> Path:
     if not (root / "batch_writer").is_dir():
         raise argparse.ArgumentTypeError(f"must be a directory that holds batch_writer, got {text!r}")
     return root
-
-
-def _table(title: str, counts: Mapping[str, int]) -> Iterator[str]:
-    yield _line(sum(counts.values()), title)
-    yield from _counts(counts)
-
-
-def _counts(counts: Mapping[str, int]) -> Iterator[str]:
-    yield from (f"  {count:>9,}    {name}" for name, count in sorted(counts.items(), key=lambda each: -each[1]))
-
-
-def _line(number: float, text: str) -> str:
-    return f"  {number:>9,.0f}  {text}"
 
 
 def _say(*lines: str) -> None:

@@ -238,7 +238,8 @@ class Workload:
         self._plans[table.key_of(key)] = plan
         return Chain(table.key_of(key), steps, final)
 
-    def _item(self, key: Item) -> Item:
+    def _item(self, key: Item, *, is_whole: bool = False) -> Item:
+        """An item with some of the attributes that there are, or `is_whole` with every one."""
         chance = self._chance
         serial = next(self._serials)
         item: Item = {**key, "state": {"S": f"state-{serial}"}, "mark": {"N": str(serial)}}
@@ -254,8 +255,10 @@ class Workload:
             ("sizes", {"NS": ["1", "2.5"]}),
             ("raw", {"B": base64.b64encode(chance.randbytes(12)).decode()}),
         ]
-        item |= dict(chance.sample(more, chance.randrange(4)))
-        if chance.random() < 0.05:
+        item |= dict(chance.sample(more, len(more) if is_whole else chance.randrange(4)))
+        if is_whole:
+            item["padding"] = {"S": ""}
+        elif chance.random() < 0.05:
             item["padding"] = {"S": "x" * chance.choice([1_000, 4_000, 30_000])}
         return item
 

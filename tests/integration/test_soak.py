@@ -7,11 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from sluice.faults.soak import FUNCTIONS, Plan, Report, Soak
-
-pytestmark = pytest.mark.xdist_group("soak")
+from sluice.faults.report import Report
+from sluice.faults.soak import FUNCTIONS, Plan, Soak
 
 FORGETFUL = """
 import botocore.client
@@ -91,6 +88,16 @@ def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
     assert len(report.faults) >= 10, text
     assert report.unprocessed >= 1, text
     assert report.ledger.error_codes, text
+
+
+def test_the_order_of_each_group_is_kept_under_all_faults_at_once(tmp_path: Path) -> None:
+    report = soak(Plan(profile="hostile", seconds=8, seed=2, fifo=True, on_condition_failed="dead-letter"), tmp_path)
+
+    text = "\n".join(report.lines())
+    assert report.verdict.is_clean, text
+    assert report.events["kills"] >= 1, text
+    assert len(report.faults) >= 10, text
+    assert sum(report.ledger.receives()) > len(report.ledger.receives()) >= 50, text
 
 
 def test_a_function_that_drops_conditions_is_found_out(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import urllib.request
 import zlib
 from collections.abc import Iterator
@@ -333,6 +334,32 @@ def test_a_late_request_is_applied_after_its_time_on_the_wire() -> None:
 
         assert 0 < at.clock.now < 8
         assert at.stored() == {"a"}
+
+
+@pytest.mark.parametrize(("drops_given_up", "stored"), [(True, NONE), (False, {"a"})])
+def test_a_request_may_be_applied_after_its_client_has_hung_up(drops_given_up: bool, stored: set[str]) -> None:
+    service, has_hung_up = FakeDynamoDB(), threading.Event()
+    service.create_table("orders", partition_key=("pk", "S"))
+    with ExitStack() as parts:
+        upstream = parts.enter_context(serve_fakes(db=service))
+        injector = Injector(
+            upstream,
+            Profile({"late": 1.0}),
+            1,
+            tables=TABLES,
+            counts_units=False,
+            drops_given_up=drops_given_up,
+            wait=lambda _: has_hung_up.wait(),
+        )
+        client = client_of(parts.enter_context(serve(injector)))
+
+        assert outcome(client.batch_write_item, **puts("a")) == "ReadTimeoutError"
+        has_hung_up.set()
+        while injector.in_flight_since() is not None:
+            pass
+
+        assert {item["pk"]["S"] for item in service.items("orders")} == stored
+        assert injector.counts().get("given-up", 0) == drops_given_up
 
 
 def test_a_table_without_write_units_left_gives_the_rest_back_until_they_have_filled_up() -> None:
