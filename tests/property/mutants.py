@@ -44,6 +44,8 @@ NATIVE = "test_agreement.py::test_decoder_and_service_agree_on_native_operations
 ODD = "test_agreement.py::test_decoder_and_service_agree_on_an_odd_value"
 PLAIN = "test_agreement.py::test_decoder_and_service_agree_on_plain_operations"
 SIZE = "test_agreement.py::test_decoder_and_service_agree_on_the_size_of_an_item"
+STANDARD = "test_stateful.py::test_on_a_standard_queue_nothing_is_lost_and_every_item_is_as_a_delivery_may_leave_it"
+FIFO = "test_stateful_fifo.py::test_on_a_fifo_queue_each_group_ends_as_if_its_messages_had_been_applied_once_in_order"
 BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
 
 
@@ -169,6 +171,48 @@ MUTANTS: Sequence[Mutant] = (
            PROMISE),
     Mutant("NothingWrittenError though something is written", "pipeline.py", "if written.trouble and not proven",
            "if written.trouble", PROMISE),
+    # Message groups
+    Mutant("within_message ignored", "pipeline.py", "within_message=groups.are_ordered,", "within_message=False,",
+           f"{FIFO}[default]"),
+    Mutant("a group goes on after the first operation of a message", "groups.py",
+           "if self._left[message] == 0 and", "if self._left[message] >= 0 and", f"{FIFO}[default]"),
+    Mutant("a mistake lets its group pass without a dead-letter queue", "groups.py",
+           "return self._are_dead_lettered or not message.rejected", "return True", f"{FIFO}[no dead letters]"),
+    Mutant("a refusal lets its group pass without a dead-letter queue", "pipeline.py",
+           "if not are_dead_lettered and self._is_refused", "if False and self._is_refused", f"{FIFO}[no dead letters]"),
+    Mutant("a failed condition lets its group pass without a dead-letter queue", "pipeline.py",
+           "if not are_dead_lettered and self._is_refused(operation, writer.outcome)",
+           "if not are_dead_lettered and operation in writer.outcome.rejected",
+           f"{FIFO}[refuse conditions, no dead letters]"),
+    Mutant("acknowledged after the first of its group that is not done", "pipeline.py",
+           "if message.group not in held and is_done(message):", "if is_done(message):", f"{FIFO}[default]"),
+    Mutant("a group comes back piece by piece", "pipeline.py",
+           "seconds = of_group.setdefault(message.group, seconds)", "pass", f"{FIFO}[default]"),
+    Mutant("dead letters in groups of their own", "queue.py", "self.group or self.message_id", "self.message_id",
+           f"{FIFO}[default]"),
+    # Updates once, and conditions
+    Mutant("UPDATE_ONCE ignored", "table.py", "and self._update_once:", "and False:", f"{STANDARD}[update once]"),
+    Mutant("UPDATE_ONCE ignored on FIFO", "table.py", "and self._update_once:", "and False:", f"{FIFO}[update once]"),
+    Mutant("a token of its own for every call", "table.py", 'name = f"{source.message_id}/', 'name = f"{id(source)}/',
+           f"{FIFO}[update once]"),
+    Mutant("one token for all updates of a message", "table.py", "/{source.element}/", "/0/",
+           f"{STANDARD}[update once]"),
+    Mutant("failed conditions are never dead-lettered", "pipeline.py",
+           'self._settings.on_condition_failed == "dead-letter"', "False", f"{STANDARD}[refuse conditions]"),
+    Mutant("stale versions are dead-lettered", "pipeline.py", "written.conditions_failed.get(operation) is False",
+           "operation in written.conditions_failed", f"{FIFO}[refuse conditions]"),
+    Mutant("what an earlier delivery has written fails its condition", "writer.py",
+           "operation in self._unsure or operation.source.redelivered", "operation in self._unsure",
+           f"{FIFO}[refuse conditions]"),
+    Mutant("what an earlier call has written fails its condition", "writer.py",
+           "operation in self._unsure or operation.source.redelivered", "operation.source.redelivered",
+           f"{STANDARD}[refuse conditions]"),
+    Mutant("a dead-lettered message counts as written, too", "pipeline.py",
+           "message in proven and message not in rejections]", "message in proven]", f"{STANDARD}[default]"),
+    Mutant("bad messages are acknowledged without a dead-letter queue", "pipeline.py",
+           "if url is None or not rejected:\n            return set()",
+           "if url is None or not rejected:\n            return {message for message, _ in rejected}",
+           f"{STANDARD}[no dead letters]"),
     # Numbers, values, sizes
     Mutant("numbers through float", "messages.py", "        return Decimal(text)\n",
            "        return Decimal(repr(float(text)))\n",

@@ -1,0 +1,34 @@
+"""Runs a machine, and sees to it that it has come across what it is there for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.property.machine import Function
+from tests.property.schedules import Setting
+from tests.strategies import examples
+
+REACHED = {
+    "acknowledged", "some returned", "answer lost", "an item twice", "interrupted", "superseded", "condition failed",
+    "poison found", "unprocessed", "throttled", "raised", "killed", "newest", "added",
+}  # fmt: skip
+REACHED_WITH_DEAD_LETTERS = {"dead-lettered", "dead letter not sent"}
+REACHED_BY: Mapping[Setting, set[str]] = {
+    "default": REACHED_WITH_DEAD_LETTERS,
+    "update once": {*REACHED_WITH_DEAD_LETTERS, "transaction repeated"},
+    "refuse conditions": {*REACHED_WITH_DEAD_LETTERS, "condition refused"},
+    "no dead letters": {"held for ever"},
+    "refuse conditions, no dead letters": {"held for ever", "condition refused"},
+}
+
+
+def run(machine: type[Function], *more: str) -> None:
+    """Run a machine by the profile's number of examples; what it is to reach, and `more`, must have been seen."""
+    machine.seen = Counter()
+    run_state_machine_as_test(machine, settings=settings(examples(1), stateful_step_count=20))
+    missing = {*REACHED, *REACHED_BY[machine.setting], *more} - (+machine.seen).keys()
+    assert not missing, missing
