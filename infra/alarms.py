@@ -2,60 +2,111 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, Stack
+import math
+from collections.abc import Mapping
+
+from aws_cdk import Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-MINUTE = Duration.minutes(1)
+from infra.config import LONGEST_BACKOFF, Config
+from infra.function import METRICS_NAMESPACE
+from infra.metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
+
+MOSTLY_RETURNED = 50
+"""Percent of an event's messages; below it the function still does more than it puts off."""
 
 
 class Alarms(Construct):
-    """One alarm for each way to fail, and the topic that all of them report to."""
+    """One alarm for each way to fail, the topic that they report to, and one that sums up the gravest."""
 
     def __init__(
         self,
         scope: Construct,
         construct_id: str,
         *,
-        queue: sqs.Queue,
-        dead_letters: sqs.Queue,
+        config: Config,
+        queue: sqs.IQueue,
+        dead_letters: sqs.IQueue,
         function: lambda_.Function,
-        table: dynamodb.Table,
-        alarming_message_age: Duration,
-        email: str | None,
+        tables: Mapping[str, dynamodb.ITable],
+        topic_key: kms.IKey | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
-        self.topic = self._topic(email)
-        # Thresholds and periods after https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Best_Practice_Recommended_Alarms_AWS_Services.html
-        # where it has the metric. The dead-letter queue is not on that page.
+        self.watched = Watched(config.stack_name, queue, dead_letters, function, tables)
+        self.topic = self._topic(config, topic_key)
+        self.all: list[cloudwatch.Alarm] = []
+        self._count_report_failures(function.log_group)
+        self._watch_queue(config)
+        self._watch_function(config)
+        self._watch_tables()
+        self._sum_up()
+
+    # Thresholds and periods after https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Best_Practice_Recommended_Alarms_AWS_Services.html
+    # where it has the metric.
+
+    def _watch_queue(self, config: Config) -> None:
+        watched = self.watched
         self.dead_letters = self._alarm(
             "DeadLetters",
-            dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", period=MINUTE),
+            watched.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", period=MINUTE),
             above=0,
-            minutes=1,
+            periods=1,
             first="Read ErrorCode and ErrorMessage of the messages in the dead-letter queue.",
             heading="dead-letters",
         )
+        # Blind to messages received three times or more, which NoProgress, Returned and in the end DeadLetters see.
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         self.message_age = self._alarm(
             "MessageAge",
-            queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=MINUTE),
-            above=alarming_message_age.to_seconds(),
-            minutes=5,
+            watched.queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=MINUTE),
+            above=config.alarming_message_age,
+            periods=5,
             first="Compare what the function writes with what the queue receives.",
             heading="old-messages",
         )
+        self.no_progress = self._alarm(
+            "NoProgress",
+            watched.stuck(),
+            above=0,
+            # A single message may be away for the longest backoff, then a window and a whole invocation.
+            periods=1 + math.ceil((LONGEST_BACKOFF + config.batching_window + config.timeout) / 300),
+            first="Check that the event source mapping is enabled and that the function is invoked.",
+            heading="no-progress",
+        )
+        self.returned = self._alarm(
+            "Returned",
+            watched.returned_while_growing(),
+            above=MOSTLY_RETURNED,
+            periods=3,
+            first="Look whether the table throttles; if it does not, read the function's log for its trouble.",
+            heading="returned-messages",
+        )
+        self.report_failures = self._alarm(
+            "ReportFailures",
+            watched.own(REPORT_FAILURES, period=FIVE_MINUTES),
+            above=0,
+            periods=2,
+            first="Read which of SQS's errors the function's log names under `messages returned`.",
+            heading="report-failures",
+        )
+
+    def _watch_function(self, config: Config) -> None:
+        function = self.watched.function
         self.function_errors = self._alarm(
             "FunctionErrors",
             function.metric_errors(statistic="Sum", period=MINUTE),
             above=0,
-            minutes=3,
+            periods=3,
             first="Read the newest error in the function's log.",
             heading="function-errors",
         )
@@ -63,58 +114,116 @@ class Alarms(Construct):
             "FunctionThrottles",
             function.metric_throttles(statistic="Sum", period=MINUTE),
             above=0,
-            minutes=5,
+            periods=5,
             first="Look for what uses up the account's Lambda concurrency.",
             heading="function-throttles",
         )
-        # WriteThrottleEvents counts each refused item; ThrottledRequests only calls, and misses what was partly taken.
-        self.write_throttles = self._alarm(
-            "WriteThrottles",
-            table.metric("WriteThrottleEvents", statistic="Sum", period=MINUTE),
-            above=0,
-            minutes=5,
-            first="Find out whether one key or the whole table is too busy.",
-            heading="write-throttles",
+        self.function_duration = self._alarm(
+            "FunctionDuration",
+            function.metric_duration(statistic="Maximum", period=MINUTE),
+            # It stops writing when the margin begins; calls in flight may take half of it, and reporting the rest.
+            above=(config.timeout - config.deadline_margin / 2) * 1000,
+            periods=5,
+            first="Look for calls that hang: the latency of table and queue, beside the function's duration.",
+            heading="function-duration",
         )
 
-    def _topic(self, email: str | None) -> sns.Topic:
-        topic = sns.Topic(self, "Topic", enforce_ssl=True)
+    def _watch_tables(self) -> None:
+        self.throttles: list[cloudwatch.Alarm] = []
+        first_alias = next(iter(self.watched.tables))
+        for alias, table, cause in self.watched.throttles():
+            alarm = self._alarm(
+                cause.alarm if alias == first_alias else f"{cause.alarm}-{alias}",
+                table.metric(cause.metric, statistic="Sum", period=MINUTE),
+                above=0,
+                periods=5,
+                first=cause.first,
+                heading=cause.heading,
+            )
+            self.throttles.append(alarm)
+
+    def _sum_up(self) -> None:
+        """One state for pagers, status pages and rollback triggers; its parts have told the topic already."""
+        late = (self.message_age, self.no_progress, self.returned, self.function_errors)
+        self.unhealthy = cloudwatch.CompositeAlarm(
+            self,
+            "Unhealthy",
+            alarm_rule=cloudwatch.AlarmRule.any_of(
+                *(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in late)
+            ),
+            alarm_description=_description("Open the dashboard: records do not arrive in time.", "unhealthy"),
+        )
+
+    def _count_report_failures(self, log_group: logs.ILogGroup) -> None:
+        logs.MetricFilter(
+            self,
+            "ReportFailuresInLog",
+            log_group=log_group,
+            filter_pattern=logs.FilterPattern.literal('{ $.level = "ERROR" && $.message = "messages returned" }'),
+            metric_namespace=METRICS_NAMESPACE,
+            metric_name=REPORT_FAILURES,
+            metric_value="1",
+            dimensions={"service": "$.service"},
+        )
+
+    def _topic(self, config: Config, key: kms.IKey | None) -> sns.ITopic:
+        existing = config.alarm_topic_arn
+        if existing is not None:
+            return sns.Topic.from_topic_arn(self, "Topic", existing)
+        topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
         # A policy of any kind, such as the one for TLS, replaces the topic's own, which let the account's alarms in.
         # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
-        stack = Stack.of(self)
+        here = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
+        alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
         topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AllowAlarmsOfThisAccount",
-                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                principals=[alarms],
                 actions=["sns:Publish"],
                 resources=[topic.topic_arn],
-                conditions={"StringEquals": {"aws:SourceAccount": stack.account}},
+                conditions=here,
             )
         )
-        if email is not None:
-            topic.add_subscription(subscriptions.EmailSubscription(email))
+        if key is not None:  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="AllowAlarmsOfThisAccount",
+                    principals=[alarms],
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    resources=["*"],
+                    conditions=here,
+                )
+            )
+        if config.alarm_email is not None:
+            topic.add_subscription(subscriptions.EmailSubscription(config.alarm_email))
         return topic
 
     def _alarm(
         self,
         construct_id: str,
-        metric: cloudwatch.Metric,
+        metric: cloudwatch.IMetric,
         *,
         above: float,
-        minutes: int,
+        periods: int,
         first: str,
         heading: str,
     ) -> cloudwatch.Alarm:
+        """An alarm that begins when the metric has been above the threshold for so many of its periods in a row."""
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
             metric=metric,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             threshold=above,
-            evaluation_periods=minutes,
+            evaluation_periods=periods,
             # A queue, function or table that does nothing reports nothing, and that is no failure.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=f"{first} Then see docs/runbook.md#{heading}",
+            alarm_description=_description(first, heading),
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
+        self.all.append(alarm)
         return alarm
+
+
+def _description(first: str, heading: str) -> str:
+    return f"{first} Then see docs/runbook.md#{heading}"

@@ -10,7 +10,9 @@ import sys
 
 from aws_cdk import App
 
-from infra.config import Config, ConfigError
+from infra import nag
+from infra.config import Config
+from infra.context import ConfigError
 from infra.stack import SluiceStack
 
 
@@ -22,6 +24,7 @@ def main() -> None:
     except ConfigError as error:
         sys.exit(f"sluice: {error}")
     SluiceStack(app, config)
+    nag.add_checks(app)
     app.synth()
 
 

@@ -1,24 +1,46 @@
-"""Everything about the stack that can be chosen, what follows from it, and what contradicts itself."""
+"""Everything about the stack that can be chosen, and what follows from it."""
 
 from __future__ import annotations
 
 import difflib
 import math
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from functions.batch_writer.envelope import Envelope
-from functions.batch_writer.errors import SettingsError
-from functions.batch_writer.messages import parse_json
-from functions.batch_writer.settings import KEY_TYPES, KeyAttribute, KeyType
+from functions.batch_writer.settings import Settings, Table
+from infra import outage
+from infra.context import (
+    KMS_KEY_ARN,
+    ConfigError,
+    choice,
+    expression,
+    flag,
+    matching,
+    number,
+    one_of_or,
+    optional,
+    read,
+    read_by,
+    settings_of,
+    tags,
+    whole,
+)
+from infra.contradictions import contradictions
+from infra.producers import Producer, producers
+from infra.table_config import TableConfig, tables
 
 DEAD_LETTER_RETENTION = 14
 """Days, SQS's maximum (CreateQueue API reference): time to find out, mend and send again."""
 
 LONGEST_BACKOFF = 900
 """Seconds that the function may leave a message to a busy table before its next attempt."""
+
+INVOCATIONS_PER_POLLER = 10
+"""https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
+
+LEAST_RESERVED = 5
+"""Fewer have Lambda's pollers, of which there are five from the start, throttle each other (the same page)."""
 
 LOG_RETENTIONS = {
     1: "ONE_DAY",
@@ -43,271 +65,259 @@ LOG_RETENTIONS = {
 """Days → the name that CDK's `RetentionDays` has for them."""
 
 
-class ConfigError(ValueError):
-    """A setting of the stack that is unknown, out of range, or at odds with another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """How one setting is read from CDK context, and why it stands where it stands."""
-
-    parse: Callable[[Any], Any]
-    """Takes a JSON value, or the text after `-c name=`; raises `ValueError` with what it must be."""
-    reason: str
-
-
-def _read_by(parse: Callable[[Any], Any], reason: str) -> dict[str, Setting]:
-    return {"setting": Setting(parse, reason)}
-
-
-def _whole(low: int, high: int, unit: str) -> Callable[[Any], int]:
-    what = f"a whole number of {unit} from {low} to {high}"
-
-    def parse(value: Any) -> int:
-        try:
-            number = int(value) if isinstance(value, str) else value
-        except ValueError:
-            raise ValueError(what) from None
-        if type(number) is not int or not low <= number <= high:
-            raise ValueError(what)
-        return number
-
-    return parse
-
-
-def _number(low: float, high: float, unit: str) -> Callable[[Any], float]:
-    what = f"a number of {unit} from {low:g}" + (f" to {high:g}" if high < math.inf else "")
-
-    def parse(value: Any) -> float:
-        try:
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError, OverflowError):
-            raise ValueError(what) from None
-        if not (low <= number <= high and math.isfinite(number)):
-            raise ValueError(what)
-        return number
-
-    return parse
-
-
-def _choice(values: Mapping[Any, Any] | tuple[Any, ...], unit: str = "") -> Callable[[Any], Any]:
-    by_text = {str(value): value for value in values}
-
-    def parse(value: Any) -> Any:
-        if str(value) not in by_text:
-            raise ValueError(f"one of {', '.join(by_text)}{unit}")
-        return by_text[str(value)]
-
-    return parse
-
-
-def _matching(pattern: str, what: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(what)
-        return value
-
-    return parse
-
-
-def _key(value: Any) -> KeyAttribute:
-    name, _, kind = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    # Names of key attributes: 1 to 255 bytes of UTF-8 (DynamoDB developer guide, Constraints).
-    if kind not in KEY_TYPES or not 1 <= len(name.encode()) <= 255:
-        raise ValueError("an attribute's name of 1 to 255 bytes and its type S, N or B, such as 'pk:S'")
-    return KeyAttribute(name, cast("KeyType", kind))
-
-
-def _attribute_name(value: Any) -> str:
-    if not isinstance(value, str) or not 1 <= len(value.encode()) <= 65_535:
-        raise ValueError("an attribute's name of 1 to 65,535 bytes")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if str(value).lower() not in ("true", "false"):
-        raise ValueError("true or false")
-    return str(value).lower() == "true"
-
-
-def _expression(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a JMESPath expression")
-    try:
-        Envelope(value, parse_json)
-    except SettingsError as error:
-        raise ValueError(f"a JMESPath expression ({error})") from None
-    return value
-
-
-def _optional(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value in ("", None) else parse(value)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The stack's settings; `from_context` checks each by itself and all of them together."""
 
     stack_name: str = field(
         default="Sluice",
-        metadata=_read_by(
-            _matching(r"[A-Za-z][A-Za-z0-9-]{0,127}", "1 to 128 letters, digits and hyphens, beginning with a letter"),
+        metadata=read_by(
+            matching(r"[A-Za-z][A-Za-z0-9-]{0,127}", "1 to 128 letters, digits and hyphens, beginning with a letter"),
             "CloudFormation's rule for names. It also names the dashboard and tells the metrics of stacks apart.",
         ),
     )
-
-    partition_key: KeyAttribute = field(
-        default=KeyAttribute("pk", "S"),
-        metadata=_read_by(_key, "A table's key cannot be changed later: choose it before the first deploy."),
-    )
-    sort_key: KeyAttribute | None = field(
+    """With the stage, where there is one."""
+    stage: str | None = field(
         default=None,
-        metadata=_read_by(
-            _optional(_key), "Without one a message has the least to bring. As final as the partition key."
+        metadata=read_by(
+            optional(matching(r"[A-Za-z0-9-]{1,32}", "1 to 32 letters, digits and hyphens")),
+            "Appended to stackName, so that test and production can live in one account and region.",
         ),
     )
-    table_removal: Literal["retain", "destroy"] = field(
-        default="retain",
-        metadata=_read_by(
-            _choice(("retain", "destroy")),
-            "Data outlives the stack and is protected from deletion; `destroy` is for stacks to be thrown away.",
+    tags: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=read_by(tags, "For the bill and for your rules; CloudFormation puts them on every resource."),
+    )
+
+    tables: tuple[TableConfig, ...] = field(
+        default=(TableConfig(),),
+        metadata=read_by(
+            tables,
+            "One table, made of the settings of a table given by themselves. The first of several is the default.",
         ),
     )
 
     record_format: Literal["operation", "item"] = field(
         default="operation",
-        metadata=_read_by(
-            _choice(("operation", "item")), "`item` is for producers that send items and know of no operations."
+        metadata=read_by(
+            choice(("operation", "item")), "`item` is for producers that send items and know of no operations."
         ),
     )
     record_expression: str | None = field(
         default=None,
-        metadata=_read_by(_optional(_expression), "Needed only where SNS, EventBridge or others wrap the records."),
-    )
-
-    version_attribute: str | None = field(
-        default=None,
-        metadata=_read_by(
-            _optional(_attribute_name),
-            "With one the newest version wins, whatever order messages come in; such writes go one by one.",
-        ),
+        metadata=read_by(optional(expression), "Needed only where SNS, EventBridge or others wrap the records."),
     )
     on_condition_failed: Literal["skip", "dead-letter"] = field(
         default="skip",
-        metadata=_read_by(
-            _choice(("skip", "dead-letter")), "A condition that does not hold is mostly what it was written for."
+        metadata=read_by(
+            choice(("skip", "dead-letter")), "A condition that does not hold is mostly what it was written for."
         ),
     )
     update_once: bool = field(
         default=False,
-        metadata=_read_by(
-            _flag, "Only updates that add or append need it; it costs twice the write units, by transactions."
+        metadata=read_by(
+            flag, "Only updates that add or append need it; it costs twice the write units, by transactions."
         ),
     )
 
     memory: int = field(
         default=1769,
-        metadata=_read_by(
-            _whole(128, 10_240, "MB"),
+        metadata=read_by(
+            whole(128, 10_240, "MB"),
             "One vCPU (Lambda developer guide, Configure memory): all that one Python process can use.",
         ),
     )
     timeout: int = field(
         default=60,
-        metadata=_read_by(
-            _whole(1, 900, "seconds"),
+        metadata=read_by(
+            whole(1, 900, "seconds"),
             "Rides out a burst of throttling inside one invocation; the queue hides a batch six times as long.",
         ),
     )
     deadline_margin: float = field(
         default=5.0,
-        metadata=_read_by(_number(0.5, 60, "seconds"), "Kept back from the timeout to report what was written."),
+        metadata=read_by(
+            number(0.25, 60, "seconds"),
+            "Kept back from the timeout to report what was written.",
+            "5, but a quarter of a timeout of less than 20",
+        ),
     )
     max_connections: int = field(
         default=8,
-        metadata=_read_by(
-            _whole(1, 50, "connections"),
+        metadata=read_by(
+            whole(1, 50, "connections"),
             "BatchWriteItem calls in flight at once: at 10 ms a call, as many as one vCPU can keep busy.",
         ),
     )
     max_write_units_per_second: float = field(
         default=math.inf,
-        metadata=_read_by(
-            _number(1, math.inf, "write units per second"),
-            "An on-demand table throttles where it must. It is for all invocations together.",
+        metadata=read_by(
+            number(1, math.inf, "write units per second"),
+            "A table throttles where it must. It is for all invocations together; each gets an equal share.",
+        ),
+    )
+    reserve_concurrency: bool = field(
+        default=False,
+        metadata=read_by(
+            flag,
+            "A reserve is taken from the account's other functions, and a new account has none to give."
+            " With it, no other function can take this one's place.",
+        ),
+    )
+    tracing: bool = field(
+        default=False,
+        metadata=read_by(
+            flag,
+            "Lambda's own X-Ray traces need a permission that cannot be narrowed to a resource, and cost by the trace.",
+        ),
+    )
+    log_retention: int = field(
+        default=30,
+        metadata=read_by(
+            choice(LOG_RETENTIONS, " days (CloudWatch Logs has no others)"), "A month to look into a dead letter."
+        ),
+    )
+
+    queue_type: Literal["standard", "fifo"] = field(
+        default="standard",
+        metadata=read_by(
+            choice(("standard", "fifo")),
+            "No limit to its throughput, and full batches. FIFO keeps the order of each group; changing it later"
+            " makes a new queue, so empty the old one first.",
+        ),
+    )
+    deduplication_scope: Literal["messageGroup", "queue"] = field(
+        default="messageGroup",
+        metadata=read_by(
+            choice(("messageGroup", "queue")),
+            "FIFO alone. By group, throughput is SQS's high-throughput mode; by queue it is 300 calls a second.",
+        ),
+    )
+    content_based_deduplication: bool = field(
+        default=False,
+        metadata=read_by(
+            flag, "FIFO alone. By content, the second of two equal bodies within five minutes is dropped in silence."
+        ),
+    )
+    queue_encryption: str = field(
+        default="sqs",
+        metadata=read_by(
+            one_of_or(("sqs", "kms"), KMS_KEY_ARN),
+            "SQS's own keys cost nothing and need no policy. `kms` makes a key: its use is logged and can be refused.",
+        ),
+    )
+    data_key_reuse: int = field(
+        default=300,
+        metadata=read_by(
+            whole(60, 86_400, "seconds"), "SQS's default. With KMS, longer costs less, and a revoked key works longer."
+        ),
+    )
+    producers: tuple[Producer, ...] = field(
+        default=(),
+        metadata=read_by(
+            producers, "Principals of the stack's account need only IAM. Others, and services, must be named here."
+        ),
+    )
+    queue_retention: int = field(
+        default=4,
+        # Dead letters keep the time at which they were first sent, so theirs must be longer.
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+        metadata=read_by(
+            whole(1, DEAD_LETTER_RETENTION - 1, f"days, less than the {DEAD_LETTER_RETENTION} of dead letters,"),
+            "SQS's default: longer than a weekend.",
+        ),
+    )
+    survived_outage: int = field(
+        default=60,
+        metadata=read_by(
+            whole(0, 5760, "minutes"),
+            "How long the table may take nothing before good messages become dead letters. An hour is longer than"
+            " an outage mostly is.",
+        ),
+    )
+    max_receive_count: int = field(
+        default=27,
+        metadata=read_by(
+            whole(outage.LEAST_RECEIVES, outage.MOST_RECEIVES, "receives"),
+            "The least with which all but one in a million messages outlive that outage, by the function's backoff.",
+            "from survivedOutage: 27 for 60 minutes",
         ),
     )
 
     batch_size: int = field(
         default=1000,
-        metadata=_read_by(
-            _whole(1, 10_000, "messages"),
+        metadata=read_by(
+            whole(1, 10_000, "messages"),
             "One-record messages: 40 full calls, one second of a partition, and little to repeat after a crash.",
+            "1000; FIFO 10, its maximum",
         ),
     )
     batching_window: int = field(
         default=5,
-        metadata=_read_by(
-            _whole(0, 300, "seconds"),
+        metadata=read_by(
+            whole(0, 300, "seconds"),
             "Five records a second are enough to fill a call of 25; a full batch does not wait.",
+            "5; FIFO 0, as it has none",
         ),
     )
-    max_concurrency: int = field(
+    max_concurrency: int | None = field(
         default=10,
-        metadata=_read_by(
-            _whole(2, 1000, "invocations"),
+        metadata=read_by(
+            optional(whole(2, 1000, "invocations")),
             "Leaves the account's concurrency to others, yet can ask for all that a new on-demand table takes.",
+            "10; none with provisioned pollers",
+        ),
+    )
+    min_pollers: int | None = field(
+        default=None,
+        metadata=read_by(
+            optional(whole(2, 200, "pollers")),
+            "Instead of maxConcurrency: they are there before the load is, and are paid by the hour.",
+        ),
+    )
+    max_pollers: int | None = field(
+        default=None,
+        metadata=read_by(
+            optional(whole(2, 10_000, "pollers")),
+            "Each polls up to 1 MB a second and runs up to ten invocations at once.",
         ),
     )
 
-    queue_retention: int = field(
-        default=4,
-        # Dead letters keep the time at which they were first sent, so theirs must be longer.
-        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-        metadata=_read_by(
-            _whole(1, DEAD_LETTER_RETENTION - 1, f"days, less than the {DEAD_LETTER_RETENTION} of dead letters,"),
-            "SQS's default: longer than a weekend.",
-        ),
-    )
-    max_receive_count: int = field(
-        default=20,
-        # AWS advises 5 or more for Lambda: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-        metadata=_read_by(
-            _whole(5, 1000, "receives"),
-            "With the function's backoff, about an hour and a half of a table that takes nothing.",
-        ),
-    )
-    log_retention: int = field(
-        default=30,
-        metadata=_read_by(
-            _choice(LOG_RETENTIONS, " days (CloudWatch Logs has no others)"), "A month to look into a dead letter."
-        ),
-    )
     alarm_email: str | None = field(
         default=None,
-        metadata=_read_by(
-            _optional(_matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),
+        metadata=read_by(
+            optional(matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),
             "Without one, alarms go to the topic alone.",
+        ),
+    )
+    alarm_topic_arn: str | None = field(
+        default=None,
+        metadata=read_by(
+            optional(matching(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+", "the ARN of an SNS topic")),
+            "Without one, the stack makes its own. CloudWatch must be allowed to publish to it.",
         ),
     )
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> Config:
         """Read CDK context. Raises `ConfigError`, which names the settings and their values."""
-        settings = {_camel_case(f.name): (f.name, f.metadata["setting"]) for f in fields(cls)}
-        given = {}
-        for key, value in context.items():
-            if key in settings:
-                name, setting = settings[key]
-                try:
-                    given[name] = setting.parse(value)
-                except ValueError as error:
-                    raise ConfigError(f"{key} must be {error}, got {value!r}") from None
-            elif not _belongs_to_cdk(key):
-                raise ConfigError(f"unknown setting {key!r}; {_suggestion(key, list(settings))}")
-        config = cls(**given)
-        config._refuse_contradictions()
+        for key in context:
+            if key not in _known() and not _belongs_to_cdk(key):
+                raise ConfigError(f"unknown setting {key!r}; {_suggestion(key, _known())}")
+        one_table = [key for key in settings_of(TableConfig) if key in context]
+        if one_table and "tables" in context:
+            raise ConfigError(f"{', '.join(one_table)} must be given within tables, or tables not at all")
+        given = read(cls, context)
+        if one_table:
+            given["tables"] = (TableConfig.from_context(context),)
+        config = cls(**_following(given))
+        for contradiction in contradictions(config, set(given)):
+            raise ConfigError(contradiction)
         return config
+
+    @property
+    def is_fifo(self) -> bool:
+        return self.queue_type == "fifo"
 
     @property
     def visibility_timeout(self) -> int:
@@ -318,81 +328,73 @@ class Config:
         return 6 * self.timeout + self.batching_window
 
     @property
+    def most_invocations(self) -> int:
+        """How many invocations there can be at once."""
+        return self.max_concurrency or INVOCATIONS_PER_POLLER * (self.max_pollers or 1)
+
+    @property
+    def reserved_concurrency(self) -> int | None:
+        return max(LEAST_RESERVED, self.most_invocations) if self.reserve_concurrency else None
+
+    @property
     def write_units_per_invocation(self) -> float:
         """One invocation's share of `max_write_units_per_second`, were all of them to run."""
-        return self.max_write_units_per_second / self.max_concurrency
+        return self.max_write_units_per_second / self.most_invocations
 
     @property
     def alarming_message_age(self) -> int:
         """Seconds; a message older than two whole visibility timeouts was not merely unlucky once."""
         return max(LONGEST_BACKOFF, 2 * self.visibility_timeout)
 
-    def _refuse_contradictions(self) -> None:
-        if self.batch_size > 10 and self.batching_window < 1:
-            raise ConfigError(
-                f"batchSize {self.batch_size} needs a batchingWindow of 1 second or more,"
-                f" got {self.batching_window} (Lambda waits only for batches of more than 10)"
-            )
-        if self.deadline_margin > self.timeout / 2:
-            raise ConfigError(
-                f"deadlineMargin {self.deadline_margin:g} must be at most half of timeout {self.timeout},"
-                " or no time is left to write"
-            )
-        if self.max_write_units_per_second < self.max_concurrency:
-            raise ConfigError(
-                f"maxWriteUnitsPerSecond {self.max_write_units_per_second:g} must be at least"
-                f" maxConcurrency {self.max_concurrency}: one unit a second for each invocation"
-            )
-        keys = [key.name for key in (self.partition_key, self.sort_key) if key is not None]
-        if self.version_attribute in keys:
-            raise ConfigError(
-                f"versionAttribute {self.version_attribute!r} must not be an attribute of partitionKey or sortKey,"
-                f" got {' and '.join(keys)}: keys never change"
-            )
-        if self.sort_key is not None and self.sort_key.name == self.partition_key.name:
-            raise ConfigError(
-                "partitionKey and sortKey must be different attributes,"
-                f" got {self.partition_key.name!r} and {self.sort_key.name!r}"
-            )
-        # Otherwise SQS deletes a message for its age before it counts as failed, and no dead letter tells of it.
-        days = self.max_receive_count * max(self.visibility_timeout, LONGEST_BACKOFF) / 86_400
-        if days >= self.queue_retention:
-            raise ConfigError(
-                f"queueRetention {self.queue_retention} must be more than the {days:.1f} days that"
-                f" maxReceiveCount {self.max_receive_count} attempts may take with timeout {self.timeout}"
-            )
+    @property
+    def queue_key_arn(self) -> str | None:
+        """The customer's own KMS key for the queues."""
+        return self.queue_encryption if self.queue_encryption.startswith("arn:") else None
 
-
-def settings_table() -> str:
-    """Every setting with its default, its range and its reason, as the Markdown table in docs/settings.md."""
-    rows = ["| setting | default | must be | why |", "|---|---|---|---|"]
-    for each in fields(Config):
-        setting = each.metadata["setting"]
-        rows.append(
-            f"| `{_camel_case(each.name)}` | {_shown(each.default)} | {_requirement(setting)} | {setting.reason} |"
+    def function_settings(self, table_names: Mapping[str, str], dead_letter_queue_url: str) -> Settings:
+        """What the function is told; `table_names` by alias."""
+        return Settings(
+            tables=tuple(
+                Table(
+                    alias=table.alias,
+                    name=table_names[table.alias],
+                    partition_key=table.partition_key,
+                    sort_key=table.sort_key,
+                    version=table.version_attribute,
+                )
+                for table in self.tables
+            ),
+            dead_letter_queue_url=dead_letter_queue_url,
+            record_format=self.record_format,
+            record_expression=self.record_expression,
+            on_condition_failed=self.on_condition_failed,
+            update_once=self.update_once,
+            max_connections=self.max_connections,
+            max_write_units_per_second=self.write_units_per_invocation,
+            deadline_margin=self.deadline_margin,
         )
-    return "\n".join(rows)
 
 
-def _requirement(setting: Setting) -> str:
-    try:
-        setting.parse(object())  # No setting is one: the refusal says what it must be.
-    except ValueError as error:
-        return str(error)
-    raise AssertionError(f"{setting} takes anything")
+def _following(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings given, and those whose defaults follow from them."""
+    settings = dict(given)
+    if settings.get("stage") is not None:
+        settings["stack_name"] = f"{settings.get('stack_name', 'Sluice')}-{settings['stage']}"
+    if settings.get("queue_type") == "fifo":
+        settings = {"batch_size": 10, "batching_window": 0, **settings}
+    if settings.get("min_pollers") or settings.get("max_pollers"):
+        settings = {"max_concurrency": None, **settings}
+    if "timeout" in settings:
+        settings = {"deadline_margin": min(5.0, settings["timeout"] / 4), **settings}
+    if "max_receive_count" not in settings:
+        config = Config(**settings)
+        needed = outage.receives_needed(60 * config.survived_outage, config.visibility_timeout)
+        settings["max_receive_count"] = needed
+    return settings
 
 
-def _shown(default: Any) -> str:
-    if default is None or default == math.inf:
-        return "none"
-    if isinstance(default, KeyAttribute):
-        return f"`{default.name}:{default.type}`"
-    return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def _camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
+def _known() -> list[str]:
+    return [*settings_of(Config), *settings_of(TableConfig)]
 
 
 def _belongs_to_cdk(key: str) -> bool:
@@ -409,4 +411,6 @@ def _suggestion(key: str, known: list[str]) -> str:
 if __name__ == "__main__":
     import sys
 
-    sys.stdout.write(settings_table() + "\n")
+    from infra.settings_table import settings_tables
+
+    sys.stdout.write(settings_tables())

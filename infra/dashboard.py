@@ -1,10 +1,12 @@
-"""One screen that follows a message: queue, function, table; with the thresholds of the alarms drawn in."""
+"""One screen, top to bottom in the order in which an operator asks; the alarms' thresholds are drawn in."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from aws_cdk import Aws, Duration
+from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
@@ -12,9 +14,40 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.alarms import Alarms
-from infra.function import METRICS_NAMESPACE
+from infra.config import Config
+from infra.metrics import FIVE_MINUTES, MINUTE, ON_DEMAND_MAXIMUM, PROVISIONED, REPORT_FAILURES
+from infra.widgets import WIDTH, graph, line, section
 
-MINUTE = Duration.minutes(1)
+MAX_BATCH = 25  # Requests of one BatchWriteItem call (its API reference).
+
+ERROR_CODES = (
+    *("InvalidJson", "UnknownOperation", "UnknownTable", "MissingKey", "UnexpectedKeyAttribute", "KeyTypeMismatch"),
+    *("EmptyKey", "KeyTooLong", "ItemTooLarge", "NestingTooDeep", "InvalidNumber", "EmptySet", "DuplicateSetElement"),
+    *("InvalidAttribute", "InvalidExpression", "MissingVersion", "ConditionFailed", "RejectedByDynamoDB"),
+)
+"""Why operations are dead-lettered: all that the function puts into the message attribute ErrorCode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars; the defaults are believed to be those of us-east-1 in November 2026: compare them with AWS's pages.
+
+    The graph of the cost is for orders of magnitude and for what changes it: discounts and free tiers are not in it.
+    """
+
+    write_units: float = 0.625
+    """Of a million write request units of an on-demand table (https://aws.amazon.com/dynamodb/pricing/on-demand/)."""
+    gb_second: float = 0.0000133334
+    """Of a GB-second on arm64 (https://aws.amazon.com/lambda/pricing/)."""
+    invocations: float = 0.20
+    """Of a million (the same page)."""
+    requests: float = 0.40
+    """Of a million requests to a standard queue (https://aws.amazon.com/sqs/pricing/)."""
+    fifo_requests: float = 0.50
+    """Of a million requests to a FIFO queue."""
+
+
+DEFAULT_PRICES = Prices()
 
 
 class Dashboard(Construct):
@@ -25,130 +58,253 @@ class Dashboard(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        service: str,
-        queue: sqs.Queue,
-        dead_letters: sqs.Queue,
+        config: Config,
+        queue: sqs.IQueue,
+        dead_letters: sqs.IQueue,
         function: lambda_.Function,
-        table: dynamodb.Table,
+        tables: Mapping[str, dynamodb.ITable],
         alarms: Alarms,
+        prices: Prices = DEFAULT_PRICES,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._service = service
+        self._config, self._prices = config, prices
+        self._watched = alarms.watched
+        self._queue, self._dead_letters, self._function, self._tables = queue, dead_letters, function, tables
         # Dashboards are global to an account: without the region, stacks in two regions would share one.
         self.dashboard = cloudwatch.Dashboard(
             self,
             "Dashboard",
-            dashboard_name=f"{service}-{Aws.REGION}",
+            dashboard_name=f"{config.stack_name}-{Aws.REGION}",
             default_interval=Duration.hours(3),
             widgets=[
-                self._queue_row(queue, dead_letters, alarms),
-                self._outcome_row(),
-                self._call_row(),
-                self._function_row(function, alarms),
-                self._table_row(table, alarms),
+                [self._states(alarms)],
+                *section("Is it keeping up?", self._progress(alarms)),
+                *section("Is the table the limit?", self._capacity(alarms)),
+                *section("Is the data bad?", self._rejections(alarms)),
+                *section("Is it efficient?", self._efficiency()),
+                *section("Is it healthy?", self._health(alarms)),
             ],
         )
 
-    def _queue_row(self, queue: sqs.Queue, dead_letters: sqs.Queue, alarms: Alarms) -> list[cloudwatch.IWidget]:
-        return [
-            _graph(
-                "Queue: in and out",
-                [
-                    queue.metric_number_of_messages_sent(statistic="Sum", label="sent"),
-                    queue.metric_number_of_messages_received(statistic="Sum", label="received"),
-                    queue.metric_number_of_messages_deleted(statistic="Sum", label="deleted"),
-                ],
-            ),
-            _graph(
-                "Queue: backlog",
-                [
-                    queue.metric_approximate_number_of_messages_visible(statistic="Maximum", label="waiting"),
-                    queue.metric_approximate_number_of_messages_not_visible(statistic="Maximum", label="in flight"),
-                ],
-            ),
-            _graph(
-                "Queue: age of the oldest message (s)",
-                [queue.metric_approximate_age_of_oldest_message(statistic="Maximum")],
-                alarms.message_age,
-            ),
-            _graph(
-                "Dead letters",
-                [dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum")],
-                alarms.dead_letters,
-            ),
+    def _states(self, alarms: Alarms) -> cloudwatch.IWidget:
+        # By their names: local AWSs know no alarms in a template, so they cannot tell an ARN either.
+        arns = [
+            Stack.of(self).format_arn(
+                service="cloudwatch",
+                resource="alarm",
+                resource_name=alarm.alarm_name,
+                arn_format=ArnFormat.COLON_RESOURCE_NAME,
+            )
+            for alarm in (alarms.unhealthy, *alarms.all)
         ]
-
-    def _outcome_row(self) -> list[cloudwatch.IWidget]:
-        return [
-            _graph(
-                "Messages",
-                self._sums("MessagesReceived", "MessagesWritten", "MessagesReturned", "MessagesDeadLettered"),
-            ),
-            _graph(
-                "Operations",
-                self._sums("OperationsWritten", "OperationsSuperseded", "OperationsRejected", "ConditionsFailed"),
-            ),
-            _graph("Throttling met", self._sums("UnprocessedItems", "ThrottledCalls")),
-            _graph("Consumed write units", self._sums("ConsumedWriteUnits")),
-        ]
-
-    def _call_row(self) -> list[cloudwatch.IWidget]:
-        return [
-            _graph("BatchWriteItem calls", self._sums("BatchWrites")),
-            _graph("Items in a call (of 25)", [self._metric("BatchFill", "Average")]),
-            _graph("A call's time (ms)", [self._metric("WriteLatency", s) for s in ("p50", "p99")]),
-            _graph("Time spent backing off (ms)", [self._metric("BackoffTime", "Sum")]),
-        ]
-
-    def _function_row(self, function: lambda_.Function, alarms: Alarms) -> list[cloudwatch.IWidget]:
-        return [
-            _graph("Function: invocations", [function.metric_invocations(statistic="Sum")]),
-            _graph("Function: errors", [function.metric_errors(statistic="Sum")], alarms.function_errors),
-            _graph("Function: throttles", [function.metric_throttles(statistic="Sum")], alarms.function_throttles),
-            _graph("Function: duration (ms)", [function.metric_duration(statistic=s) for s in ("p50", "p99")]),
-        ]
-
-    def _table_row(self, table: dynamodb.Table, alarms: Alarms) -> list[cloudwatch.IWidget]:
-        return [
-            _graph("Table: consumed write units", [table.metric_consumed_write_capacity_units(statistic="Sum")]),
-            _graph(
-                "Table: throttled writes",
-                [table.metric("WriteThrottleEvents", statistic="Sum")],
-                alarms.write_throttles,
-            ),
-            _graph(
-                "Table: latency of BatchWriteItem (ms)",
-                [
-                    table.metric(
-                        "SuccessfulRequestLatency",
-                        statistic=statistic,
-                        dimensions_map={"TableName": table.table_name, "Operation": "BatchWriteItem"},
-                    )
-                    for statistic in ("Average", "p99")
-                ],
-            ),
-        ]
-
-    def _sums(self, *names: str) -> list[cloudwatch.IMetric]:
-        return [self._metric(name, "Sum") for name in names]
-
-    def _metric(self, name: str, statistic: str) -> cloudwatch.Metric:
-        return cloudwatch.Metric(
-            namespace=METRICS_NAMESPACE,
-            metric_name=name,
-            dimensions_map={"service": self._service},
-            statistic=statistic,
+        return cloudwatch.AlarmStatusWidget(
+            title="Is anything wrong?",
+            alarms=[cloudwatch.Alarm.from_alarm_arn(self, f"State{n}", arn) for n, arn in enumerate(arns)],
+            width=WIDTH,
+            height=3,
         )
 
+    def _progress(self, alarms: Alarms) -> list[cloudwatch.IWidget]:
+        queue, own = self._queue, self._watched.own
+        returned = cloudwatch.MathExpression(
+            expression="100 * returned / received",
+            using_metrics={"returned": own("MessagesReturned"), "received": own("MessagesReceived")},
+            label="returned (%)",
+            period=FIVE_MINUTES,
+        )
+        return [
+            graph(
+                "Messages in and out",
+                queue.metric_number_of_messages_sent(statistic="Sum", label="sent"),
+                queue.metric_number_of_messages_deleted(statistic="Sum", label="deleted"),
+                own("MessagesWritten", label="written"),
+            ),
+            graph(
+                "Backlog",
+                queue.metric_approximate_number_of_messages_visible(statistic="Maximum", label="waiting"),
+                queue.metric_approximate_number_of_messages_not_visible(statistic="Maximum", label="in flight"),
+                self._watched.stuck(),
+                alarms=[alarms.no_progress],
+                period=FIVE_MINUTES,
+            ),
+            graph(
+                "Age of the oldest message (s)",
+                queue.metric_approximate_age_of_oldest_message(statistic="Maximum", label="age"),
+                alarms=[alarms.message_age],
+            ),
+            graph(
+                "Messages returned (%)",
+                returned,
+                self._watched.returned_while_growing(),
+                alarms=[alarms.returned],
+                period=FIVE_MINUTES,
+            ),
+        ]
 
-def _graph(
-    title: str, metrics: Sequence[cloudwatch.IMetric], alarm: cloudwatch.Alarm | None = None
-) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(
-        title=title,
-        left=metrics,
-        left_annotations=[alarm.to_annotation()] if alarm else [],
-        left_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
-        period=MINUTE,
-        width=6,
-    )
+    def _capacity(self, alarms: Alarms) -> list[cloudwatch.IWidget]:
+        own = self._watched.own
+        limit = self._config.max_write_units_per_second
+        return [
+            graph(
+                "Write units a second",
+                *self._units_a_second(),
+                lines=[line(limit, "maxWriteUnitsPerSecond")] if limit < math.inf else [],
+            ),
+            graph(
+                "Writes refused, by cause",
+                *(
+                    table.metric(cause.metric, statistic="Sum", label=self._named(alias, cause.label))
+                    for alias, table, cause in self._watched.throttles()
+                ),
+                alarms=alarms.throttles[:1],  # All have the same threshold.
+            ),
+            graph(
+                "Throttling that the function met",
+                own("UnprocessedItems", label="requests unprocessed"),
+                own("ThrottledCalls", label="calls throttled"),
+            ),
+            graph("Time spent backing off (ms)", own("BackoffTime", label="backoff")),
+        ]
+
+    def _units_a_second(self) -> list[cloudwatch.IMetric]:
+        units: list[cloudwatch.IMetric] = []
+        for number, (alias, table) in enumerate(self._tables.items()):
+            consumed = f"consumed{number}"
+            units.append(
+                cloudwatch.MathExpression(
+                    expression=f"{consumed} / PERIOD({consumed})",
+                    using_metrics={consumed: table.metric_consumed_write_capacity_units(statistic="Sum")},
+                    label=self._named(alias, "consumed"),
+                    period=MINUTE,
+                )
+            )
+            causes = [cause for _, of, cause in self._watched.throttles() if of is table]
+            if PROVISIONED in causes:
+                units.append(_table_maximum(table, "ProvisionedWriteCapacityUnits", self._named(alias, "provisioned")))
+            if ON_DEMAND_MAXIMUM in causes:
+                units.append(_table_maximum(table, "OnDemandMaxWriteRequestUnits", self._named(alias, "maximum")))
+        return units
+
+    def _rejections(self, alarms: Alarms) -> list[cloudwatch.IWidget]:
+        own = self._watched.own
+        sums = ", ".join(f"sum(error_codes.{code}) as {code}" for code in ERROR_CODES)
+        group = self._function.log_group
+        return [
+            graph(
+                "Dead letters waiting",
+                self._dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", label="waiting"),
+                alarms=[alarms.dead_letters],
+            ),
+            cloudwatch.LogQueryWidget(
+                title="Operations rejected, by ErrorCode",
+                log_group_names=[group.log_group_name],
+                query_lines=['filter message = "operations rejected"', f"stats {sums} by bin(1m)"],
+                view=cloudwatch.LogQueryVisualizationType.STACKEDAREA,
+                width=6,
+                height=6,
+            ),
+            graph(
+                "Operations not written",
+                own("OperationsRejected", label="rejected"),
+                own("ConditionsFailed", label="condition failed"),
+                own("OperationsSuperseded", label="superseded"),
+            ),
+            graph(
+                "Dead-lettered; reports SQS refused",
+                own(REPORT_FAILURES, label="reports refused"),
+                own("MessagesDeadLettered", label="messages dead-lettered"),
+                alarms=[alarms.report_failures],
+                period=FIVE_MINUTES,
+            ),
+        ]
+
+    def _efficiency(self) -> list[cloudwatch.IWidget]:
+        own = self._watched.own
+        time = cloudwatch.MathExpression(
+            expression="1000 * duration / written",
+            using_metrics={
+                "duration": self._function.metric_duration(statistic="Sum"),
+                "written": own("OperationsWritten"),
+            },
+            label="time",
+            period=MINUTE,
+        )
+        return [
+            graph(
+                f"Requests in a batch call (of {MAX_BATCH})",
+                own("BatchFill", "Average", label="average"),
+                lines=[line(MAX_BATCH, "full")],
+            ),
+            graph("Cost of a million operations ($)", *self._cost(), stacked=True),
+            graph("Time for 1,000 operations (ms)", time),
+            graph(
+                "A write call's time (ms)",
+                own("WriteLatency", "p50", label="p50"),
+                own("WriteLatency", "p99", label="p99"),
+                right=[own("BatchWrites", label="batch calls")],
+            ),
+        ]
+
+    def _cost(self) -> list[cloudwatch.IMetric]:
+        """Dollars for a million operations; what is kept, logged or watched is not in it."""
+        own, queue, function = self._watched.own, self._queue, self._function
+        memory = self._config.memory / 1024
+        prices = self._prices
+        request = prices.fifo_requests if self._config.is_fifo else prices.requests
+        written = {"written": own("OperationsWritten")}
+
+        def cost(label: str, expression: str, **metrics: cloudwatch.IMetric) -> cloudwatch.MathExpression:
+            return cloudwatch.MathExpression(
+                expression=f"({expression}) / written", using_metrics={**metrics, **written}, label=label, period=MINUTE
+            )
+
+        return [
+            cost("write units, on demand", f"{prices.write_units} * units", units=own("ConsumedWriteUnits")),
+            cost(
+                "function",
+                f"{1000 * memory * prices.gb_second:.6f} * duration + {prices.invocations} * invocations",
+                duration=function.metric_duration(statistic="Sum"),
+                invocations=function.metric_invocations(statistic="Sum"),
+            ),
+            cost(
+                "queue, ten messages a request",
+                f"{request} * (empty + (sent + received + deleted) / 10)",
+                empty=queue.metric_number_of_empty_receives(statistic="Sum"),
+                sent=queue.metric_number_of_messages_sent(statistic="Sum"),
+                received=queue.metric_number_of_messages_received(statistic="Sum"),
+                deleted=queue.metric_number_of_messages_deleted(statistic="Sum"),
+            ),
+        ]
+
+    def _health(self, alarms: Alarms) -> list[cloudwatch.IWidget]:
+        function = self._function
+        return [
+            graph(
+                "Errors",
+                function.metric_errors(statistic="Sum", label="errors"),
+                right=[function.metric_invocations(statistic="Sum", label="invocations")],
+                alarms=[alarms.function_errors],
+            ),
+            graph(
+                "Throttled invocations",
+                function.metric_throttles(statistic="Sum", label="throttles"),
+                alarms=[alarms.function_throttles],
+            ),
+            graph(
+                "Duration (ms)",
+                *(function.metric_duration(statistic=each, label=each) for each in ("p50", "p99", "Maximum")),
+                alarms=[alarms.function_duration],
+            ),
+            graph(
+                "Invocations at once",
+                function.metric("ConcurrentExecutions", statistic="Maximum", label="running"),
+                lines=[line(self._config.most_invocations, "most that the queue invokes")],
+            ),
+        ]
+
+    def _named(self, alias: str, label: str) -> str:
+        return label if len(self._tables) == 1 else f"{alias}: {label}"
+
+
+def _table_maximum(table: dynamodb.ITable, name: str, label: str) -> cloudwatch.Metric:
+    return table.metric(name, statistic="Maximum", label=label)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput, DefaultStackSynthesizer, Duration, Stack
-from aws_cdk import aws_logs as logs
+from aws_cdk import CfnOutput, DefaultStackSynthesizer, Stack
 from constructs import Construct
 
-from functions.batch_writer.settings import Settings, Table
 from infra.alarms import Alarms
-from infra.config import DEAD_LETTER_RETENTION, LOG_RETENTIONS, Config
+from infra.config import Config
 from infra.dashboard import Dashboard
 from infra.function import BatchWriter
+from infra.nag import acknowledge
 from infra.queue import WriteQueue
-from infra.table import RecordTable
+from infra.table import RecordTable, construct_id
 
 
 class SluiceStack(Stack):
@@ -25,76 +24,45 @@ class SluiceStack(Stack):
             description="Sluice: writes messages from SQS to DynamoDB in batches",
             # The rule has CloudFormation read the bootstrap version from SSM, which local AWSs fail at when a
             # stack is updated. Nothing is lost: the CDK CLI checks the version itself before it deploys.
+            tags=dict(config.tags) or None,
             synthesizer=DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
         )
-        queues = WriteQueue(
-            self,
-            "Messages",
-            visibility_timeout=Duration.seconds(config.visibility_timeout),
-            retention=Duration.days(config.queue_retention),
-            max_receive_count=config.max_receive_count,
-            dead_letter_retention=Duration.days(DEAD_LETTER_RETENTION),
-        )
-        table = RecordTable(
-            self,
-            "Records",
-            partition_key=config.partition_key,
-            sort_key=config.sort_key,
-            retain=config.table_removal == "retain",
-        ).table
+        queues = WriteQueue(self, "Messages", config=config)
+        record_tables = {table.alias: RecordTable(self, construct_id(table), config=table) for table in config.tables}
         writer = BatchWriter(
             self,
             "BatchWriter",
-            settings=Settings(
-                tables=(
-                    Table(
-                        alias="records",
-                        name=table.table_name,
-                        partition_key=config.partition_key,
-                        sort_key=config.sort_key,
-                        version=config.version_attribute,
-                    ),
-                ),
-                dead_letter_queue_url=queues.dead_letters.queue_url,
-                record_format=config.record_format,
-                record_expression=config.record_expression,
-                on_condition_failed=config.on_condition_failed,
-                update_once=config.update_once,
-                max_connections=config.max_connections,
-                max_write_units_per_second=config.write_units_per_invocation,
-                deadline_margin=config.deadline_margin,
-            ),
-            service=config.stack_name,
-            table=table,
+            config=config,
+            tables=record_tables,
             dead_letters=queues.dead_letters,
-            memory=config.memory,
-            timeout=Duration.seconds(config.timeout),
-            log_retention=logs.RetentionDays[LOG_RETENTIONS[config.log_retention]],
+            queue_key=queues.key,
         )
-        writer.read_from(
-            queues.queue,
-            batch_size=config.batch_size,
-            batching_window=Duration.seconds(config.batching_window),
-            max_concurrency=config.max_concurrency,
-        )
+        writer.read_from(queues.queue)
+        tables = {alias: record_table.table for alias, record_table in record_tables.items()}
+        table = tables[config.tables[0].alias]
         alarms = Alarms(
             self,
             "Alarms",
+            config=config,
             queue=queues.queue,
             dead_letters=queues.dead_letters,
             function=writer.function,
-            table=table,
-            alarming_message_age=Duration.seconds(config.alarming_message_age),
-            email=config.alarm_email,
+            tables=tables,
+            topic_key=queues.key if config.queue_encryption == "kms" else None,  # Another's key is not ours to open.
+        )
+        acknowledge(
+            alarms,
+            "Serverless-SNSRedrivePolicy",
+            "A queue of alarm mails that were not delivered would be one more thing to watch; the alarms' states stay.",
         )
         dashboard = Dashboard(
             self,
             "Overview",
-            service=config.stack_name,
+            config=config,
             queue=queues.queue,
             dead_letters=queues.dead_letters,
             function=writer.function,
-            table=table,
+            tables=tables,
             alarms=alarms,
         ).dashboard
 
@@ -102,6 +70,9 @@ class SluiceStack(Stack):
         CfnOutput(self, "QueueArn", value=queues.queue.queue_arn)
         CfnOutput(self, "DeadLetterQueueUrl", value=queues.dead_letters.queue_url)
         CfnOutput(self, "TableName", value=table.table_name)
+        if len(tables) > 1:
+            names = {alias: each.table_name for alias, each in tables.items()}
+            CfnOutput(self, "TableNames", value=self.to_json_string(names), description="By alias")
         CfnOutput(self, "FunctionName", value=writer.function.function_name)
         CfnOutput(self, "DashboardName", value=dashboard.dashboard_name)
         CfnOutput(self, "AlarmTopicArn", value=alarms.topic.topic_arn)

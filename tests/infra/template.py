@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from aws_cdk import App
 
+from infra import nag
 from infra.config import Config
 from infra.stack import SluiceStack
 
@@ -20,6 +22,8 @@ class Template:
     """A synthesised stack."""
 
     content: dict[str, Any]
+    acknowledged: Mapping[str, str]
+    """cdk-nag's rule → why it does not fit a construct of this stack."""
 
     def ids(self, kind: str) -> set[str]:
         """Logical ids of the resources of one type, such as `AWS::SQS::Queue`."""
@@ -38,14 +42,40 @@ class Template:
         resource: dict[str, Any] = self.content["Resources"][name]
         return resource
 
+    def allowed(self, kind: str, document: str = "PolicyDocument") -> Iterator[dict[str, Any]]:
+        """Every statement that allows something, of all policies of one type."""
+        for properties in self.all(kind).values():
+            for statement in resolved(properties[document]["Statement"]):
+                if statement["Effect"] == "Allow":
+                    yield statement
+
 
 def synthesise(directory: Path, config: Config) -> Template:
-    """Synthesise as `cdk synth` does, with the feature flags of cdk.json, but without the function's package."""
+    """Synthesise as `cdk synth` does, cdk-nag and the flags of cdk.json included, but not the function's package."""
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(outdir=str(directory), context={**flags, "aws:cdk:bundling-stacks": []})
     SluiceStack(app, config)
+    nag.add_checks(app)
     app.synth()
-    return Template(json.loads((directory / f"{config.stack_name}.template.json").read_text()))
+    return Template(
+        content=json.loads((directory / f"{config.stack_name}.template.json").read_text()),
+        acknowledged=_acknowledged(json.loads((directory / f"{config.stack_name}.metadata.json").read_text())),
+    )
+
+
+def _acknowledged(metadata: Mapping[str, Any]) -> Mapping[str, str]:
+    return {
+        rule.removeprefix("Annotation::"): reason
+        for entries in metadata.values()
+        for entry in entries
+        if entry["type"] == "aws:cdk:acknowledged-rules"
+        for rule, reason in entry["data"].items()
+    }
+
+
+def from_context(directory: Path, context: Mapping[str, Any]) -> Template:
+    """Synthesise with these settings."""
+    return synthesise(directory, Config.from_context(context))
 
 
 def resolved(value: Any) -> Any:

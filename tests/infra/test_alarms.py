@@ -1,97 +1,214 @@
+"""The alarms watch what is really reported, begin when they should, and say what to do."""
+
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import App, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 
-from tests.infra.template import ROOT, Template, resolved
+from infra import metrics
+from infra.config import Config
+from infra.metrics import causes_of
+from sluice.dashboard.expression import evaluate
+from sluice.dashboard.recording import Metric
+from sluice.dashboard.series import Series
+from tests.infra.conftest import ALARM_TOPIC
+from tests.infra.reported import AWS_METRICS, BAD, emitted, matches, recording, report, troubled, without_queue
+from tests.infra.template import ROOT, Template, from_context, resolved
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-# Metric → dimension, from the pages on CloudWatch metrics in the developer guides of SQS, Lambda and DynamoDB.
-AWS_METRICS = {
-    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "QueueName",
-    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): "QueueName",
-    ("AWS/Lambda", "Errors"): "FunctionName",
-    ("AWS/Lambda", "Throttles"): "FunctionName",
-    ("AWS/DynamoDB", "WriteThrottleEvents"): "TableName",
-}
-FUNCTION_METRICS = {
-    "MessagesReceived",
-    "MessagesWritten",
-    "MessagesReturned",
-    "MessagesDeadLettered",
-    "OperationsWritten",
-    "OperationsSuperseded",
-    "OperationsRejected",
-    "ConditionsFailed",
-    "BatchWrites",
-    "BatchFill",
-    "UnprocessedItems",
-    "ThrottledCalls",
-    "ConsumedWriteUnits",
-    "WriteLatency",
-    "BackoffTime",
-}
+QUEUE, DEAD_LETTERS = "MessagesQueueDA932AE9.QueueName", "MessagesDeadLetters3B953EB8.QueueName"
 RESOURCES = {
-    "QueueName": {"MessagesQueueDA932AE9.QueueName", "MessagesDeadLetters3B953EB8.QueueName"},
+    "QueueName": {QUEUE, DEAD_LETTERS},
     "FunctionName": {"BatchWriterFunction9E097AFA"},
     "TableName": {"RecordsTableC9B7A30B"},
 }
+OTHER_HEADINGS = {"before-you-begin", "upgrade-and-rollback"}
 
 
-def alarms_of(template: Template) -> list[dict[str, Any]]:
-    alarms: list[dict[str, Any]] = resolved(list(template.all("AWS::CloudWatch::Alarm").values()))
-    return alarms
+def alarms_of(template: Template) -> dict[str, dict[str, Any]]:
+    """Construct id → properties, of the alarms on metrics."""
+    found: dict[str, dict[str, Any]] = resolved(template.all("AWS::CloudWatch::Alarm"))
+    return {id.removeprefix("Alarms")[:-8]: properties for id, properties in found.items()}
 
 
-def widgets_of(template: Template) -> Iterator[dict[str, Any]]:
-    for widget in json.loads(resolved(template.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))["widgets"]:
-        yield widget["properties"]
+def queries_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that an alarm watches, each as namespace, name and dimensions."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
 
 
-def test_every_failure_has_its_alarm(template: Template) -> None:
-    watched = {(alarm["MetricName"], alarm["Dimensions"][0]["Value"]) for alarm in alarms_of(template)}
+def math_of(alarm: dict[str, Any]) -> str:
+    [expression] = [query["Expression"] for query in alarm["Metrics"] if "Expression" in query]
+    return str(expression)
 
+
+def test_every_way_to_fail_has_its_alarm(template: Template) -> None:
+    watched = {
+        name: {query["MetricName"] for query in queries_of(alarm)} for name, alarm in alarms_of(template).items()
+    }
+
+    sent, deleted, visible, flying = (
+        "NumberOfMessagesSent",
+        "NumberOfMessagesDeleted",
+        "ApproximateNumberOfMessagesVisible",
+        "ApproximateNumberOfMessagesNotVisible",
+    )
     assert watched == {
-        ("ApproximateNumberOfMessagesVisible", "MessagesDeadLetters3B953EB8.QueueName"),
-        ("ApproximateAgeOfOldestMessage", "MessagesQueueDA932AE9.QueueName"),
-        ("Errors", "BatchWriterFunction9E097AFA"),
-        ("Throttles", "BatchWriterFunction9E097AFA"),
-        ("WriteThrottleEvents", "RecordsTableC9B7A30B"),
+        "DeadLetters": {visible},
+        "MessageAge": {"ApproximateAgeOfOldestMessage"},
+        "NoProgress": {deleted, visible, flying},
+        "Returned": {sent, deleted, "MessagesReturned", "MessagesReceived"},
+        "ReportFailures": {"ReportFailures"},
+        "FunctionErrors": {"Errors"},
+        "FunctionThrottles": {"Throttles"},
+        "FunctionDuration": {"Duration"},
+        "HotKeys": {"WriteKeyRangeThroughputThrottleEvents"},
+        "AccountLimit": {"WriteAccountLimitThrottleEvents"},
     }
 
 
-def test_every_alarm_watches_a_metric_that_exists(template: Template) -> None:
-    for alarm in alarms_of(template):
-        (dimension,) = alarm["Dimensions"]
+def test_only_dead_letters_are_watched_on_their_queue(template: Template) -> None:
+    alarms = alarms_of(template)
+    of_queue = {
+        (name, dimension["Value"])
+        for name, alarm in alarms.items()
+        for query in queries_of(alarm)
+        for dimension in query["Dimensions"]
+        if dimension["Name"] == "QueueName"
+    }
 
-        assert AWS_METRICS[alarm["Namespace"], alarm["MetricName"]] == dimension["Name"]
-        assert dimension["Value"] in RESOURCES[dimension["Name"]]
+    assert of_queue == {
+        ("DeadLetters", DEAD_LETTERS),
+        ("MessageAge", QUEUE),
+        ("NoProgress", QUEUE),
+        ("Returned", QUEUE),
+    }
+
+
+def test_every_alarm_watches_metrics_that_are_reported(template: Template) -> None:
+    filtered = {
+        Metric.of(each["MetricNamespace"], each["MetricName"], {"service": "Sluice"})
+        for rule in template.all("AWS::Logs::MetricFilter").values()
+        for each in rule["MetricTransformations"]
+    }
+
+    for name, alarm in alarms_of(template).items():
+        for query in queries_of(alarm):
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in query["Dimensions"]}
+            metric = Metric.of(query["Namespace"], query["MetricName"], dimensions)
+            if metric in emitted() | filtered:
+                continue
+            assert AWS_METRICS[query["Namespace"], query["MetricName"]] == dimensions.keys(), name
+            assert all(value in RESOURCES[dimension] for dimension, value in dimensions.items()), name
+
+
+def test_reports_that_sqs_refuses_are_counted_from_the_log(template: Template) -> None:
+    rule = resolved(template.only("AWS::Logs::MetricFilter"))
+    [counted] = rule["MetricTransformations"]
+
+    refused = [line for _, line in recording(report(without_queue(), BAD)).log if matches(rule["FilterPattern"], line)]
+    usual = [line for _, line in recording(report(troubled(), BAD, "{")).log if matches(rule["FilterPattern"], line)]
+
+    assert [line["service"] for line in refused] == ["Sluice"]
+    assert usual == []
+    assert counted["Dimensions"] == [{"Key": "service", "Value": "$.service"}]
+    assert counted["MetricValue"] == "1"
+    assert rule["LogGroupName"] == "BatchWriterLogs07EA22BA"
+
+
+@pytest.mark.parametrize(
+    ("sent", "deleted", "returned", "received", "percent"),
+    [(10, 5, 30, 40, 75), (10, 10, 40, 40, 0), (0, 3, 40, 40, 0), (10, 0, 0, 40, 0)],
+    ids=["grows", "keeps up", "shrinks", "nothing returned"],
+)
+def test_returned_messages_alarm_only_while_the_queue_grows(
+    template: Template, sent: int, deleted: int, returned: int, received: int, percent: float
+) -> None:
+    alarm = alarms_of(template)["Returned"]
+    numbers = {"sent": sent, "deleted": deleted, "returned": returned, "received": received}
+
+    value = evaluate(math_of(alarm), {id: Series({0: number}, 300) for id, number in numbers.items()})
+
+    assert value.values == {0: percent}
+    assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (50, 3)
+
+
+@pytest.mark.parametrize(
+    ("deleted", "waiting", "flying", "stuck"),
+    [(0, 3, 2, 5), (0, 0, 4, 4), (1, 3, 2, 0), (0, 0, 0, 0)],
+    ids=["nothing moves", "all come back again and again", "one has gone", "nothing to do"],
+)
+def test_no_progress_is_messages_of_which_none_is_deleted(
+    template: Template, deleted: int, waiting: int, flying: int, stuck: int
+) -> None:
+    numbers = {"deleted": deleted, "waiting": waiting, "flying": flying}
+
+    value = evaluate(
+        math_of(alarms_of(template)["NoProgress"]), {id: Series({0: number}, 300) for id, number in numbers.items()}
+    )
+
+    assert value.values == {0: stuck}
+
+
+@pytest.mark.parametrize(("timeout", "window"), [(60, 5), (900, 300)])
+def test_no_progress_waits_longer_than_a_message_may_be_away(tmp_path: Path, timeout: int, window: int) -> None:
+    alarm = alarms_of(from_context(tmp_path, {"timeout": timeout, "batchingWindow": window}))["NoProgress"]
+
+    periods = {query["MetricStat"]["Period"] for query in alarm["Metrics"] if "MetricStat" in query}
+    assert periods == {300}
+    # The longest backoff of a returned message is 900 seconds.
+    assert 300 * (alarm["EvaluationPeriods"] - 1) >= 900 + window + timeout
+
+
+def test_a_duration_alarms_between_the_end_of_writing_and_the_timeout(template: Template) -> None:
+    config = Config()
+
+    milliseconds = alarms_of(template)["FunctionDuration"]["Threshold"]
+
+    assert (config.timeout - config.deadline_margin) * 1000 < milliseconds < config.timeout * 1000
+
+
+def test_the_pipeline_is_unhealthy_when_records_are_late(template: Template) -> None:
+    rule = resolved(template.only("AWS::CloudWatch::CompositeAlarm"))["AlarmRule"]
+
+    late = re.findall(r"ALARM\(\"?Alarms(\w+?)[0-9A-F]{8}\.Arn\"?\)", rule)
+    assert sorted(late) == ["FunctionErrors", "MessageAge", "NoProgress", "Returned"]
+    assert rule.count(" OR ") == 3
 
 
 def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: Template) -> None:
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^## (.+)$", runbook, re.MULTILINE)}
-    named = set()
+    everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
+    causes = (metrics.HOT_KEYS, metrics.PROVISIONED, metrics.ON_DEMAND_MAXIMUM, metrics.ACCOUNT_LIMIT)
+    named = {cause.heading for cause in causes}
 
-    for alarm in alarms_of(template):
+    for alarm in everything:
         said = re.fullmatch(r"([A-Z].+\.) Then see docs/runbook\.md#([a-z-]+)", alarm["AlarmDescription"])
         assert said is not None, alarm["AlarmDescription"]
         named.add(said[2])
 
-    assert named == headings
+    assert headings - OTHER_HEADINGS == named
 
 
 def test_every_alarm_reaches_the_topic_and_rests_without_data(template: Template) -> None:
     (topic,) = template.ids("AWS::SNS::Topic")
 
-    for alarm in alarms_of(template):
+    for alarm in alarms_of(template).values():
         assert alarm["AlarmActions"] == [topic]
         assert alarm["TreatMissingData"] == "notBreaching"
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+
+
+def test_an_alarm_is_never_told_twice(template: Template) -> None:
+    assert "AlarmActions" not in template.only("AWS::CloudWatch::CompositeAlarm")
 
 
 def test_the_topic_lets_alarms_in_by_tls_alone(template: Template) -> None:
@@ -122,24 +239,62 @@ def test_nobody_is_subscribed_unless_an_address_is_given(template: Template) -> 
     assert template.ids("AWS::SNS::Subscription") == set()
 
 
-def test_the_dashboard_shows_every_metric_of_the_function(template: Template) -> None:
-    shown = {tuple(metric[:4]) for widget in widgets_of(template) for metric in widget["metrics"]}
+def test_alarms_may_go_to_a_topic_that_exists(templates: dict[str, Template]) -> None:
+    template = templates["tables"]
 
-    ours = {metric[1] for metric in shown if metric[0] == "Sluice"}
-    assert ours == FUNCTION_METRICS
-    assert {metric[2:] for metric in shown if metric[0] == "Sluice"} == {("service", "Sluice")}
+    assert template.ids("AWS::SNS::Topic") == set()
+    assert {tuple(alarm["AlarmActions"]) for alarm in alarms_of(template).values()} == {(ALARM_TOPIC,)}
+    assert template.content["Outputs"]["AlarmTopicArn"]["Value"] == ALARM_TOPIC
 
 
-def test_every_threshold_is_drawn_on_the_graph_it_guards(template: Template) -> None:
-    drawn = {
-        (tuple(metric[:4]), line["value"])
-        for widget in widgets_of(template)
-        for metric in widget["metrics"]
-        for line in widget.get("annotations", {}).get("horizontal", [])
+def test_alarms_may_use_the_key_of_an_encrypted_topic(templates: dict[str, Template]) -> None:
+    template = templates["guarded"]
+    (key,) = template.ids("AWS::KMS::Key")
+
+    statements = [
+        s for s in template.allowed("AWS::KMS::Key", "KeyPolicy") if s.get("Sid") == "AllowAlarmsOfThisAccount"
+    ]
+
+    assert resolved(template.only("AWS::SNS::Topic"))["KmsMasterKeyId"] == f"{key}.Arn"
+    [allowed] = statements
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": "AWS::AccountId"}}
+
+
+def test_every_table_has_alarms_of_its_own_for_what_can_throttle_it(templates: dict[str, Template]) -> None:
+    alarms = alarms_of(templates["tables"])
+
+    of_tables = {name: alarm for name, alarm in alarms.items() if alarm.get("Namespace") == "AWS/DynamoDB"}
+    assert set(of_tables) == {
+        *("HotKeys", "ProvisionedCapacity"),
+        *("HotKeysold", "ProvisionedCapacityold", "OnDemandMaximumold", "AccountLimitold"),
+        *("HotKeysevents", "OnDemandMaximumevents", "AccountLimitevents"),
+        *("HotKeysfixed", "ProvisionedCapacityfixed"),
     }
+    assert {alarm["Dimensions"][0]["Value"] for name, alarm in of_tables.items() if name.endswith("old")} == {"Legacy"}
+    assert len({alarm["Dimensions"][0]["Value"] for alarm in of_tables.values()}) == 4
 
-    assert drawn == {
-        ((alarm["Namespace"], alarm["MetricName"], dimension["Name"], dimension["Value"]), alarm["Threshold"])
-        for alarm in alarms_of(template)
-        for dimension in alarm["Dimensions"]
-    }
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"HotKeys", "AccountLimit"}),
+        ({"max_write_request_units": 500}, {"HotKeys", "OnDemandMaximum", "AccountLimit"}),
+        ({"billing_mode": dynamodb.BillingMode.PROVISIONED}, {"HotKeys", "ProvisionedCapacity"}),
+    ],
+    ids=["on demand", "on demand with a maximum", "provisioned"],
+)
+def test_a_table_is_watched_for_what_can_throttle_it(settings: dict[str, Any], expected: set[str]) -> None:
+    key = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
+    settings = {"billing_mode": dynamodb.BillingMode.PAY_PER_REQUEST, **settings}
+
+    table = dynamodb.Table(Stack(App(), "Stack"), "Table", partition_key=key, **settings)
+
+    assert {cause.alarm for cause in causes_of(table)} == expected
+
+
+def test_a_table_of_unknown_mode_is_watched_for_everything() -> None:
+    table = dynamodb.Table.from_table_name(Stack(App(), "Stack"), "Table", "existing")
+
+    assert len({cause.metric for cause in causes_of(table)}) == 4

@@ -2,33 +2,44 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+import re
 from typing import Any
 
 import pytest
 
+from functions.batch_writer import pace
 from functions.batch_writer.settings import KeyAttribute, Settings
-from infra.config import DEAD_LETTER_RETENTION, Config, ConfigError, settings_table
+from infra import config
+from infra.config import DEAD_LETTER_RETENTION, Config
+from infra.context import ConfigError, settings_of
+from infra.producers import Producer
+from infra.settings_table import settings_tables
+from infra.table_config import TableConfig
 from tests.infra.template import ROOT
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:orders"
+RULE = "arn:aws:events:us-east-1:123456789012:rule/bus/orders"
+ROLE = "arn:aws:iam::210987654321:role/path/orders"
 
 BAD_VALUES = [
     ("stackName", "2nd"),
     ("stackName", "under_score"),
     ("stackName", "x" * 129),
-    ("partitionKey", "pk"),
+    ("stage", "a b"),
+    ("tags", "aws:team=data"),
+    ("tags", {"team": 1}),
+    ("tags", {"team": "x" * 257}),
+    ("tags", {str(n): "" for n in range(51)}),
+    ("tags", ["team"]),
+    ("tables", []),
+    ("tables", "records"),
+    ("tables", ["records"]),
     ("recordFormat", "items"),
-    ("versionAttribute", "x" * 65_536),
     ("onConditionFailed", "raise"),
     ("updateOnce", "yes"),
     ("recordExpression", "Records["),
     ("recordExpression", "no_such_function(@)"),
-    ("partitionKey", ":S"),
-    ("partitionKey", "pk:X"),
-    ("partitionKey", f"{'ä' * 128}:S"),
-    ("partitionKey", ""),
-    ("sortKey", "sk:"),
-    ("tableRemoval", "keep"),
-    ("tableRemoval", True),
     ("memory", 127),
     ("memory", 10_241),
     ("memory", "512.5"),
@@ -43,17 +54,65 @@ BAD_VALUES = [
     ("maxWriteUnitsPerSecond", True),
     ("maxWriteUnitsPerSecond", 10**400),
     ("maxWriteUnitsPerSecond", -1),
+    ("reserveConcurrency", 5),
+    ("tracing", "active"),
+    ("queueType", "FIFO"),
+    ("deduplicationScope", "group"),
+    ("contentBasedDeduplication", "content"),
+    ("queueEncryption", "aws"),
+    ("queueEncryption", "arn:aws:kms:us-east-1:123456789012:alias/mine"),
+    ("dataKeyReuse", 59),
+    ("producers", "1234"),
+    ("producers", {"account": "123456789012"}),
+    ("producers", "*"),
+    ("producers", [True]),
+    ("producers", "arn:aws:iam::123456789012:*"),
+    ("producers", "arn:aws:iam::123456789012:policy/p"),
+    ("producers", "arn:aws:sns:us-east-1:123456789012:*"),
+    ("producers", "arn:aws:events:us-east-1:123456789012:event-bus/default"),
+    ("producers", "arn:aws:s3:::bucket"),
+    ("queueRetention", DEAD_LETTER_RETENTION),
+    ("survivedOutage", -1),
+    ("maxReceiveCount", 4),
+    ("maxReceiveCount", 1001),
     ("batchSize", 0),
     ("batchSize", 10_001),
     ("batchingWindow", -1),
     ("batchingWindow", 301),
     ("maxConcurrency", 1),
     ("maxConcurrency", 1001),
-    ("queueRetention", DEAD_LETTER_RETENTION),
-    ("maxReceiveCount", 4),
-    ("maxReceiveCount", 1001),
+    ("minPollers", 1),
+    ("minPollers", 201),
+    ("maxPollers", 10_001),
     ("logRetention", 31),
     ("alarmEmail", "ops"),
+    ("alarmTopicArn", "ops"),
+]
+BAD_TABLE_VALUES = [
+    ("alias", "my table"),
+    ("alias", ""),
+    ("existingTable", "no"),
+    ("partitionKey", "pk"),
+    ("partitionKey", ":S"),
+    ("partitionKey", "pk:X"),
+    ("partitionKey", f"{'ä' * 128}:S"),
+    ("partitionKey", ""),
+    ("sortKey", "sk:"),
+    ("versionAttribute", "x" * 65_536),
+    ("ttlAttribute", "x" * 256),
+    ("tableRemoval", "keep"),
+    ("tableRemoval", True),
+    ("deletionProtection", 1),
+    ("pointInTimeRecovery", 36),
+    ("tableEncryption", "kms"),
+    ("billing", "free"),
+    ("maxWriteUnits", 0),
+    ("minWriteUnits", "some"),
+    ("maxReadUnits", 0),
+    ("minReadUnits", 1.5),
+    ("targetUtilization", 91),
+    ("warmWriteUnits", 3999),
+    ("warmReadUnits", 11_999),
 ]
 
 
@@ -65,12 +124,19 @@ def test_nothing_has_to_be_set() -> None:
     ("context", "name", "value"),
     [
         ({"stackName": "Orders-2"}, "stack_name", "Orders-2"),
-        ({"partitionKey": "id:N"}, "partition_key", KeyAttribute("id", "N")),
-        ({"partitionKey": "a:b:B"}, "partition_key", KeyAttribute("a:b", "B")),
-        ({"sortKey": "time_hour:S"}, "sort_key", KeyAttribute("time_hour", "S")),
-        ({"sortKey": ""}, "sort_key", None),
-        ({"sortKey": None}, "sort_key", None),
-        ({"tableRemoval": "destroy"}, "table_removal", "destroy"),
+        ({"stage": "dev"}, "stack_name", "Sluice-dev"),
+        ({"stage": "dev", "stackName": "Orders"}, "stack_name", "Orders-dev"),
+        ({"tags": "team=data, cost=4=2"}, "tags", {"team": "data", "cost": "4=2"}),
+        ({"tags": '{"team": "a,b"}'}, "tags", {"team": "a,b"}),
+        ({"tags": {"team": "data"}}, "tags", {"team": "data"}),
+        ({"queueEncryption": KEY}, "queue_key_arn", KEY),
+        ({"queueEncryption": "kms"}, "queue_key_arn", None),
+        ({"maxConcurrency": None, "minPollers": "2", "maxPollers": 9}, "max_pollers", 9),
+        ({"producers": "210987654321"}, "producers", (Producer("account", "210987654321"),)),
+        ({"producers": f"{ROLE}, {RULE}"}, "producers", (Producer("iam", ROLE), Producer("events", RULE))),
+        ({"producers": f'["{TOPIC}"]'}, "producers", (Producer("sns", TOPIC),)),
+        ({"producers": [TOPIC, TOPIC]}, "producers", (Producer("sns", TOPIC),)),
+        ({"producers": ""}, "producers", ()),
         ({"memory": "512"}, "memory", 512),
         ({"memory": 512}, "memory", 512),
         ({"deadlineMargin": "2.5"}, "deadline_margin", 2.5),
@@ -89,7 +155,37 @@ def test_settings_are_read_from_text_and_from_json(context: dict[str, Any], name
     assert type(read) is type(value)
 
 
-@pytest.mark.parametrize(("key", "value"), BAD_VALUES)
+@pytest.mark.parametrize(
+    ("context", "table"),
+    [
+        ({"partitionKey": "id:N"}, TableConfig(partition_key=KeyAttribute("id", "N"))),
+        ({"partitionKey": "a:b:B"}, TableConfig(partition_key=KeyAttribute("a:b", "B"))),
+        ({"sortKey": "time_hour:S"}, TableConfig(sort_key=KeyAttribute("time_hour", "S"))),
+        ({"sortKey": ""}, TableConfig()),
+        ({"sortKey": None}, TableConfig()),
+        ({"tableRemoval": "destroy"}, TableConfig(table_removal="destroy", deletion_protection=False)),
+        ({"deletionProtection": "false"}, TableConfig(deletion_protection=False)),
+        ({"pointInTimeRecovery": "7"}, TableConfig(point_in_time_recovery=7)),
+        ({"tableEncryption": KEY}, TableConfig(table_encryption=KEY)),
+        ({"maxWriteUnits": "500"}, TableConfig(max_write_units=500)),
+    ],
+)
+def test_one_table_is_described_by_settings_of_its_own(context: dict[str, Any], table: TableConfig) -> None:
+    assert Config.from_context(context) == Config(tables=(table,))
+    assert Config.from_context({"tables": [context]}) == Config(tables=(table,))
+    assert Config.from_context({"tables": json.dumps([context])}) == Config(tables=(table,))
+
+
+def test_the_first_of_several_tables_is_the_default() -> None:
+    tables = [{"alias": "orders"}, {"alias": "old", "existingTable": "legacy", "partitionKey": "id:B"}]
+
+    settings = Config.from_context({"tables": tables}).function_settings({"orders": "Orders-1", "old": "legacy"}, "")
+
+    assert [(table.alias, table.name) for table in settings.tables] == [("orders", "Orders-1"), ("old", "legacy")]
+    assert settings.tables[1].partition_key == KeyAttribute("id", "B")
+
+
+@pytest.mark.parametrize(("key", "value"), BAD_VALUES + BAD_TABLE_VALUES)
 def test_a_value_out_of_range_is_refused_by_name_and_value(key: str, value: object) -> None:
     with pytest.raises(ConfigError) as error:
         Config.from_context({key: value})
@@ -98,23 +194,89 @@ def test_a_value_out_of_range_is_refused_by_name_and_value(key: str, value: obje
     assert repr(value) in str(error.value)
 
 
+@pytest.mark.parametrize(("key", "value"), BAD_TABLE_VALUES)
+def test_a_bad_value_of_one_of_several_tables_is_refused_by_its_place(key: str, value: object) -> None:
+    with pytest.raises(ConfigError) as error:
+        Config.from_context({"tables": [{}, {key: value}]})
+
+    assert str(error.value).startswith(f"tables[1]: {key} must be ")
+
+
 def test_every_setting_has_a_value_that_is_refused() -> None:
-    assert len({key for key, _ in BAD_VALUES}) == len(fields(Config))
+    assert {key for key, _ in BAD_VALUES} == set(settings_of(Config))
+    assert {key for key, _ in BAD_TABLE_VALUES} == set(settings_of(TableConfig))
+
+
+PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
 
 
 @pytest.mark.parametrize(
     ("context", "named"),
     [
         ({"batchSize": 11, "batchingWindow": 0}, ["batchSize 11", "batchingWindow", "got 0"]),
+        ({"queueType": "fifo", "batchSize": 11}, ["batchSize 11", "10", "queueType fifo"]),
+        ({"queueType": "fifo", "batchSize": 11, "batchingWindow": 1}, ["batchSize 11", "10", "queueType fifo"]),
+        ({"queueType": "fifo", "batchingWindow": 1}, ["batchingWindow 1", "0", "queueType fifo"]),
+        ({"queueType": "fifo", "producers": TOPIC}, [TOPIC, "queueType fifo"]),
+        ({"deduplicationScope": "queue"}, ["deduplicationScope", "queueType standard"]),
+        ({"contentBasedDeduplication": True}, ["contentBasedDeduplication", "queueType standard"]),
+        ({"dataKeyReuse": 3600}, ["dataKeyReuse 3600", "queueEncryption sqs"]),
         ({"timeout": 8, "deadlineMargin": 4.5}, ["timeout 8", "deadlineMargin 4.5"]),
         ({"maxWriteUnitsPerSecond": 9, "maxConcurrency": 10}, ["maxWriteUnitsPerSecond 9", "maxConcurrency 10"]),
-        ({"partitionKey": "id:S", "sortKey": "id:N"}, ["partitionKey", "sortKey", "'id'"]),
-        ({"partitionKey": "id:S", "versionAttribute": "id"}, ["versionAttribute 'id'", "partitionKey"]),
+        (
+            {"maxWriteUnitsPerSecond": 199, "minPollers": 2, "maxPollers": 20},
+            ["maxWriteUnitsPerSecond 199", "200 invocations", "maxPollers 20"],
+        ),
+        ({"maxWriteUnitsPerSecond": 501, "maxWriteUnits": 500}, ["maxWriteUnitsPerSecond 501", "500", "maxWriteUnits"]),
+        (
+            {"maxWriteUnitsPerSecond": 301, "tables": [{"maxWriteUnits": 100}, {"alias": "b", "maxWriteUnits": 200}]},
+            ["maxWriteUnitsPerSecond 301", "300"],
+        ),
+        ({"minPollers": 2}, ["minPollers 2", "maxPollers none"]),
+        ({"maxPollers": 2}, ["minPollers none", "maxPollers 2"]),
+        ({"minPollers": 9, "maxPollers": 8}, ["minPollers 9", "maxPollers 8"]),
+        (
+            {"minPollers": 2, "maxPollers": 8, "maxConcurrency": 10},
+            ["maxConcurrency 10", "maxPollers 8"],
+        ),
+        ({"maxConcurrency": ""}, ["maxConcurrency none", "minPollers", "maxPollers"]),
+        ({"maxReceiveCount": 26}, ["maxReceiveCount 26", "survivedOutage 60"]),
+        ({"maxReceiveCount": 27, "survivedOutage": 90}, ["maxReceiveCount 27", "62 minutes", "survivedOutage 90"]),
+        ({"survivedOutage": 5760, "timeout": 1}, ["survivedOutage 5760", "timeout 1", "1000"]),
         ({"queueRetention": 1, "maxReceiveCount": 96}, ["queueRetention 1", "maxReceiveCount 96", "timeout 60"]),
         (
             {"queueRetention": 6, "maxReceiveCount": 100, "timeout": 900},
             ["queueRetention 6", "maxReceiveCount 100", "timeout 900"],
         ),
+        ({"survivedOutage": 5760}, ["queueRetention 4", "timeout 60"]),
+        ({"alarmEmail": "a@b.example", "alarmTopicArn": TOPIC}, ["a@b.example", TOPIC]),
+        ({"recordFormat": "item", "tables": [{}, {"alias": "b"}]}, ["recordFormat item", "tables of 2"]),
+        ({"stackName": "x" * 128, "stage": "dev"}, ["stackName", "stage", "132", "128"]),
+        ({"tables": [{"alias": f"t{n}"} for n in range(40)]}, ["tables of 40", "4096"]),
+        ({"partitionKey": "id:S", "tables": [{}]}, ["partitionKey", "tables"]),
+        ({"tables": [{}, {}]}, ["alias 'records'", "2"]),
+        (
+            {"tables": [{"alias": x, "existingTable": "old", "partitionKey": "p:S"} for x in "ab"]},
+            ["existingTable 'old'", "2"],
+        ),
+        ({"tables": [{"partition_key": "id:S"}]}, ["tables[0]", "'partition_key'", "partitionKey"]),
+        ({"partitionKey": "id:S", "sortKey": "id:N"}, ["partitionKey", "sortKey", "'id'"]),
+        ({"partitionKey": "id:S", "versionAttribute": "id"}, ["versionAttribute 'id'", "partitionKey"]),
+        ({"ttlAttribute": "pk"}, ["ttlAttribute 'pk'", "partitionKey"]),
+        ({"ttlAttribute": "v", "versionAttribute": "v"}, ["ttlAttribute 'v'", "versionAttribute v"]),
+        ({"tableRemoval": "destroy", "deletionProtection": True}, ["deletionProtection true", "tableRemoval destroy"]),
+        ({"existingTable": "old"}, ["existingTable 'old'", "partitionKey"]),
+        (
+            {"existingTable": "old", "partitionKey": "id:S", "billing": "on-demand", "tableRemoval": "retain"},
+            ["existingTable 'old'", "billing, tableRemoval"],
+        ),
+        ({"minWriteUnits": 5}, ["minWriteUnits 5", "billing provisioned", "on-demand"]),
+        ({"minReadUnits": 5}, ["minReadUnits 5", "billing provisioned", "on-demand"]),
+        ({"billing": "provisioned"}, ["billing provisioned", "maxWriteUnits", "none"]),
+        ({**PROVISIONED, "minWriteUnits": 101}, ["minWriteUnits 101", "maxWriteUnits 100"]),
+        ({**PROVISIONED, "minReadUnits": 6, "maxReadUnits": 5}, ["minReadUnits 6", "maxReadUnits 5"]),
+        ({"maxWriteUnits": 9000, "warmWriteUnits": 9001}, ["warmWriteUnits 9001", "maxWriteUnits 9000"]),
+        ({"maxReadUnits": 20_000, "warmReadUnits": 20_001}, ["warmReadUnits 20001", "maxReadUnits 20000"]),
     ],
 )
 def test_a_contradiction_is_refused_with_all_its_settings(context: dict[str, Any], named: list[str]) -> None:
@@ -128,9 +290,22 @@ def test_a_contradiction_is_refused_with_all_its_settings(context: dict[str, Any
     "context",
     [
         {"batchSize": 10, "batchingWindow": 0},
+        {"queueType": "fifo", "batchSize": 10, "batchingWindow": 0, "contentBasedDeduplication": True},
+        {"queueType": "fifo", "producers": f"{TOPIC}.fifo"},
+        {"queueEncryption": KEY, "dataKeyReuse": 60},
         {"timeout": 8, "deadlineMargin": 4},
         {"maxWriteUnitsPerSecond": 10, "maxConcurrency": 10},
+        {"maxWriteUnitsPerSecond": 500, "maxWriteUnits": 500},
+        {"maxWriteUnitsPerSecond": 501, "tables": [{"maxWriteUnits": 500}, {"alias": "b"}]},
+        {"minPollers": 2, "maxPollers": 2},
+        {"maxReceiveCount": 27, "survivedOutage": 62},
+        {"maxReceiveCount": 5, "survivedOutage": 0},
         {"queueRetention": 1, "maxReceiveCount": 95},
+        {"stackName": "x" * 124, "stage": "dev"},
+        {"tables": [{"alias": f"t{n}"} for n in range(10)]},
+        {**PROVISIONED, "minWriteUnits": 100, "minReadUnits": 6},
+        {"maxWriteUnits": 9000, "warmWriteUnits": 9000},
+        {"existingTable": "old", "partitionKey": "id:S", "tableEncryption": KEY},
     ],
 )
 def test_what_is_just_possible_is_not_refused(context: dict[str, Any]) -> None:
@@ -143,7 +318,7 @@ def test_what_is_just_possible_is_not_refused(context: dict[str, Any]) -> None:
         ("batchsize", "did you mean batchSize?"),
         ("tiemout", "did you mean timeout?"),
         ("partition_key", "did you mean partitionKey?"),
-        ("colour", "there are stackName, partitionKey"),
+        ("colour", "there are stackName, stage"),
     ],
 )
 def test_an_unknown_setting_is_refused(key: str, suggestion: str) -> None:
@@ -170,11 +345,45 @@ def test_messages_stay_hidden_for_six_timeouts_and_the_window(timeout: int, wind
     assert config.visibility_timeout <= 43_200
 
 
-def test_the_write_limit_is_divided_among_all_invocations() -> None:
-    config = Config.from_context({"maxWriteUnitsPerSecond": 1000, "maxConcurrency": 8})
+@pytest.mark.parametrize(
+    ("context", "share"),
+    [
+        ({"maxWriteUnitsPerSecond": 1000, "maxConcurrency": 8}, 125),
+        ({"maxWriteUnitsPerSecond": 1000, "minPollers": 2, "maxPollers": 5}, 20),  # Ten invocations for each poller.
+        ({}, math.inf),
+    ],
+)
+def test_the_write_limit_is_divided_among_all_invocations(context: dict[str, Any], share: float) -> None:
+    assert Config.from_context(context).write_units_per_invocation == share
 
-    assert config.write_units_per_invocation == 125
-    assert Config().write_units_per_invocation == math.inf
+
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: a reserve of 5 or more, not below the maximum.
+@pytest.mark.parametrize(
+    ("context", "reserve"),
+    [
+        ({}, None),
+        ({"reserveConcurrency": True}, 10),
+        ({"reserveConcurrency": True, "maxConcurrency": 2}, 5),
+        ({"reserveConcurrency": True, "minPollers": 2, "maxPollers": 3}, 30),
+    ],
+)
+def test_the_reserve_is_what_may_run_at_once(context: dict[str, Any], reserve: int | None) -> None:
+    assert Config.from_context(context).reserved_concurrency == reserve
+
+
+def test_a_fifo_queue_has_small_batches_and_no_window() -> None:
+    config = Config.from_context({"queueType": "fifo"})
+
+    assert (config.batch_size, config.batching_window) == (10, 0)
+
+
+@pytest.mark.parametrize(("timeout", "margin"), [(60, 5), (900, 5), (20, 5), (8, 2), (1, 0.25)])
+def test_the_deadline_margin_follows_a_short_timeout(timeout: int, margin: float) -> None:
+    assert Config.from_context({"timeout": timeout}).deadline_margin == margin
+
+
+def test_the_defaults_that_follow_are_those_of_an_empty_context() -> None:
+    assert Config.from_context({"timeout": 60, "survivedOutage": 60}) == Config()
 
 
 def test_the_stack_has_the_functions_own_defaults() -> None:
@@ -185,11 +394,30 @@ def test_the_stack_has_the_functions_own_defaults() -> None:
     assert Config().max_write_units_per_second == function.max_write_units_per_second
 
 
+def test_the_longest_backoff_is_the_functions_own() -> None:
+    assert config.LONGEST_BACKOFF == pace.MAX_VISIBILITY
+
+
 def test_every_setting_gives_its_reason() -> None:
-    assert [f.name for f in fields(Config) if len(f.metadata["setting"].reason) < 20] == []
+    settings = {**settings_of(Config), **settings_of(TableConfig)}
+
+    assert [name for name, (_, setting) in settings.items() if len(setting.reason) < 15] == []
 
 
-def test_the_table_of_settings_in_the_docs_is_the_codes_own() -> None:
+def test_no_setting_of_a_table_has_the_name_of_one_of_the_stack() -> None:
+    assert set(settings_of(Config)) & set(settings_of(TableConfig)) == set()
+
+
+def test_the_tables_of_settings_in_the_docs_are_the_codes_own() -> None:
     document = (ROOT / "docs" / "settings.md").read_text()
 
-    assert settings_table() in document, "write it again: python -m infra.config"
+    assert settings_tables() in document, "write it again: python -m infra.config"
+
+
+def test_every_configuration_in_the_docs_is_accepted() -> None:
+    document = "".join((ROOT / "docs" / name).read_text() for name in ("settings.md", "sizing.md"))
+    blocks = re.findall(r"```json\n(.+?)```", document, re.DOTALL)
+
+    for block in blocks:
+        Config.from_context(json.loads(block))
+    assert len(blocks) >= 3

@@ -1,0 +1,149 @@
+"""Settings that are possible each by itself, but not together; a sentence for each says which numbers disagree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from infra import outage
+from infra.context import camel_case
+
+if TYPE_CHECKING:
+    from infra.config import Config
+
+MOST_ENVIRONMENT_BYTES = 4096
+"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+
+LONGEST_NAMES = {"table": 120, "url": 160}
+"""Characters of a table's generated name, and of a queue's URL, beyond what is known of them; on the safe side."""
+
+
+def contradictions(config: Config, given: set[str]) -> Iterator[str]:
+    """One sentence for each contradiction; `given` are the fields that were set, not left at their defaults."""
+    yield from _of_names(config)
+    yield from _of_fifo(config, given)
+    yield from _of_batches(config)
+    yield from _of_time(config)
+    yield from _of_concurrency(config)
+    yield from _of_write_units(config)
+    yield from _of_outage(config)
+    yield from _of_others(config, given)
+
+
+def _of_names(config: Config) -> Iterator[str]:
+    if len(config.stack_name) > 128:
+        yield (
+            f"stackName and stage together have {len(config.stack_name)} characters ({config.stack_name});"
+            " CloudFormation takes 128"
+        )
+
+
+def _of_batches(config: Config) -> Iterator[str]:
+    if config.batch_size > 10 and config.batching_window < 1:
+        yield (
+            f"batchSize {config.batch_size} needs a batchingWindow of 1 second or more,"
+            f" got {config.batching_window} (Lambda waits only for batches of more than 10)"
+        )
+
+
+def _of_fifo(config: Config, given: set[str]) -> Iterator[str]:
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+    if not config.is_fifo:
+        for setting in sorted({"deduplication_scope", "content_based_deduplication"} & given):
+            yield f"{camel_case(setting)} is for queueType fifo, got queueType {config.queue_type}"
+        return
+    if config.batch_size > 10:
+        yield f"batchSize {config.batch_size} must be at most 10 with queueType fifo"
+    if config.batching_window:
+        yield f"batchingWindow {config.batching_window} must be 0 with queueType fifo, for which Lambda has no window"
+    for producer in config.producers:
+        # https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
+        if producer.kind == "sns" and not producer.name.endswith(".fifo"):
+            yield f"producers has the standard topic {producer.name}, which cannot deliver to a queue of queueType fifo"
+
+
+def _of_time(config: Config) -> Iterator[str]:
+    if config.deadline_margin > config.timeout / 2:
+        yield (
+            f"deadlineMargin {config.deadline_margin:g} must be at most half of timeout {config.timeout},"
+            " or no time is left to write"
+        )
+
+
+def _of_concurrency(config: Config) -> Iterator[str]:
+    low, high = config.min_pollers, config.max_pollers
+    if (low is None) != (high is None):
+        yield f"minPollers {_shown(low)} and maxPollers {_shown(high)} must be given together"
+    if low is not None and high is not None and low > high:
+        yield f"minPollers {low} must not be more than maxPollers {high}"
+    if high is not None and config.max_concurrency is not None:
+        yield (
+            f"maxConcurrency {config.max_concurrency} and maxPollers {high} exclude each other:"
+            " with provisioned pollers, these are the limit"
+        )
+    if high is None and config.max_concurrency is None:
+        yield "maxConcurrency none needs minPollers and maxPollers: what may run at once must be bounded"
+
+
+def _of_write_units(config: Config) -> Iterator[str]:
+    units = config.max_write_units_per_second
+    if units < config.most_invocations:
+        limit = f"maxConcurrency {config.max_concurrency}"
+        if config.max_concurrency is None:
+            limit = f"the {config.most_invocations} invocations of maxPollers {config.max_pollers}"
+        yield f"maxWriteUnitsPerSecond {units:g} must be at least {limit}: one unit a second for each invocation"
+    most = [table.max_write_units for table in config.tables]
+    taken = sum(each for each in most if each is not None)
+    if units < math.inf and None not in most and units > taken:
+        yield (
+            f"maxWriteUnitsPerSecond {units:g} must not be more than the {taken} that maxWriteUnits lets the"
+            f" {'table' if len(most) == 1 else 'tables'} take"
+        )
+
+
+def _of_outage(config: Config) -> Iterator[str]:
+    count = config.max_receive_count
+    if count > outage.MOST_RECEIVES:
+        yield (
+            f"survivedOutage {config.survived_outage} with timeout {config.timeout} would take a maxReceiveCount of"
+            f" more than {outage.MOST_RECEIVES}, SQS's maximum"
+        )
+        return
+    minutes = math.floor(outage.outage_survived(count, config.visibility_timeout) / 60)
+    if minutes < config.survived_outage:
+        yield (
+            f"maxReceiveCount {count} outlives an outage of {minutes} minutes, not survivedOutage"
+            f" {config.survived_outage}; set survivedOutage alone, and the count follows"
+        )
+    # Otherwise SQS deletes a message for its age before it counts as failed, and no dead letter tells of it.
+    days = count * max(config.visibility_timeout, 900) / 86_400
+    if days >= config.queue_retention:
+        yield (
+            f"queueRetention {config.queue_retention} must be more than the {days:.1f} days that"
+            f" maxReceiveCount {count} attempts may take with timeout {config.timeout}"
+        )
+
+
+def _of_others(config: Config, given: set[str]) -> Iterator[str]:
+    if config.alarm_email is not None and config.alarm_topic_arn is not None:
+        yield (
+            f"alarmEmail {config.alarm_email} and alarmTopicArn {config.alarm_topic_arn} exclude each other:"
+            " subscribe the address to that topic"
+        )
+    if config.record_format == "item" and len(config.tables) > 1:
+        yield f"recordFormat item names no table, so it takes one of them, got tables of {len(config.tables)}"
+    if config.queue_encryption == "sqs" and "data_key_reuse" in given:
+        yield f"dataKeyReuse {config.data_key_reuse} is for KMS, got queueEncryption {config.queue_encryption}"
+    names = {table.alias: table.existing_table or "x" * LONGEST_NAMES["table"] for table in config.tables}
+    environ = config.function_settings(names, "https://" + "x" * LONGEST_NAMES["url"]).to_environ()
+    size = sum(len(name) + len(value.encode()) for name, value in environ.items()) + 3 * len(config.stack_name)
+    if size > MOST_ENVIRONMENT_BYTES:
+        yield (
+            f"tables of {len(config.tables)} and recordExpression may take {size} bytes of the function's environment;"
+            f" Lambda has {MOST_ENVIRONMENT_BYTES}"
+        )
+
+
+def _shown(value: int | None) -> str:
+    return "none" if value is None else str(value)

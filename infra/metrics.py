@@ -1,0 +1,137 @@
+"""What the parts of the stack report to CloudWatch, as alarms and dashboard ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+
+from infra.function import METRICS_NAMESPACE
+
+MINUTE = Duration.minutes(1)
+FIVE_MINUTES = Duration.minutes(5)
+
+REPORT_FAILURES = "ReportFailures"
+"""Invocations in which SQS did not take a dead letter or a visibility; counted from the function's log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a table refuses a write; each is counted by a metric of its own.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TroubleshootingThrottling-cloudwatch.html
+    """
+
+    alarm: str
+    """Construct id of its alarm."""
+    metric: str
+    label: str
+    first: str
+    """What to do first."""
+    heading: str
+    """The runbook's."""
+
+
+HOT_KEYS = Cause(
+    "HotKeys",
+    "WriteKeyRangeThroughputThrottleEvents",
+    "a partition's limit",
+    "Find the partition key that takes most writes, and have its producer mix it with others.",
+    "hot-keys",
+)
+PROVISIONED = Cause(
+    "ProvisionedCapacity",
+    "WriteProvisionedThroughputThrottleEvents",
+    "provisioned capacity",
+    "Raise the table's provisioned write capacity, or the maximum of its autoscaling.",
+    "provisioned-capacity",
+)
+ON_DEMAND_MAXIMUM = Cause(
+    "OnDemandMaximum",
+    "WriteMaxOnDemandThroughputThrottleEvents",
+    "on-demand maximum",
+    "Raise the table's maximum on-demand throughput, or let the queue wait if it is there to save money.",
+    "on-demand-maximum",
+)
+ACCOUNT_LIMIT = Cause(
+    "AccountLimit",
+    "WriteAccountLimitThrottleEvents",
+    "the account's quota",
+    "Ask for a higher write quota of on-demand tables in Service Quotas.",
+    "account-limit",
+)
+
+
+def causes_of(table: dynamodb.ITable) -> tuple[Cause, ...]:
+    """What can throttle the table in its capacity mode; for a table of another stack, whose mode is not known, all."""
+    resource = table.node.default_child
+    if not isinstance(resource, dynamodb.CfnTable):
+        return HOT_KEYS, PROVISIONED, ON_DEMAND_MAXIMUM, ACCOUNT_LIMIT
+    if resource.billing_mode != dynamodb.BillingMode.PAY_PER_REQUEST.value:
+        return HOT_KEYS, PROVISIONED
+    has_maximum = resource.on_demand_throughput is not None
+    return (HOT_KEYS, ON_DEMAND_MAXIMUM, ACCOUNT_LIMIT) if has_maximum else (HOT_KEYS, ACCOUNT_LIMIT)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """The parts of one stack that report something."""
+
+    service: str
+    """The stack's name, by which its metrics are told from those of other stacks."""
+    queue: sqs.IQueue
+    dead_letters: sqs.IQueue
+    function: lambda_.IFunction
+    tables: Mapping[str, dynamodb.ITable]
+    """By alias."""
+
+    def own(
+        self, name: str, statistic: str = "Sum", *, label: str | None = None, period: Duration | None = None
+    ) -> cloudwatch.Metric:
+        """A metric that the function puts out."""
+        return cloudwatch.Metric(
+            namespace=METRICS_NAMESPACE,
+            metric_name=name,
+            dimensions_map={"service": self.service},
+            statistic=statistic,
+            label=label,
+            period=period,
+        )
+
+    def throttles(self) -> Iterator[tuple[str, dynamodb.ITable, Cause]]:
+        """Alias, table and cause of everything that may throttle."""
+        for alias, table in self.tables.items():
+            for cause in causes_of(table):
+                yield alias, table, cause
+
+    def returned_while_growing(self) -> cloudwatch.MathExpression:
+        """Percent of the messages that the function returned, in the five minutes in which more came than left."""
+        return cloudwatch.MathExpression(
+            expression="IF(sent > deleted, 100 * returned / received, 0)",
+            using_metrics={
+                "sent": self.queue.metric_number_of_messages_sent(statistic="Sum"),
+                "deleted": self.queue.metric_number_of_messages_deleted(statistic="Sum"),
+                "returned": self.own("MessagesReturned"),
+                "received": self.own("MessagesReceived"),
+            },
+            label="returned while the queue grows (%)",
+            period=FIVE_MINUTES,
+        )
+
+    def stuck(self) -> cloudwatch.MathExpression:
+        """Messages on the queue, seen or unseen, in the five minutes in which none was deleted."""
+        return cloudwatch.MathExpression(
+            expression="IF(deleted == 0, waiting + flying, 0)",
+            using_metrics={
+                "deleted": self.queue.metric_number_of_messages_deleted(statistic="Sum"),
+                "waiting": self.queue.metric_approximate_number_of_messages_visible(statistic="Minimum"),
+                "flying": self.queue.metric_approximate_number_of_messages_not_visible(statistic="Minimum"),
+            },
+            label="stuck: none deleted",
+            period=FIVE_MINUTES,
+        )

@@ -1,0 +1,81 @@
+"""Who, besides principals of the queue's own account, may send to the queue; each told by its ARN."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aws_cdk import aws_iam as iam
+
+from infra.context import from_json
+
+SERVICES = {"events": "events.amazonaws.com", "sns": "sns.amazonaws.com"}
+_WHAT = (
+    "an array, or a text with commas, of accounts (12 digits) and ARNs of IAM roles or users,"
+    " EventBridge rules (arn:aws:events:…:rule/…) or SNS topics, without wildcards"
+)
+_ACCOUNT = re.compile(r"\d{12}")
+_ARN = re.compile(r"arn:[a-z-]+:(iam|events|sns):[a-z0-9-]*:(\d{12}):[\w+=,.@/-]+")
+_RESOURCES = {"iam": ("role/", "user/"), "events": ("rule/",), "sns": ("",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Producer:
+    """A principal that may send, or a rule or topic on whose behalf an AWS service may."""
+
+    kind: Literal["account", "iam", "events", "sns"]
+    name: str
+    """The account's id, or the ARN."""
+
+    @property
+    def account(self) -> str:
+        return self.name if self.kind == "account" else self.name.split(":")[4]
+
+    @property
+    def is_service(self) -> bool:
+        return self.kind in SERVICES
+
+    def statement(self, *actions: str, resource: str) -> iam.PolicyStatement:
+        """A resource policy's statement that allows the actions.
+
+        A service may act only for this one rule or topic, and only for its own account.
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+        """
+        principal: iam.IPrincipal
+        if self.kind == "account":
+            principal = iam.AccountPrincipal(self.name)
+        elif self.kind == "iam":
+            principal = iam.ArnPrincipal(self.name)
+        else:
+            principal = iam.ServicePrincipal(SERVICES[self.kind])
+        conditions = {
+            "ArnEquals": {"aws:SourceArn": self.name},
+            "StringEquals": {"aws:SourceAccount": self.account},
+        }
+        return iam.PolicyStatement(
+            principals=[principal],
+            actions=list(actions),
+            resources=[resource],
+            conditions=conditions if self.is_service else {},
+        )
+
+
+def producers(value: Any) -> tuple[Producer, ...]:
+    """Read the setting `producers`; raises `ValueError` with what it must be."""
+    found = [part.strip() for part in value.split(",")] if isinstance(value, str) and value[:1] != "[" else value
+    found = from_json(found)
+    if not isinstance(found, list):
+        raise ValueError(_WHAT)
+    return tuple(dict.fromkeys(_producer(name) for name in found if name != ""))
+
+
+def _producer(name: Any) -> Producer:
+    text = str(name) if not isinstance(name, bool) else ""
+    if _ACCOUNT.fullmatch(text):
+        return Producer("account", text)
+    match = _ARN.fullmatch(text)
+    if match is None or not text.split(":", 5)[5].startswith(_RESOURCES[match[1]]):
+        raise ValueError(_WHAT)
+    kind: Any = match[1]
+    return Producer(kind, text)

@@ -1,0 +1,48 @@
+"""The tables in docs/settings.md, from the settings themselves: default, range and reason of each."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+from functions.batch_writer.settings import KeyAttribute
+from infra.config import Config
+from infra.context import Setting, camel_case
+from infra.table_config import TableConfig
+
+
+def settings_tables() -> str:
+    """Markdown: the stack's settings, then those of a table."""
+    return f"## The stack\n\n{_markdown(Config)}\n\n## A table\n\n{_markdown(TableConfig)}\n"
+
+
+def _markdown(kind: type) -> str:
+    rows = ["| setting | default | must be | why |", "|---|---|---|---|"]
+    for each in fields(kind):
+        setting = each.metadata["setting"]
+        default = setting.follows or _shown(each)
+        rows.append(f"| `{camel_case(each.name)}` | {default} | {requirement(setting)} | {setting.reason} |")
+    return "\n".join(rows)
+
+
+def requirement(setting: Setting) -> str:
+    """What the setting must be, in the words in which anything else is refused."""
+    try:
+        setting.parse(object())  # No setting is one: the refusal says what it must be.
+    except ValueError as error:
+        return str(error)
+    raise AssertionError(f"{setting} takes anything")
+
+
+def _shown(each: Field[Any]) -> str:
+    default = each.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    if default is None or default is MISSING or default == () or default == math.inf:
+        return "none"
+    if isinstance(default, KeyAttribute):
+        return f"`{default.name}:{default.type}`"
+    if isinstance(default, tuple):
+        return "one"
+    return f"{default:g}" if isinstance(default, float) else str(default)

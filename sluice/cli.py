@@ -1,0 +1,191 @@
+"""The command line: which commands there are, and what all of them have in common.
+
+A command is a module with `configure(parser)` and `run(options) -> int`; it is imported only when it is called.
+Exit status: 0 done, 1 something was not delivered or differs or AWS refused, 2 usage, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, Protocol
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Command(NamedTuple):
+    """Where a command is, and what it does in one line."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "send": Command("sluice.send.command", "send a file of records to the queue, many to a message"),
+    "verify": Command("sluice.verify.command", "compare the table with a file that was sent"),
+    "dlq": Command("sluice.dlq.command", "show, export, redrive or purge dead letters"),
+    "local": Command("sluice.playground.command", "a local AWS with the deployed stack, to play with"),
+    "cost": Command("sluice.cost.command", "what a million records cost"),
+}
+
+
+class UsageError(Exception):
+    """The options do not fit together, or not the input; the text says how in one sentence. Exit status 2."""
+
+
+class CommandError(Exception):
+    """The command cannot go on; the text says why in one sentence. Exit status 1."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    if not given or given[0] not in COMMANDS:
+        parser.parse_args(given)  # Prints the help, or what is wrong, and exits.
+        parser.print_help()
+        return USAGE
+    name = given[0]
+    try:
+        return _run(name, given[1:])
+    except UsageError as error:
+        sys.stderr.write(f"sluice {name}: {error}\n")
+        return USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("\nStopped.\n")
+        return INTERRUPTED
+    except BrokenPipeError:  # Whoever read the output has read enough.
+        sys.stderr.close()
+        return FAILED
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("sluice."):
+            raise
+        sys.stderr.write(f"sluice {name} needs the Python package {error.name}, which is not installed\n")
+        return FAILED
+    except (
+        Exception
+    ) as error:  # Told in one sentence where it is ours or AWS's; anything else is a bug and shows itself.
+        if not isinstance(error, CommandError) and not _is_from_aws(error):
+            raise
+        sys.stderr.write(f"sluice {name}: {error}\n")
+        return FAILED
+
+
+def _run(name: str, arguments: Sequence[str]) -> int:
+    command = importlib.import_module(COMMANDS[name].module)
+    own = argparse.ArgumentParser(
+        prog=f"sluice {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    command.configure(own)
+    return int(command.run(own.parse_args(arguments)))
+
+
+def add_aws_options(parser: argparse.ArgumentParser) -> None:
+    """--profile, --region and --endpoint-url, as the AWS CLI has them."""
+    group = parser.add_argument_group("AWS", "Without these, the standard AWS variables and files count.")
+    group.add_argument("--profile", metavar="NAME", help="a profile of your AWS configuration")
+    group.add_argument("--region", metavar="NAME", help="the AWS region")
+    group.add_argument("--endpoint-url", metavar="URL", help="another endpoint, such as that of a local AWS")
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object, and nothing else, to standard output"
+    )
+
+
+def client(options: argparse.Namespace, service: str, *, connections: int = 10, attempts: int = 3) -> Any:
+    """A boto3 client for the options of `add_aws_options`; thread-safe, with so many connections at once."""
+    import boto3
+    from botocore.config import Config
+
+    # boto3 reads AWS_DEFAULT_REGION alone, where other SDKs and Lambda have AWS_REGION.
+    region = options.region or os.environ.get("AWS_REGION")
+    session = boto3.Session(profile_name=options.profile, region_name=region)
+    config = Config(
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    return session.client(service, endpoint_url=options.endpoint_url, config=config)
+
+
+def say(*lines: str) -> None:
+    """Lines for a person, to standard error, so that standard output stays a script's."""
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    sys.stderr.flush()
+
+
+def put_out(*lines: str) -> None:
+    """Lines of the result, to standard output."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def put_out_json(result: Any) -> None:
+    put_out(json.dumps(result, default=str))
+
+
+class Progress(Protocol):
+    """Told how far it is by now, and perhaps a few words on it."""
+
+    def __call__(self, count: int, note: str = "") -> None: ...
+
+
+@contextmanager
+def progress(what: str, total: int | None, unit: str, *, every: float = 5.0) -> Iterator[Progress]:
+    """A bar on a terminal, else a plain line every so many seconds, on standard error. A total of None is unknown."""
+    if not sys.stderr.isatty():
+        yield _lines(what, total, unit, every)
+        return
+    from tqdm import tqdm
+
+    scale = unit == "B"
+    with tqdm(total=total, desc=what, unit=unit, unit_scale=scale, unit_divisor=1024, file=sys.stderr) as bar:
+
+        def show(count: int, note: str = "") -> None:
+            if note:
+                bar.set_postfix_str(note, refresh=False)
+            bar.update(count - bar.n)
+
+        yield show
+
+
+def _lines(what: str, total: int | None, unit: str, every: float) -> Progress:
+    said = time.monotonic()
+
+    def show(count: int, note: str = "") -> None:
+        nonlocal said
+        if time.monotonic() - said >= every:
+            said = time.monotonic()
+            of_all = f" of {total:,}" if total else ""
+            say(f"{what}: {count:,}{of_all} {unit}{f', {note}' if note else ''}")
+
+    return show
+
+
+def _is_from_aws(error: Exception) -> bool:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return isinstance(error, BotoCoreError | ClientError)
+
+
+def _parser() -> argparse.ArgumentParser:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="sluice",
+        description=f"SQS to DynamoDB in bulk: for those who send records and those who watch over them.\n\n{commands}",
+        epilog="`sluice COMMAND --help` shows examples. Exit status: 0 done, 1 something was not delivered or"
+        " differs, 2 usage.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those above; its options follow")
+    return parser

@@ -1,0 +1,310 @@
+"""A buffer of operations that threads of its own empty into the queue."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import random
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal
+
+from functions.batch_writer.settings import Table
+
+from ..send.check import Checker
+from ..send.outbox import BILLED_BYTES, MAX_BYTES, Outbox, Outgoing
+from ..send.sender import Failure, Sender
+from ..send.target import region_of
+from .element import NOTHING, Extras, element, item
+from .errors import BufferFullError, InvalidRecordError, NotSent, NotSentError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Filling:
+    """A message that operations are still added to; the buffer's own, under its lock."""
+
+    since: float
+    bodies: list[bytes] = field(default_factory=list)
+    size: int = 1  # A bracket; each operation has a comma or the other one.
+
+
+class Producer:
+    """Packs operations into messages and sends them in the background; any thread may call it.
+
+        with Producer(queue_url) as producer:
+            producer.put({"pk": "order#1", "total": Decimal("12.50")})
+
+    What `put`, `delete` and `update` have taken is either accepted by the queue or handed back by a `NotSentError`,
+    which the next call of any method raises, `flush` and `close` at the latest. A call that raises has taken nothing.
+    """
+
+    def __init__(
+        self,
+        queue_url: str,
+        *,
+        client: Any = None,
+        session: Any = None,
+        tables: Sequence[Table] = (),
+        record_format: Literal["operation", "item"] = "operation",
+        message_bytes: int = BILLED_BYTES,
+        buffer_bytes: int = 16 << 20,
+        when_full: Literal["block", "raise"] = "block",
+        linger: float = 0.2,
+        connections: int = 4,
+        patience: float = 60.0,
+    ) -> None:
+        """`client` is a boto3 SQS client, or `session` makes one; `tables` are the function's, to check keys as well.
+
+        `message_bytes` fill a message (64 KiB: SQS bills by that); `linger` is seconds that an operation waits for
+        others to fill its message, `patience` seconds for which a busy queue is tried. `buffer_bytes` bound the memory.
+        """
+        if not 1 <= message_bytes <= MAX_BYTES or buffer_bytes < message_bytes or connections < 1:
+            raise ValueError(f"1 <= message_bytes <= {MAX_BYTES} and <= buffer_bytes, and connections of 1 or more")
+        self._is_fifo = queue_url.endswith(".fifo")
+        self._bare = record_format == "item"
+        self._check = Checker(tables, record_format)
+        self._message_bytes, self._buffer_bytes = message_bytes, buffer_bytes
+        self._blocks, self._linger, self._connections = when_full == "block", linger, connections
+        self._stopping = threading.Event()
+        self._sender = Sender(
+            client or _client(session, queue_url, connections),
+            queue_url,
+            clock=time.monotonic,
+            wait=self._stopping.wait,
+            chance=random.random,
+            patience=patience,
+        )
+        self._changed = threading.Condition()
+        # All below only under the lock of `_changed`.
+        self._filling: dict[str | None, _Filling] = {}
+        self._outbox = Outbox(in_order=self._is_fifo)
+        self._unfinished: set[Outgoing] = set()
+        self._buffered = 0
+        self._not_sent: list[NotSent] = []
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+        self._process = os.getpid()
+
+    def put(
+        self,
+        record: Any,
+        *,
+        table: str | None = None,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
+        group: str | None = None,
+    ) -> None:
+        """Write a whole item: a mapping or a dataclass. `group` is the message group.
+
+        Raises `InvalidRecordError`, `BufferFullError`, `NotSentError`, and RuntimeError after `close`.
+        """
+        plainly = table is None and condition is None and names is None and values is None
+        if self._bare:
+            if not plainly:
+                raise ValueError("a function with RECORD_FORMAT=item takes items, without table or condition")
+            self._add(item(record), group)
+            return
+        extras = NOTHING if plainly else Extras(table, condition, None, names, values)
+        self._add(element("put", record, extras), group)
+
+    def delete(
+        self,
+        key: Any,
+        *,
+        table: str | None = None,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
+        version: Any = None,
+        group: str | None = None,
+    ) -> None:
+        """Delete by key; with a `version`, only what is older. Raises as `put` does."""
+        self._need_operations("delete")
+        self._add(element("delete", key, Extras(table, condition, None, names, values, version)), group)
+
+    def update(
+        self,
+        key: Any,
+        expression: str,
+        *,
+        table: str | None = None,
+        condition: str | None = None,
+        names: Mapping[str, str] | None = None,
+        values: Mapping[str, Any] | None = None,
+        group: str | None = None,
+    ) -> None:
+        """UpdateItem by an update expression. Raises as `put` does."""
+        self._need_operations("update")
+        self._add(element("update", key, Extras(table, condition, expression, names, values)), group)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when all that was taken so far is accepted. Raises `NotSentError`, and TimeoutError after so long."""
+        with self._changed:
+            for group in list(self._filling):
+                self._seal(group)
+            waited_for = set(self._unfinished)
+            self._changed.notify_all()
+            if not self._changed.wait_for(lambda: self._unfinished.isdisjoint(waited_for), timeout):
+                raise TimeoutError(f"{len(waited_for & self._unfinished)} messages are not accepted yet")
+            self._raise_not_sent()
+
+    def close(self, timeout: float | None = None) -> None:
+        """Flush, and take no more. Raises as `flush` does; after a TimeoutError it can be called again."""
+        with self._changed:
+            self._closed = True
+        try:
+            self.flush(timeout)
+        finally:
+            with self._changed:
+                ended = not self._unfinished
+                self._changed.notify_all()
+            if ended:
+                atexit.unregister(self._close_at_exit)
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        try:
+            self.close()
+        except NotSentError as not_sent:  # The error that came first goes on, and says so.
+            error.add_note(str(not_sent))
+            self._not_sent.extend(not_sent.not_sent)
+
+    def not_sent(self) -> tuple[NotSent, ...]:
+        """What was not accepted and not handed back yet; it counts as handed back then."""
+        with self._changed:
+            return tuple(self._take_not_sent())
+
+    def _need_operations(self, action: str) -> None:
+        if self._bare:
+            raise ValueError(f"a function with RECORD_FORMAT=item takes items, and no {action}")
+
+    def _add(self, body: bytes, group: str | None) -> None:
+        if self._is_fifo and group is None:
+            raise ValueError("a FIFO queue needs a group for each operation")
+        rejection = self._check(body)
+        if rejection is not None:
+            raise InvalidRecordError(rejection.code, rejection.message)
+        size = len(body) + 1
+        if size + 1 > MAX_BYTES:
+            raise InvalidRecordError("ItemTooLarge", f"{size + 1:,} bytes of JSON; SQS takes {MAX_BYTES:,}")
+        if os.getpid() != self._process:
+            raise RuntimeError("a Producer does not survive a fork: make one in each process")
+        with self._changed:
+            self._wait_for_room(size)
+            self._start()
+            filling = self._filling.get(group)
+            if filling is not None and filling.size + size > self._message_bytes:
+                self._seal(group)
+                filling = None
+            if filling is None:
+                filling = self._filling[group] = _Filling(time.monotonic())
+                self._changed.notify()  # Somebody has to look when it has waited long enough.
+            filling.bodies.append(body)
+            filling.size += size
+            self._buffered += size
+            if filling.size >= self._message_bytes:
+                self._seal(group)
+
+    def _wait_for_room(self, size: int) -> None:
+        def may_go_on() -> bool:
+            has_room = self._buffered + size <= self._buffer_bytes or not self._buffered
+            return has_room or self._closed or bool(self._not_sent)
+
+        if not self._blocks and not may_go_on():
+            raise BufferFullError(f"{self._buffered:,} bytes wait for the queue")
+        self._changed.wait_for(may_go_on)
+        self._raise_not_sent()
+        if self._closed:
+            raise RuntimeError("the producer is closed")
+
+    def _start(self) -> None:
+        if not self._threads:
+            atexit.register(self._close_at_exit)
+            for number in range(self._connections):
+                name = f"sluice-producer-{number}"
+                self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
+                self._threads[-1].start()
+
+    def _seal(self, group: str | None) -> None:
+        """Close the message that is being filled for a group, and put it among those to be sent."""
+        filling = self._filling.pop(group)
+        body = b"[" + b",".join(filling.bodies) + b"]"
+        deduplication_id = uuid.uuid4().hex if self._is_fifo else None
+        origin = tuple(filling.bodies)
+        message = Outgoing(body.decode(), len(body), len(origin), group, deduplication_id, origin)
+        self._outbox.add(message)
+        self._unfinished.add(message)
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        while messages := self._next():
+            try:
+                refused = self._sender.send(messages)
+            except Exception as error:  # noqa: BLE001  # Whatever the client raises: these were not accepted.
+                refused = dict.fromkeys(range(len(messages)), Failure(type(error).__name__, str(error)))
+            with self._changed:
+                self._outbox.done(messages)
+                for position, failure in refused.items():
+                    message = messages[position]
+                    parts = [NotSent(part, failure.code, failure.message, message.group) for part in message.origin]
+                    self._not_sent += parts
+                self._unfinished.difference_update(messages)
+                self._buffered -= sum(len(part) + 1 for message in messages for part in message.origin)
+                self._changed.notify_all()
+
+    def _next(self) -> list[Outgoing]:
+        """Waits for the next messages to send; none when all is sent and there will be no more."""
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for group in [group for group, filling in self._filling.items() if filling.since + self._linger <= now]:
+                    self._seal(group)
+                if messages := self._outbox.take():
+                    return messages
+                if self._closed and not self._filling and not self._unfinished:
+                    return []
+                first = min((filling.since for filling in self._filling.values()), default=None)
+                self._changed.wait(None if first is None else max(0.0, first + self._linger - now))
+
+    def _raise_not_sent(self) -> None:
+        if self._not_sent:
+            raise NotSentError(self._take_not_sent())
+
+    def _take_not_sent(self) -> list[NotSent]:
+        taken, self._not_sent = self._not_sent, []
+        return taken
+
+    def _close_at_exit(self) -> None:
+        try:
+            self.close()
+        except NotSentError as error:
+            logger.error("%s; the program ended without closing the producer", error)
+
+
+def _client(session: Any, queue_url: str, connections: int) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    session = session or boto3.Session()
+    config = Config(
+        connect_timeout=5,
+        read_timeout=30,
+        max_pool_connections=connections,
+        retries={"mode": "standard", "total_max_attempts": 1},  # The sender tries again.
+    )
+    return session.client("sqs", region_name=region_of(queue_url) or os.environ.get("AWS_REGION"), config=config)

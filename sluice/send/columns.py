@@ -1,0 +1,229 @@
+"""CSV: rows to items, by the types of their columns. RFC 4180, UTF-8, the first row is the header."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from functions.batch_writer import items
+from functions.batch_writer.messages import parse_json
+from functions.batch_writer.operation import Rejection
+
+from ..cli import CommandError, UsageError
+from .record import Record, allowed, around, native_around
+from .source import HEAD_BYTES, START, Lines, Position, Source
+
+TYPES = {
+    "S": "string",
+    "N": "number",
+    "BOOL": "true or false",
+    "B": "binary, base64",
+    "JSON": "any JSON value",
+}
+_JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
+_MAX_CELL = 1 << 20
+_MOST_DIGITS = (
+    38  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+)
+_BOOLEANS = {"true": True, "false": False}
+
+
+class _BadCell(Exception):
+    """A cell that is not of its column's type."""
+
+
+def _number(cell: str) -> msgspec.Raw:
+    """The number with every digit it is written with, in JSON's spelling: no plus, no leading zeros."""
+    if _JSON_NUMBER.fullmatch(cell):
+        return msgspec.Raw(cell.encode())
+    text = cell.strip()
+    if not _NUMBER.fullmatch(text):
+        raise _BadCell("InvalidNumber", "not a number")
+    try:
+        return msgspec.Raw(str(Decimal(text)).encode())
+    except InvalidOperation:
+        raise _BadCell("InvalidNumber", "the exponent is out of range") from None
+
+
+def _boolean(cell: str) -> bool:
+    value = _BOOLEANS.get(cell.strip().lower())
+    if value is None:
+        raise _BadCell("InvalidAttribute", "neither true nor false")
+    return value
+
+
+def _json(cell: str) -> msgspec.Raw:
+    try:
+        msgspec.json.decode(cell)
+    except (ValueError, RecursionError):
+        raise _BadCell("InvalidJson", "not JSON") from None
+    return msgspec.Raw(cell.encode())
+
+
+_CONVERTERS: dict[str, Callable[[str], Any] | None] = {"S": None, "N": _number, "BOOL": _boolean, "JSON": _json}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of one file and what becomes of their cells."""
+
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    delimiter: str
+    empty: str
+    table: str | None
+    bare: bool
+    sampled: int
+    """Rows that the types were inferred from."""
+
+    @staticmethod
+    def sample(source: Source, delimiter: str, *, whole: bool) -> tuple[tuple[str, ...], list[list[str]]]:
+        """The header, and the whole rows of the first MiB. Raises `UsageError` for a header that cannot be one."""
+        csv.field_size_limit(_MAX_CELL)
+        head = source.head(lines=None if whole or source.is_file else 1)
+        lines = [f"{line}\n" for line in head.decode("utf-8-sig", "surrogateescape").split("\n")]
+        if len(head) >= HEAD_BYTES:
+            lines.pop()  # It may be cut.
+        rows = csv.reader(lines, delimiter=delimiter)
+        try:
+            header = next(rows, [])
+            sample = [row for row in rows if row] if whole else []
+        except csv.Error as error:
+            raise CommandError(f"cannot read {source.name}, line {rows.line_num}: {error}") from None
+        for name in header:
+            if header.count(name) > 1 or name == "":
+                what = f"the column {name!r} stands there twice" if name else "a column has no name"
+                raise UsageError(f"the first line of {source.name} must name the columns: {what}")
+        if not header:
+            raise UsageError(f"{source.name} is empty: the first line must name the columns")
+        return tuple(header), sample
+
+    def records(self, source: Source, start: Position) -> Iterator[Record]:
+        """The rows after a position, each as an operation or item."""
+        csv.field_size_limit(_MAX_CELL)
+        if start == START and source.is_file:
+            start = self._after_header(source)
+            skip = 0
+        else:
+            skip = 0 if source.is_file else 1
+        lines = source.lines(start)
+        rows = csv.reader(_decoded(lines), delimiter=self.delimiter)
+        convert, width = self._converter(), len(self.names)
+        first = start.line + 1
+        try:
+            for row in rows:
+                line, first = first, lines.line + 1
+                if skip:
+                    skip = 0
+                    continue
+                if not row:
+                    continue
+                end = Position(lines.offset, lines.line)
+                try:
+                    if len(row) != width:
+                        raise _BadCell("InvalidRow", f"{len(row)} cells in a row; the header has {width}")
+                    body = convert(row)
+                except UnicodeEncodeError:
+                    yield Record(line, end, self._as_text(row), Rejection("InvalidJson", "not UTF-8"))
+                except _BadCell as bad:
+                    yield Record(line, end, self._as_text(row), Rejection(*bad.args))
+                else:
+                    yield Record(line, end, allowed(body))
+        except csv.Error as error:
+            raise CommandError(f"cannot read {source.name}, the row that begins on line {first}: {error}") from None
+
+    def _after_header(self, source: Source) -> Position:
+        lines = source.lines()
+        next(csv.reader(_decoded(lines), delimiter=self.delimiter))
+        return Position(lines.offset, lines.line)
+
+    def _converter(self) -> Callable[[list[str]], bytes]:
+        encode = msgspec.json.Encoder().encode
+        if "B" in self.types:
+            before, after = native_around("Put", self.table)
+            return lambda row: before + encode(self._native(row)) + after
+        before, after = (b"", b"") if self.bare else around(self.table)
+        if set(self.types) == {"S"} and self.empty == "omit":
+            names = self.names
+            return lambda row: before + encode({n: cell for n, cell in zip(names, row, strict=True) if cell}) + after
+        return lambda row: before + encode(self._plain(row)) + after
+
+    def _plain(self, row: Iterable[str]) -> dict[str, Any]:
+        item: dict[str, Any] = {}
+        for name, kind, cell in zip(self.names, self.types, row, strict=True):
+            if cell == "":
+                if self.empty == "null":
+                    item[name] = None
+                elif self.empty == "string" and kind == "S":
+                    item[name] = ""
+                continue
+            convert = _CONVERTERS[kind]
+            try:
+                item[name] = cell if convert is None else convert(cell)
+            except _BadCell as bad:
+                raise _in_column(bad, name) from None
+        return item
+
+    def _native(self, row: Sequence[str]) -> dict[str, Any]:
+        """The whole item in DynamoDB JSON, as plain JSON has no binary."""
+        binary: dict[str, str] = {}
+        plain: dict[str, str] = {}
+        for name, kind, cell in zip(self.names, self.types, row, strict=True):
+            (binary if kind == "B" and cell else plain)[name] = cell
+        for name, cell in binary.items():
+            try:
+                base64.b64decode(cell, validate=True)
+            except (binascii.Error, ValueError):
+                raise _in_column(_BadCell("InvalidAttribute", "not base64"), name) from None
+        text = msgspec.json.encode(self._plain([plain.get(name, "") for name in self.names])).decode()
+        try:
+            attributes, _ = items.plain_item(parse_json(text))
+        except items.Rejected as rejected:
+            refused = rejected.rejection()
+            raise _BadCell(refused.code, refused.message) from None
+        for name in binary:
+            attributes[name] = {"B": binary[name]}
+        return attributes
+
+    def _as_text(self, row: Sequence[str]) -> bytes:
+        return self.delimiter.join(row).encode("utf-8", "surrogateescape")
+
+
+def inferred(names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str]:
+    """The narrowest of N, BOOL and S that takes every cell of a column; S where all are empty.
+
+    A number with a leading zero or a plus is rather a code that is made of digits.
+    """
+    types = {}
+    for position, name in enumerate(names):
+        cells = {row[position] for row in rows if position < len(row)} - {""}
+        types[name] = "S"
+        if cells and all(_looks_like_a_number(cell) for cell in cells):
+            types[name] = "N"
+        elif cells and cells <= {"true", "false", "True", "False", "TRUE", "FALSE"}:
+            types[name] = "BOOL"
+    return types
+
+
+def _looks_like_a_number(cell: str) -> bool:
+    return bool(_JSON_NUMBER.fullmatch(cell)) and sum(map(str.isdigit, cell)) <= _MOST_DIGITS
+
+
+def _in_column(bad: _BadCell, name: str) -> _BadCell:
+    code, message = bad.args
+    return _BadCell(code, f"column {name[:100]!r}: {message}")
+
+
+def _decoded(lines: Lines) -> Iterator[str]:
+    for line in lines:
+        text = line.decode("utf-8", "surrogateescape")
+        yield text.removeprefix("\ufeff") if lines.line == 1 else text

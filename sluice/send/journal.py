@@ -1,0 +1,149 @@
+"""How far a send has come, on disk beside the file: what is noted there has been accepted by the queue."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..cli import CommandError
+from .source import START, Identity, Position
+
+VERSION = 1
+_LONGEST = 1 << 20
+"""Bytes after which the journal is written anew; it holds a line for each time that something was noted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What was sent, how, and where to: all that must be the same for a send to be continued."""
+
+    file: Identity | None
+    """None for what can be read but once."""
+    queue_url: str
+    options: dict[str, Any]
+    run: str
+    """Tells this send of the file from any other."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything before `position` is done; beyond it, single messages may be."""
+
+    position: Position = START
+    sent: frozenset[tuple[int, int]] = frozenset()
+    """Messages beyond `position`: beginning of the window, number within it."""
+    records: int = 0
+    messages: int = 0
+    size: int = 0
+    """Bytes of the messages."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Rejected records by error code."""
+    rejected_bytes: int = 0
+    """Length of the file of rejected records."""
+    complete: bool = False
+
+
+class Journal:
+    """A file of JSON lines: the heading, then the state after each change. The last whole line counts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = -1
+        self._length = 0
+
+    def read(self) -> tuple[Heading, State] | None:
+        """What an earlier send has left; None where there is nothing. Raises `CommandError` for another file."""
+        try:
+            lines = self.path.read_bytes().split(b"\n")[:-1]  # What comes after the last newline was cut by a crash.
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CommandError(f"cannot read {self.path}: {error.strerror}") from None
+        if not lines:
+            return None
+        try:
+            heading = json.loads(lines[0])
+            if heading["version"] != VERSION:
+                raise CommandError(f"{self.path} was written by another version of sluice; --restart sends all again")
+            return _heading(heading), next(filter(None, map(_state, reversed(lines[1:]))), State())
+        except (ValueError, KeyError, TypeError):
+            raise CommandError(f"{self.path} is not the journal of a send") from None
+
+    def start(self, heading: Heading, state: State) -> None:
+        """Begin, or go on; raises `CommandError` where the directory cannot be written."""
+        self._head = json.dumps({"version": VERSION, **asdict(heading)}) + "\n"
+        try:
+            self._write_anew(state)
+        except OSError as error:
+            raise CommandError(f"cannot write {self.path}: {error.strerror}; --no-journal does without") from None
+
+    def note(self, state: State) -> None:
+        """Returns when the state is on disk. Raises `CommandError` where it cannot be written."""
+        line = _line(state)
+        try:
+            if self._length + len(line) > _LONGEST:
+                self._write_anew(state)
+                return
+            os.write(self._file, line)
+            os.fsync(self._file)
+        except OSError as error:
+            raise CommandError(f"cannot write {self.path}: {error.strerror}") from None
+        self._length += len(line)
+
+    def close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write_anew(self, state: State) -> None:
+        """Replaced in one step, so that a crash leaves the old one or the new one."""
+        beside = self.path.with_name(self.path.name + ".new")
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        content = self._head.encode() + _line(state)
+        os.write(file, content)
+        os.fsync(file)
+        beside.replace(self.path)
+        sync_directory(self.path.parent)
+        self.close()
+        self._file, self._length = file, len(content)
+
+
+def sync_directory(directory: Path) -> None:
+    """Makes new names in a directory outlive a power failure."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _line(state: State) -> bytes:
+    return json.dumps(asdict(state) | {"sent": _runs(sorted(state.sent))}).encode() + b"\n"
+
+
+def _runs(sent: list[tuple[int, int]]) -> list[list[int]]:
+    """Beginning of the window, first and last number of messages that follow each other."""
+    runs: list[list[int]] = []
+    for start, number in sent:
+        if runs and runs[-1][0] == start and runs[-1][2] == number - 1:
+            runs[-1][2] = number
+        else:
+            runs.append([start, number, number])
+    return runs
+
+
+def _state(line: bytes) -> State | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    runs = value.pop("sent")
+    sent = frozenset((start, number) for start, first, last in runs for number in range(first, last + 1))
+    return State(position=Position(*value.pop("position")), sent=sent, **value)
+
+
+def _heading(value: dict[str, Any]) -> Heading:
+    return Heading(Identity(**value["file"]), value["queue_url"], value["options"], value["run"])

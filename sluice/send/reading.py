@@ -1,0 +1,225 @@
+"""Records of a file in the form in which they stand in a message; `send` and `verify` share it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from functions.batch_writer.operation import Rejection
+
+from ..cli import UsageError
+from .columns import TYPES, Columns, inferred
+from .record import Record, allowed, around, native_around
+from .source import MAX_LINE_BYTES, START, Position, Source
+
+Kind = Literal["csv", "items", "operations", "export"]
+KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "export")
+OPERATIONS = ("put", "delete", "update", "PutRequest", "DeleteRequest", "RequestItems", "Put", "Delete", "Update")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """How a file is to be read, and what the function expects."""
+
+    file: str
+    kind: Kind | None = None
+    delimiter: str | None = None
+    types: tuple[tuple[str, str], ...] = ()
+    infer: bool = False
+    empty: Literal["omit", "string", "null"] = "omit"
+    table: str | None = None
+    """The table that each record names."""
+    bare: bool = False
+    """The function takes items, not operations: RECORD_FORMAT=item."""
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """FILE, and how to read it."""
+    parser.add_argument("file", metavar="FILE", help="the file, `-` for standard input; .gz and .zst are unpacked")
+    group = parser.add_argument_group("input")
+    group.add_argument(
+        "--input",
+        choices=("auto", *KINDS),
+        default="auto",
+        help="csv; JSON Lines of items or of operations; DynamoDB's own export to S3 in DynamoDB JSON, full or"
+        " incremental (default: by the extension and the first line)",
+    )
+    group.add_argument("--delimiter", metavar="CHAR", help="between cells of a CSV file (default: comma, tab for .tsv)")
+    group.add_argument(
+        "--types", metavar="COLUMN=TYPE,…", help=f"types of CSV columns: {', '.join(TYPES)} (default: S)"
+    )
+    group.add_argument("--infer", action="store_true", help="infer the types of the other columns, and show them")
+    group.add_argument(
+        "--empty",
+        choices=("omit", "string", "null"),
+        default="omit",
+        help="what an empty cell becomes: no attribute (default), an empty string in columns of type S, or null",
+    )
+    group.add_argument("--table", metavar="ALIAS", help="the table that records go to (default: the function's first)")
+    group.add_argument(
+        "--format",
+        choices=("operation", "item"),
+        default="operation",
+        help="what the function expects, its RECORD_FORMAT (default: operation)",
+    )
+
+
+def input_of(options: argparse.Namespace) -> Input:
+    """Raises `UsageError` for options that do not fit together."""
+    given = Input(
+        file=options.file,
+        kind=None if options.input == "auto" else options.input,
+        delimiter={"\\t": "\t", "tab": "\t"}.get(options.delimiter, options.delimiter),
+        types=_types(options.types or ""),
+        infer=options.infer,
+        empty=options.empty,
+        table=options.table,
+        bare=options.format == "item",
+    )
+    if given.delimiter is not None and len(given.delimiter) != 1:
+        raise UsageError(f"--delimiter must be one character, got {given.delimiter!r}")
+    if given.bare and given.table is not None:
+        raise UsageError("--table does not go with --format item: the function writes items to its first table")
+    if given.bare and given.kind in ("operations", "export"):
+        raise UsageError(f"--input {given.kind} does not go with --format item")
+    return given
+
+
+def records(options: argparse.Namespace, key_types: Mapping[str, str]) -> Iterator[Record]:
+    """All records of the file that the options name."""
+    return Reader(input_of(options), key_types).records()
+
+
+class Reader:
+    """Reads one file. `key_types` are the types of the table's key attributes, where they are known.
+
+    Raises `CommandError` where the file cannot be read, `UsageError` where it is not what the options say.
+    """
+
+    def __init__(self, given: Input, key_types: Mapping[str, str] | None = None) -> None:
+        self.source = Source(given.file)
+        self._given = given
+        self._key_types = key_types or {}
+        self.kind = given.kind or self._kind()
+        if given.bare and self.kind in ("operations", "export"):
+            raise UsageError(f"{given.file} holds {self.kind}, which do not go with --format item")
+        if self.kind == "operations" and given.table is not None:
+            raise UsageError("--table does not go with operations, which name their tables themselves")
+        if self.kind != "csv" and (given.types or given.infer or given.delimiter):
+            raise UsageError(f"--types, --infer and --delimiter are for CSV, and {given.file} holds {self.kind}")
+        self.columns = self._columns() if self.kind == "csv" else None
+
+    def records(self, start: Position = START) -> Iterator[Record]:
+        """The records from a position on that is the `end` of a record, or START."""
+        with self.source.reading():
+            if self.columns is not None:
+                yield from self.columns.records(self.source, start)
+            elif self.kind == "export":
+                yield from self._lines(start, _Export(self._given.table).body)
+            else:
+                yield from self._lines(start, None)
+
+    def _lines(self, start: Position, convert: Callable[[bytes], bytes | Rejection] | None) -> Iterator[Record]:
+        lines = self.source.lines(start)
+        before, after = self._around()
+        for line in lines:
+            body = line.strip(b" \t\r\n")
+            if not body:
+                continue
+            number = lines.line
+            if number == 1:
+                body = body.removeprefix(b"\xef\xbb\xbf")
+            end = Position(lines.offset, number)
+            if len(line) >= MAX_LINE_BYTES:
+                yield Record(number, end, body, _too_long())
+                continue
+            if convert is not None:
+                converted = convert(body)
+                if isinstance(converted, Rejection):
+                    yield Record(number, end, body, converted)
+                    continue
+                body = converted
+            yield Record(number, end, allowed(before + body + after))
+
+    def _around(self) -> tuple[bytes, bytes]:
+        if self.kind != "items" or self._given.bare:
+            return b"", b""
+        return around(self._given.table)
+
+    def _kind(self) -> Kind:
+        stem = self.source.stem
+        if stem.endswith((".csv", ".tsv")):
+            return "csv"
+        first = next(iter(self.source.head(lines=1).removeprefix(b"\xef\xbb\xbf").split(b"\n")), b"").strip()
+        try:
+            value = msgspec.json.decode(first)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise UsageError(f"cannot tell what {self._given.file} holds; say it by --input {'|'.join(KINDS)}")
+        if set(value) == {"Item"} or {"Metadata", "Keys"} <= set(value):
+            return "export"
+        named = [name for name in OPERATIONS if isinstance(value.get(name), dict)]
+        return "operations" if named and not self._given.bare else "items"
+
+    def _columns(self) -> Columns:
+        given = self._given
+        delimiter = given.delimiter or ("\t" if self.source.stem.endswith(".tsv") else ",")
+        header, sample = Columns.sample(self.source, delimiter, whole=given.infer)
+        types = dict.fromkeys(header, "S") | (inferred(header, sample) if given.infer else {})
+        types |= {name: kind for name, kind in self._key_types.items() if name in types}
+        for name, kind in given.types:
+            if name not in types:
+                raise UsageError(f"--types names {name!r}, which is no column of {given.file}")
+            types[name] = kind
+        if given.bare and "B" in types.values():
+            raise UsageError("binary columns (B) do not go with --format item: plain JSON has no binary")
+        return Columns(header, tuple(types.values()), delimiter, given.empty, given.table, given.bare, len(sample))
+
+
+class _Export:
+    """Lines of a DynamoDB export: `{"Item": …}` of a full one, Keys and NewImage of an incremental one.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html
+    """
+
+    class _Line(msgspec.Struct):
+        Item: msgspec.Raw = msgspec.Raw()
+        Keys: msgspec.Raw = msgspec.Raw()
+        NewImage: msgspec.Raw = msgspec.Raw()
+
+    def __init__(self, table: str | None) -> None:
+        self._decode = msgspec.json.Decoder(self._Line).decode
+        self._put, self._delete = native_around("Put", table), native_around("Delete", table)
+
+    def body(self, line: bytes) -> bytes | Rejection:
+        try:
+            change = self._decode(line)
+        except (ValueError, RecursionError) as error:
+            return Rejection("InvalidJson", f"not a line of an export: {type(error).__name__}")
+        item = bytes(change.Item or change.NewImage)
+        (before, after), content = (self._put, item) if item else (self._delete, bytes(change.Keys))
+        if not content:
+            return Rejection("UnknownOperation", "a line of an export has Item, or Keys and perhaps NewImage")
+        return before + content + after
+
+
+def _too_long() -> Rejection:
+    return Rejection("ItemTooLarge", f"the line has over {MAX_LINE_BYTES >> 20} MiB")
+
+
+def _types(text: str) -> tuple[tuple[str, str], ...]:
+    types = []
+    for part in filter(None, text.split(",")):
+        name, equals, kind = part.rpartition("=")
+        if not equals or kind not in TYPES:
+            raise UsageError(f"--types must be COLUMN=TYPE,… with types of {', '.join(TYPES)}, got {part!r}")
+        types.append((name, kind))
+    return tuple(types)
+
+
+__all__ = ["Input", "Reader", "Record", "add_input_options", "input_of", "records"]

@@ -1,0 +1,226 @@
+"""The bytes of a file or of standard input, unpacked, line by line; a file can be read from any position on."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from ..cli import CommandError
+
+HEAD_BYTES = 1 << 20
+"""As much of the beginning is looked at to tell what the file is."""
+MAX_LINE_BYTES = 16 << 20
+"""A longer line is cut, and cannot be a record: an item has 400 KB at most."""
+_BLOCK = 1 << 20
+
+
+class Position(NamedTuple):
+    """A place between two records: bytes before it (unpacked), and lines before it."""
+
+    offset: int
+    line: int
+
+
+START = Position(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells one state of a file from another."""
+
+    size: int
+    modified: int
+    """Nanoseconds since 1970."""
+    head: str
+    """SHA-256 of the first MiB."""
+
+
+class Lines:
+    """An iterator of lines, which knows how far it is. A line over MAX_LINE_BYTES comes cut to that length."""
+
+    def __init__(self, stream: IO[bytes], start: Position) -> None:
+        self._readline = stream.readline
+        self.offset, self.line = start
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self._readline(MAX_LINE_BYTES)
+        if not line:
+            raise StopIteration
+        self.offset += len(line)
+        self.line += 1
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            while (rest := self._readline(_BLOCK)) and not rest.endswith(b"\n"):
+                self.offset += len(rest)
+            self.offset += len(rest)
+        return line
+
+
+class Source:
+    """A file, unpacked by its extension (.gz, .zst), or `-`. Raises `CommandError` where it cannot be read."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_file = name != "-" and (self.path.is_file() or not self.path.exists())
+        """Not standard input nor a pipe: it can be read twice."""
+        self._head: bytes | None = None
+        self._raw: IO[bytes] | None = None
+        self._open: io.BufferedReader | None = None  # Held, for it closes the file when it goes.
+
+    @property
+    def path(self) -> Path:
+        return Path(self.name)
+
+    @property
+    def stem(self) -> str:
+        """The name without the extension of its packing."""
+        return self.name.removesuffix(".gz").removesuffix(".zst")
+
+    def identity(self) -> Identity:
+        """What the file is now."""
+        with _reading(self.name), self.path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            return Identity(status.st_size, status.st_mtime_ns, hashlib.sha256(file.read(_BLOCK)).hexdigest())
+
+    def size(self) -> int | None:
+        """Bytes of the file as it is, packed or not; None for standard input."""
+        with _reading(self.name):
+            return self.path.stat().st_size if self.is_file else None
+
+    def done(self, position: Position) -> int:
+        """Bytes of the file up to a position; of a packed file those that have been read, which is a little more."""
+        if self.stem == self.name or not self.is_file:
+            return position.offset
+        return self._raw.tell() if self._raw is not None else 0
+
+    def head(self, *, lines: int | None = None) -> bytes:
+        """The first MiB; less where the end comes before, or where so many lines are enough."""
+        if self._head is None or (lines is None and not self.is_file):
+            with _reading(self.name):
+                stream = self._unpacked() if self.is_file else self._once()
+                head = self._head or b""
+                while len(head) < HEAD_BYTES and (lines is None or head.count(b"\n") < lines):
+                    if not (block := stream.read1(HEAD_BYTES - len(head))):
+                        break
+                    head += block
+                self._head = head
+        return self._head
+
+    def lines(self, start: Position = START) -> Lines:
+        """The lines from a position on; those of standard input can be had once."""
+        with _reading(self.name):
+            if not self.is_file:
+                return Lines(_Again(self._head or b"", self._once()).buffered(), start)
+            self._open = stream = self._unpacked()
+            _skip(stream, start.offset)
+            return Lines(stream, start)
+
+    def _unpacked(self) -> io.BufferedReader:
+        self._raw = raw = self.path.open("rb", buffering=0)
+        if self.name.endswith(".gz"):
+            # Fed by gzip in big blocks; GzipFile's own readline goes through Python for each line.
+            return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
+        if self.name.endswith(".zst"):
+            return io.BufferedReader(_Zstandard(raw), _BLOCK)
+        return io.BufferedReader(raw, _BLOCK)
+
+    def _once(self) -> Any:
+        """Standard input or a pipe, opened once."""
+        if self._raw is None:
+            self._raw = sys.stdin.buffer if self.name == "-" else self.path.open("rb")
+        return self._raw
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around whatever takes lines: says by a `CommandError` what is wrong with the file."""
+        with _reading(self.name):
+            yield
+
+
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:  # A cut or spoilt .gz raises EOFError, BadGzipFile or zlib.error.
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CommandError(f"cannot read {name}: {text}") from error
+
+
+def _skip(stream: io.BufferedReader, count: int) -> None:
+    if isinstance(stream.raw, io.FileIO):
+        stream.seek(count)
+        return
+    while count:
+        block = stream.read(min(count, _BLOCK))
+        if not block:
+            raise EOFError("it ends before the place where it is to be continued")
+        count -= len(block)
+
+
+class _Again(io.RawIOBase):
+    """Bytes that have been read already, and then the stream that they came from."""
+
+    def __init__(self, head: bytes, rest: Any) -> None:
+        self._head, self._rest = memoryview(head), rest
+
+    def buffered(self) -> io.BufferedReader:
+        return io.BufferedReader(self, _BLOCK)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._head[: len(buffer)] or self._rest.read1(len(buffer))
+        self._head = self._head[len(buffer) :]
+        buffer[: len(block)] = block
+        return len(block)
+
+
+class _Zstandard(io.RawIOBase):
+    """A .zst file of one or more frames, unpacked. One that is cut short raises, which the package's own does not."""
+
+    _FEED = 8 << 10  # A few bytes can unpack to 128 KiB (RFC 8878), so memory is bounded by feeding little at a time.
+
+    def __init__(self, file: IO[bytes]) -> None:
+        import zstandard
+
+        self._error = zstandard.ZstdError
+        self._new = zstandard.ZstdDecompressor().decompressobj
+        self._file = file
+        self._frame: Any = None
+        self._packed = b""
+        self._ready = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            self._packed = self._packed or self._file.read(self._FEED)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the zstd data ends before its end marker")
+                return 0
+            self._frame = self._frame or self._new()
+            try:
+                self._ready = memoryview(self._frame.decompress(self._packed))
+            except self._error as error:
+                raise OSError(f"not zstd data: {error}") from error
+            self._packed = b""
+            if self._frame.eof:
+                self._packed, self._frame = self._frame.unused_data, None
+        count = min(len(buffer), len(self._ready))
+        buffer[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count

@@ -1,0 +1,62 @@
+"""The app as `cdk` runs it: settings in, a cloud assembly or one sentence out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import Stack
+from aws_cdk import aws_sqs as sqs
+
+import infra.app
+from tests.infra.template import ROOT
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+
+def app(directory: Path, context: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    settings = json.dumps({**flags, "aws:cdk:bundling-stacks": [], **context})
+    return subprocess.run(
+        [sys.executable, "-m", "infra.app"],
+        cwd=ROOT,
+        env={**os.environ, "CDK_OUTDIR": str(directory), "CDK_CONTEXT_JSON": settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_synthesis_writes_the_stack_of_the_settings(tmp_path: Path) -> None:
+    done = app(tmp_path, {"stage": "dev"})
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "Sluice-dev.template.json").exists()
+
+
+def test_every_synthesis_is_checked_by_cdk_nag(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infra.app, "SluiceStack", lambda scope, _: sqs.Queue(Stack(scope, "Careless"), "Queue"))
+
+    with pytest.raises(RuntimeError, match="AwsSolutions-SQS4"):
+        infra.app.main()
+
+
+@pytest.mark.parametrize(
+    ("context", "sentence"),
+    [
+        ({"batchSize": "0"}, "sluice: batchSize must be a whole number of messages from 1 to 10000, got '0'\n"),
+        ({"batchsize": "1"}, "sluice: unknown setting 'batchsize'; did you mean batchSize?\n"),
+    ],
+)
+def test_a_bad_setting_ends_it_with_one_sentence(tmp_path: Path, context: dict[str, Any], sentence: str) -> None:
+    done = app(tmp_path, context)
+
+    assert done.returncode == 1
+    assert done.stderr.endswith(sentence)
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

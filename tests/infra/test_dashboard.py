@@ -1,0 +1,215 @@
+"""The dashboard shows what is really reported, and every threshold where the alarm looks."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from infra.dashboard import ERROR_CODES
+from sluice.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
+from sluice.dashboard.insights import sums
+from sluice.dashboard.page import graph_lines, svg
+from sluice.dashboard.recording import Metric, Recording
+from tests.infra.reported import AWS_METRICS, BAD, NAMESPACE, emitted, recording, report, troubled
+from tests.infra.template import ROOT, Template, from_context, resolved
+from tests.infra.test_alarms import alarms_of, math_of, queries_of
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+
+def dashboard_of(template: Template) -> list[Widget]:
+    return widgets(resolved(template.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))
+
+
+def graphs_of(template: Template) -> list[Graph]:
+    return [widget for widget in dashboard_of(template) if isinstance(widget, Graph)]
+
+
+def test_it_asks_what_an_operator_asks_from_top_to_bottom(template: Template) -> None:
+    questions = [widget for widget in dashboard_of(template) if isinstance(widget, Text)]
+
+    assert [widget.markdown for widget in sorted(questions, key=lambda widget: widget.place.y)] == [
+        "## Is it keeping up?",
+        "## Is the table the limit?",
+        "## Is the data bad?",
+        "## Is it efficient?",
+        "## Is it healthy?",
+    ]
+
+
+def test_it_shows_every_metric_of_the_function(template: Template) -> None:
+    shown = {entry.metric for graph in graphs_of(template) for entry in graph.entries if entry.metric is not None}
+
+    assert emitted() <= shown
+
+
+def test_every_metric_shown_is_reported(template: Template) -> None:
+    counted = Metric.of(NAMESPACE, "ReportFailures", {"service": "Sluice"})
+    for graph in graphs_of(template):
+        for entry in graph.entries:
+            if entry.metric is None or entry.metric in emitted() | {counted}:
+                continue
+            names = {name for name, _ in entry.metric.dimensions}
+            assert AWS_METRICS[entry.metric.namespace, entry.metric.name] == names, graph.title
+
+
+def test_every_threshold_is_drawn_on_a_graph_of_what_the_alarm_watches(template: Template) -> None:
+    for name, alarm in alarms_of(template).items():
+        if "MetricName" in alarm:
+            [query] = queries_of(alarm)
+            dimensions = {dimension["Name"]: dimension["Value"] for dimension in query["Dimensions"]}
+            watched = Metric.of(query["Namespace"], query["MetricName"], dimensions)
+            graphs = [graph for graph in graphs_of(template) if watched in [entry.metric for entry in graph.entries]]
+        else:
+            graphs = [g for g in graphs_of(template) if math_of(alarm) in [entry.expression for entry in g.entries]]
+
+        assert alarm["Threshold"] in [line.value for graph in graphs for line in graph.thresholds], name
+
+
+def test_what_an_alarm_computes_is_drawn_in_the_same_periods(template: Template) -> None:
+    for alarm in alarms_of(template).values():
+        if "Metrics" in alarm:
+            [graph] = [g for g in graphs_of(template) if math_of(alarm) in [entry.expression for entry in g.entries]]
+            assert {entry.period for entry in graph.entries} == {300}
+
+
+def test_all_alarms_are_there_with_their_states(template: Template) -> None:
+    [states] = [widget for widget in dashboard_of(template) if isinstance(widget, States)]
+
+    names = {arn.rsplit(":", 1)[1] for arn in states.alarms}
+    assert names == template.ids("AWS::CloudWatch::Alarm") | template.ids("AWS::CloudWatch::CompositeAlarm")
+
+
+def test_it_counts_the_reasons_that_the_functions_log_has(template: Template) -> None:
+    [graph] = [widget for widget in dashboard_of(template) if isinstance(widget, LogGraph)]
+    made = recording(report(troubled(), BAD, BAD, "{", {"put": {"pk": 1}}, {"upsert": {}}, {"put": {"pk": "good"}}))
+
+    counts = {name: sum(each.values.values()) for name, each in sums(graph.query, made.log, 0.0, 60).items()}
+
+    assert {name: count for name, count in counts.items() if count} == {
+        "MissingKey": 2,
+        "InvalidJson": 1,
+        "KeyTypeMismatch": 1,
+        "UnknownOperation": 1,
+    }
+    assert set(counts) == set(ERROR_CODES)
+    assert graph.query.startswith("SOURCE 'BatchWriterLogs07EA22BA' | ")
+
+
+def test_it_knows_every_error_code_of_the_function() -> None:
+    given = {
+        node.args[0].value
+        for path in (ROOT / "functions" / "batch_writer").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in ("Rejected", "Rejection")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+
+    assert len(given) > 10
+    assert given <= set(ERROR_CODES)
+
+
+def test_no_widgets_overlap_and_none_sticks_out(template: Template) -> None:
+    taken: set[tuple[int, int]] = set()
+    for widget in dashboard_of(template):
+        place = widget.place
+        cells = {(x, y) for x in range(place.x, place.x + place.width) for y in range(place.y, place.y + place.height)}
+        assert not cells & taken
+        assert place.x + place.width <= 24
+        taken |= cells
+
+
+def test_titles_fit_into_a_quarter_of_the_width(template: Template) -> None:
+    assert [graph.title for graph in graphs_of(template) if len(graph.title) > 34] == []
+
+
+def test_several_tables_are_told_apart_and_shown_with_their_capacity(templates: dict[str, Template]) -> None:
+    [graph] = [graph for graph in graphs_of(templates["tables"]) if graph.title == "Write units a second"]
+
+    visible = [entry.label for entry in graph.entries if entry.is_visible]
+    assert visible == [
+        *("orders: consumed", "orders: provisioned"),
+        *("old: consumed", "old: provisioned", "old: maximum"),
+        *("events: consumed", "events: maximum"),
+        *("fixed: consumed", "fixed: provisioned"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["fifo", "guarded", "tables"])
+def test_the_dashboard_of_any_configuration_can_be_drawn(templates: dict[str, Template], name: str) -> None:
+    graphs = graphs_of(templates[name])
+
+    drawn = [line for graph in graphs for line in graph_lines(graph, Recording(0.0, 60.0), 60)]
+
+    assert len(drawn) >= len(graphs) > 15
+
+
+def test_a_limit_of_write_units_is_drawn(tmp_path: Path) -> None:
+    template = from_context(tmp_path, {"maxWriteUnitsPerSecond": "500"})
+
+    [graph] = [graph for graph in graphs_of(template) if graph.title == "Write units a second"]
+
+    assert [(line.value, line.label) for line in graph.thresholds] == [(500, "maxWriteUnitsPerSecond")]
+
+
+def test_the_cost_of_a_million_is_what_the_numbers_make_of_it(template: Template) -> None:
+    """A million items of 1 KB by 40,000 calls in 1,000 invocations of 10 s, 1,769 MB, one item a message."""
+    [graph] = [graph for graph in graphs_of(template) if graph.title.startswith("Cost of a million")]
+    made = Recording(0.0, 60.0)
+    totals = {"OperationsWritten": 1e6, "ConsumedWriteUnits": 1e6, "Duration": 1e7, "Invocations": 1000}
+    totals |= {"NumberOfMessagesSent": 1e6, "NumberOfMessagesReceived": 1e6, "NumberOfMessagesDeleted": 1e6}
+    totals |= {"NumberOfEmptyReceives": 0}
+    for entry in graph.entries:
+        if entry.metric is not None:
+            made.add(
+                1.0, entry.metric.namespace, entry.metric.name, dict(entry.metric.dimensions), totals[entry.metric.name]
+            )
+
+    dollars = {line.label: line.series.values[0] for line in graph_lines(graph, made, 60)}
+
+    seconds = 1000 * 10
+    assert dollars == {
+        "write units, on demand": pytest.approx(0.625),
+        "function": pytest.approx(seconds * 1769 / 1024 * 0.0000133334 + 0.2 * 1000 / 1e6, rel=1e-3),
+        "queue, ten messages a request": pytest.approx(0.4 * 3 / 10),
+    }
+
+
+def test_it_can_be_drawn_before_anything_has_happened(template: Template) -> None:
+    picture = ElementTree.fromstring(svg(dashboard_of(template), Recording(0.0, 60.0), "Sluice"))
+
+    texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("no data") == len(graphs_of(template)) + 1
+    for graph in graphs_of(template):
+        assert graph.title in texts
+
+
+def test_the_picture_in_the_documents_is_of_this_dashboard(template: Template) -> None:
+    picture = ElementTree.fromstring((ROOT / "docs" / "dashboard.svg").read_text())
+    texts = {element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")}
+
+    for graph in graphs_of(template):
+        assert {
+            graph.title,
+            *(entry.label for entry in graph.entries if entry.is_visible and not entry.is_right),
+        } <= texts
+        assert all(any((text or "").startswith(line.label) for text in texts) for line in graph.thresholds)
+    assert "no data" not in texts
+
+
+def test_sections_follow_each_other_without_a_gap(template: Template) -> None:
+    rows = sorted({(widget.place.y, widget.place.height) for widget in dashboard_of(template)})
+
+    assert all(y + height == below for (y, height), (below, _) in pairwise(rows))
+    assert re.fullmatch(
+        r"-PT3H", json.loads(resolved(template.only("AWS::CloudWatch::Dashboard")["DashboardBody"]))["start"]
+    )

@@ -1,0 +1,153 @@
+"""The check of a record before it is sent: the function's own verdict, whichever way it is reached."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from functions.batch_writer.messages import Decoder
+from functions.batch_writer.operation import Rejection
+from functions.batch_writer.settings import KeyAttribute, Settings, Table
+from sluice.send.check import Checker
+from tests.strategies import (
+    ALL_KINDS,
+    MISTAKES,
+    TABLES,
+    Body,
+    Digits,
+    as_json,
+    flattened,
+    numbers_that_do_not_fit,
+    numbers_that_fit,
+    single_operations,
+)
+from tests.world import EVENTS, ORDERS, VERSIONED
+
+DECODER = Decoder(Settings(TABLES))
+CHECK = Checker(TABLES)
+REPEATABLE = settings(deadline=None, derandomize=True, database=None, max_examples=80)
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+leaves = st.one_of(
+    texts, st.booleans(), st.none(), numbers_that_fit(), numbers_that_do_not_fit(), st.just(Digits("12.50"))
+)
+values = st.recursive(
+    leaves,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
+    max_leaves=8,
+)
+items = st.dictionaries(texts, values, max_size=4)
+keys = st.sampled_from(["a", "", "x" * 300, "é" * 1100, Digits("1"), None])
+
+
+def verdict(body: bytes) -> Rejection | None:
+    message = DECODER.decode({"messageId": "m", "body": f"[{body.decode()}]"})
+    return message.rejected[0][1] if message.rejected else None
+
+
+@REPEATABLE
+@given(items, keys, st.sampled_from([None, "orders", "events-table", "nowhere"]))
+def test_a_put_is_judged_as_the_function_judges_it(item: dict[str, Any], key: Any, table: str | None) -> None:
+    operation = {"put": {**item, "pk": key, "sk": Digits("1")}} | ({} if table is None else {"table": table})
+    body = as_json(operation).encode()
+
+    assert CHECK(body) == verdict(body)
+    event("quick" if CHECK.is_obviously_right(body) else "exact")
+
+
+@REPEATABLE
+@given(single_operations(*ALL_KINDS))
+def test_every_operation_is_judged_as_the_function_judges_it(bodies: list[Body]) -> None:
+    for body in bodies:
+        for operation in flattened(json.loads(body.text, parse_float=Digits, parse_int=Digits) if body.parses else []):
+            if not isinstance(operation, tuple):
+                text = as_json(operation).encode()
+                assert CHECK(text) == verdict(text)
+
+
+@pytest.mark.parametrize(("code", "operation"), MISTAKES)
+def test_no_mistake_is_obviously_right(code: str, operation: Any) -> None:
+    body = as_json(operation).encode()
+
+    found = CHECK(body)
+
+    assert found is not None
+    assert found.code == code
+
+
+ORDINARY = [
+    {"put": {"pk": "order#1", "total": 12.50, "paid": True, "tags": ["a", {"b": None}], "n": 7, "big": 10**30}},
+    {"put": {"pk": "a", "sk": 1.5}, "table": "events"},
+    {"PutRequest": {"Item": {"pk": {"S": "a"}, "n": {"N": "-1.50"}, "m": {"M": {"l": {"L": [{"BOOL": True}]}}}}}},
+]
+
+
+@pytest.mark.parametrize("operation", ORDINARY, ids=["put", "put to a table", "native"])
+def test_ordinary_records_go_the_short_way(operation: Any) -> None:
+    assert CHECK.is_obviously_right(json.dumps(operation).encode())
+
+
+def test_ordinary_items_go_the_short_way_where_the_function_expects_items() -> None:
+    check = Checker([ORDERS], "item")
+
+    assert check.is_obviously_right(b'{"pk": "a", "n": 1}')
+    rejection = check(b'{"n": 1}')
+    assert rejection is not None
+    assert rejection.code == "MissingKey"
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"put": {"pk": "\\ud800"}}', "InvalidJson"),
+        (b'{"put": {"pk": "\\udc00 and more"}}', "InvalidJson"),
+        (b'{"put": {"pk": "\\ud800\\u0041"}}', "InvalidJson"),
+        (b'{"put": {"pk": "a", "n": 100000000000000000000000000000000000001}}', "InvalidNumber"),
+        (b'{"put": {"pk": "a", "n": -100000000000000000000000000000000000001}}', "InvalidNumber"),
+        (b'{"PutRequest": {"Item": {"pk": {"S": "a"}, "n": {"N": "\xd9\xa3"}}}}', "InvalidNumber"),
+        (b'{"put": {"pk": "\xff"}}', "InvalidJson"),
+        (b'{"put": {"pk": "a", "n": NaN}}', "InvalidJson"),
+        (b'{"put": {"pk": "a"}}, {"put": {}}', "MissingKey"),
+        (b'[{"put": {"pk": "a"}}]', "UnknownOperation"),
+        (b'{"put": {"pk": "a", "l": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "NestingTooDeep"),
+        (b'{"put": {"pk": "a", "t": "' + b"x" * 410_000 + b'"}}', "ItemTooLarge"),
+        (b'{"put": {"pk": "a", "": 1}}', "InvalidAttribute"),
+    ],
+)
+def test_what_looks_harmless_and_is_not(body: bytes, code: str) -> None:
+    found = CHECK(body)
+
+    assert found is not None
+    assert found.code == code
+
+
+def test_a_table_with_a_version_needs_one_in_each_put() -> None:
+    rejection = Checker([VERSIONED])(b'{"put": {"pk": "a"}}')
+
+    assert rejection is not None
+    assert rejection.code == "MissingVersion"
+
+
+def test_binary_keys_are_checked() -> None:
+    check = Checker([Table("b", "b", KeyAttribute("id", "B"))])
+
+    assert check(b'{"PutRequest": {"Item": {"id": {"B": "QQ=="}}}}') is None
+    assert check(b'{"put": {"id": "QQ=="}}') is not None
+
+
+def test_without_tables_only_what_every_table_refuses_is_rejected() -> None:
+    check = Checker([])
+
+    assert check(b'{"put": {"whatever": 1}, "table": "some"}') is None
+    assert check(b'{"put": {"whatever": 1}}') is None
+    assert check(b'{"delete": {"whatever": 1}}') is None
+    for wrong in (b'{"put": {"n": 1e400}}', b'{"store": {}}', b"{", b'{"PutRequest": {"Item": {"s": {"SS": []}}}}'):
+        assert check(wrong) is not None
+
+
+def test_a_sort_key_is_needed_where_the_table_has_one() -> None:
+    assert not Checker([EVENTS]).is_obviously_right(b'{"put": {"pk": "a"}}')

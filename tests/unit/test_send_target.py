@@ -1,0 +1,263 @@
+"""What is asked of AWS before a file is sent, and what the command makes of its options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from functions.batch_writer.settings import KeyAttribute, Settings, Table
+from sluice import cli
+from sluice.cli import CommandError, UsageError, main
+from sluice.send import target
+from tests.fakes import FakeSQS, Refusal
+from tests.world import EVENTS, ORDERS
+
+
+def options(**given: Any) -> argparse.Namespace:
+    nothing = {"function": None, "table_name": None, "key": None, "table": None, "format": "operation"}
+    return argparse.Namespace(**{**nothing, **given})
+
+
+@pytest.fixture
+def function(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The environment of the deployed function."""
+    environ: dict[str, str] = {}
+
+    class Lambda:
+        def get_function_configuration(self, FunctionName: str) -> Any:  # noqa: N803
+            assert FunctionName == "writer"
+            return {"Environment": {"Variables": environ}}
+
+    monkeypatch.setattr(target, "client", lambda *_: Lambda())
+    return environ
+
+
+def test_the_functions_own_tables_are_taken(function: dict[str, str]) -> None:
+    function.update(Settings((ORDERS, EVENTS)).to_environ())
+
+    assert target.tables(options(function="writer")) == (ORDERS, EVENTS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        (Settings((ORDERS,), record_expression="detail"), UsageError),
+        (Settings((ORDERS,), record_format="item"), UsageError),
+        (None, CommandError),
+    ],
+    ids=["envelope", "items", "no settings"],
+)
+def test_a_function_that_expects_something_else_is_told_apart(
+    function: dict[str, str], settings: Settings | None, error: type[Exception]
+) -> None:
+    function.update(settings.to_environ() if settings else {})
+
+    with pytest.raises(error, match="writer"):
+        target.tables(options(function="writer"))
+
+
+def test_a_table_is_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    class DynamoDB:
+        def describe_table(self, TableName: str) -> Any:  # noqa: N803
+            assert TableName == "events-table"
+            schema = [{"AttributeName": "sk", "KeyType": "RANGE"}, {"AttributeName": "pk", "KeyType": "HASH"}]
+            types = [("pk", "S"), ("other", "B"), ("sk", "N")]
+            definitions = [{"AttributeName": name, "AttributeType": kind} for name, kind in types]
+            return {"Table": {"KeySchema": schema, "AttributeDefinitions": definitions}}
+
+    monkeypatch.setattr(target, "client", lambda *_: DynamoDB())
+
+    (found,) = target.tables(options(table_name="events-table", table="events"))
+
+    assert found == EVENTS
+
+
+def test_a_key_is_given_by_hand() -> None:
+    (found,) = target.tables(options(key="a:b:S,sk:N"))
+
+    assert found == Table("table", "table", KeyAttribute("a:b", "S"), KeyAttribute("sk", "N"))
+
+
+@pytest.mark.parametrize("key", ["pk", "pk:X", ":S", "a:S,b:S,c:S"])
+def test_a_key_that_is_none_is_refused(key: str) -> None:
+    with pytest.raises(UsageError):
+        target.tables(options(key=key))
+
+
+def test_columns_take_the_types_of_the_table_that_is_named() -> None:
+    known = target.Target((ORDERS, EVENTS), False, 1)
+
+    assert known.key_types(None) == {"pk": "S"}
+    assert known.key_types("events") == {"pk": "S", "sk": "N"}
+    assert known.key_types("nowhere") == {}
+
+
+def test_nothing_known_is_no_tables() -> None:
+    assert target.tables(options()) == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "region"),
+    [
+        ("https://sqs.eu-west-1.amazonaws.com/123456789012/q", "eu-west-1"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/q", "cn-north-1"),
+        ("https://us-east-2.queue.amazonaws.com/123456789012/q", "us-east-2"),
+        ("http://localhost:4566/123456789012/q", None),
+        ("", None),
+    ],
+)
+def test_a_queues_url_names_its_region(url: str, region: str | None) -> None:
+    assert target.region_of(url) == region
+
+
+class Attributes:
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    def get_queue_attributes(self, **_: Any) -> Any:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return {"Attributes": self._answer}
+
+
+def denied(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": ""}}, "GetQueueAttributes")
+
+
+@pytest.mark.parametrize(
+    ("answer", "most"),
+    [({"MaximumMessageSize": "262144"}, 262_144), ({}, 1_048_576), (denied("AccessDenied"), 1_048_576)],
+    ids=["smaller", "not told", "not allowed"],
+)
+def test_the_queue_says_how_much_a_message_may_have(answer: Any, most: int) -> None:
+    assert target.queue(options(queue_url="https://queue/q.fifo"), Attributes(answer)) == (True, most)
+
+
+def test_a_queue_that_does_not_exist_is_no_matter_of_rights() -> None:
+    with pytest.raises(ClientError):
+        target.queue(options(queue_url="https://queue/q"), Attributes(denied("QueueDoesNotExist")))
+
+
+# The whole command, in this process
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> tuple[FakeSQS, str]:
+    sqs = FakeSQS()
+    url = sqs.create_queue("work")
+
+    class Client:
+        """The fake, with the one call besides that the command makes."""
+
+        send_message_batch = staticmethod(sqs.send_message_batch)
+        get_queue_attributes = staticmethod(Attributes({"MaximumMessageSize": "2048"}).get_queue_attributes)
+
+    monkeypatch.setattr("sluice.send.command.client", lambda *_, **__: Client())
+    return sqs, url
+
+
+def test_no_message_is_larger_than_the_queue_takes(queue: tuple[FakeSQS, str], tmp_path: Path) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    lines = [{"pk": str(n), "x": "x" * (3000 if n == 5 else 300)} for n in range(30)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+
+    status = main(["send", str(path), "--queue-url", url, "--key", "pk:S"])
+
+    assert status == cli.FAILED
+    bodies = [message["Body"] for message in sqs.messages(url)]
+    assert max(map(len, bodies)) <= 2048
+    sent = {operation["put"]["pk"] for body in bodies for operation in json.loads(body)}
+    assert sent == {str(n) for n in range(30)} - {"5"}
+    (rejected,) = Path(f"{path}.rejected.jsonl").read_text().splitlines()
+    assert json.loads(rejected)["ErrorCode"] == "MessageTooLarge"
+
+
+def test_the_first_bad_record_ends_it_on_request(
+    queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"pk": "a"}\n{"pk": 1}\n{"pk": "c"}\n')
+
+    status = main(["send", str(path), "--queue-url", url, "--key", "pk:S", "--stop-on-rejected"])
+
+    assert status == cli.FAILED
+    assert [json.loads(message["Body"]) for message in sqs.messages(url)] == [[{"put": {"pk": "a"}}]]
+    assert "line 2: KeyTypeMismatch" in capsys.readouterr().err
+
+
+def test_an_unfinished_send_is_resumed_only_as_it_was(
+    queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(f'{{"pk": "{n}", "x": "{"x" * 1500}"}}\n' for n in range(30)))
+    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S", "--connections", "1"]
+    sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
+
+    assert main(arguments) == cli.FAILED
+    assert "10 records were accepted" in capsys.readouterr().err
+    assert main(arguments) == cli.USAGE
+    assert main([*arguments, "--resume", "--message-size", "1024"]) == cli.USAGE
+    assert "message_size" in capsys.readouterr().err
+    assert main([*arguments, "--resume", "--restart"]) == cli.USAGE
+    assert len(sqs.messages(url)) == 10
+    assert main([*arguments, "--resume"]) == cli.DONE
+    assert len(sqs.messages(url)) == 30
+
+
+def test_an_unfinished_send_of_a_file_that_has_changed_is_not_resumed(
+    queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(f'{{"pk": "{n}", "x": "{"x" * 1500}"}}\n' for n in range(30)))
+    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S", "--connections", "1"]
+    sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
+    assert main(arguments) == cli.FAILED
+    path.write_text(path.read_text().replace("x", "y"))
+
+    assert main([*arguments, "--resume"]) == cli.FAILED
+    assert "has changed" in capsys.readouterr().err
+    assert main([*arguments, "--restart"]) == cli.DONE
+    assert len(sqs.messages(url)) == 40
+
+
+def test_a_dry_run_leaves_what_an_unfinished_send_has_left(queue: tuple[FakeSQS, str], tmp_path: Path) -> None:
+    _, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"pk": 1}\n{"pk": "a"}\n')
+    main(["send", str(path), "--queue-url", url, "--key", "pk:S"])
+    left = {name: name.read_bytes() for name in tmp_path.iterdir()}
+
+    main(["send", str(path), "--dry-run", "--key", "pk:S"])
+
+    assert {name: name.read_bytes() for name in left} == left
+    assert Path(f"{path}.dry-run.rejected.jsonl").exists()
+
+
+def test_a_second_send_of_the_same_file_is_a_send_of_its_own(queue: tuple[FakeSQS, str], tmp_path: Path) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"pk": "a"}\n')
+    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S"]
+
+    statuses = [main(arguments), main([*arguments, "--resume"]), main(arguments)]
+
+    assert statuses == [0, 0, 0]
+    assert len(sqs.messages(url)) == 2  # With --resume there was nothing left to send.
+
+
+def test_an_empty_file_is_sent_in_no_time(queue: tuple[FakeSQS, str], tmp_path: Path) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text("\n\n")
+
+    assert main(["send", str(path), "--input", "items", "--queue-url", url, "--key", "pk:S"]) == 0
+    assert sqs.messages(url) == []
