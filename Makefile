@@ -4,7 +4,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help venv demo soak fuzz synth check test lock clean
+.PHONY: help venv demo soak fuzz bench dashboard synth check test lock clean
 
 help:  ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -32,6 +32,17 @@ soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SE
 fuzz: venv  ## 100,000 bodies, good and spoilt: nothing raises, and decoder and strict fake agree
 	@.venv/bin/python -m tests.property.fuzz
 
+bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrangler and PynamoDB; writes docs/benchmarks.md: ONLY=cpu,cost
+	@.venv-bench/bin/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+
+.venv-bench/.ready: tests/benchmarks/requirements.txt
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/benchmarks/requirements.txt
+	@touch $@
+
+dashboard: venv  ## Load a local AWS and draw its dashboard: docs/dashboard.svg
+	@.venv/bin/python -m sluice.dashboard --svg docs/dashboard.svg
+
 synth: venv  ## Write the CloudFormation template to cdk.out/
 	cdk synth --quiet
 
@@ -47,6 +58,7 @@ test: check  ## Everything: `make check`, then infra, integration and end-to-end
 lock: venv  ## Resolve the requirements again into requirements.lock and functions/batch_writer/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements-dev.txt --output-file requirements.lock
 	uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock functions/batch_writer/requirements.in --output-file functions/batch_writer/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
 
 clean:  ## Remove everything that make has made
-	rm -rf .venv node_modules cdk.out .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench node_modules cdk.out .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
