@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Executor, Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,11 +11,16 @@ from typing import Any, TypeVar
 
 import pytest
 
+from functions.batch_writer import sdk
+from functions.batch_writer.answer import Answer
+from functions.batch_writer.dynamodb import DynamoDB
 from functions.batch_writer.pipeline import Outcome, Pipeline
 from functions.batch_writer.queue import Queue
 from functions.batch_writer.settings import KeyAttribute, Settings, Table
+from functions.batch_writer.signature import Credentials
 from functions.batch_writer.table import Tables
 from tests.fakes import Clock, FakeDynamoDB, FakeSQS
+from tests.fakes.protocol import FakeWire
 
 T = TypeVar("T")
 ORDERS = Table("orders", "orders-table", KeyAttribute("pk", "S"))
@@ -114,6 +119,20 @@ class _OverlappingExecutor(Executor):
         pass
 
 
+class FakeSdk:
+    """What goes through boto3, with the fake as the client."""
+
+    def __init__(self, db: FakeDynamoDB, allow: Callable[[float], object]) -> None:
+        self._db, self._allow = db, allow
+
+    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:  # noqa: ARG002
+        raise AssertionError("no batch goes through boto3 here")
+
+    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
+        self._allow(seconds)
+        return sdk.answer(self._db, operation, arguments)
+
+
 @dataclass
 class World:
     """Tables, a queue, its dead-letter queue, and the function between them."""
@@ -149,7 +168,7 @@ class World:
         settings = Settings(tuple(self.tables), dead_letter_queue_url=url, **self.settings)
         self.pipeline = Pipeline(
             settings,
-            Tables(settings.tables, self._client, update_once=settings.update_once),
+            Tables(settings.tables, self._dynamodb(), update_once=settings.update_once),
             Queue(lambda: self.sqs, clock=self.clock, executor=self.executor),
             region="us-east-1",
             clock=self.clock,
@@ -158,9 +177,14 @@ class World:
             executor=self.executor,
         )
 
-    def _client(self, seconds: float) -> FakeDynamoDB:
-        self.allowed.append((self.clock(), seconds))
-        return self.db
+    def _dynamodb(self) -> DynamoDB:
+        """As in Lambda, with the fake behind the wire and in the place of boto3's client."""
+
+        def allow(seconds: float) -> None:
+            self.allowed.append((self.clock(), seconds))
+
+        wire = FakeWire(self.db, sent=lambda _, seconds: allow(seconds))
+        return DynamoDB(lambda: FakeSdk(self.db, allow), wire, lambda: Credentials("key", "secret"))
 
     def send(self, *bodies: Any, group: str = "group", **attributes: Any) -> list[str]:
         """Send messages (text as it is, anything else as JSON); their ids. `group` is for a FIFO queue."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from .messages import Message
 from .operation import Operation
@@ -16,13 +17,14 @@ class Groups:
         self._are_dead_lettered = are_dead_lettered
         """Bad messages count as done only where a dead-letter queue takes them; else they hold their group."""
         self._waiting: dict[str, deque[Message]] = {}
-        self._unordered: list[Message] = []
+        self._unordered = [message.operations for message in messages if message.group is None]
         self._message_of: dict[Operation, Message] = {}
         self._left: dict[Message, int] = {}
         """How many operations of a message are still to end."""
+        if len(self._unordered) == len(messages):  # A standard queue: there is nothing to keep in order.
+            return
         for message in messages:
             if message.group is None:
-                self._unordered.append(message)
                 continue
             self._waiting.setdefault(message.group, deque()).append(message)
             self._left[message] = len(message.operations)
@@ -32,12 +34,9 @@ class Groups:
     def are_ordered(self) -> bool:
         return bool(self._waiting)
 
-    def first(self) -> Iterator[Operation]:
+    def first(self) -> Iterable[Operation]:
         """What may go at once."""
-        for message in self._unordered:
-            yield from message.operations
-        for group in self._waiting.values():
-            yield from self._release(group)
+        return chain(chain.from_iterable(self._unordered), *map(self._release, self._waiting.values()))
 
     def after(self, operation: Operation) -> Iterator[Operation]:
         """What may go now that this operation is written, superseded, rejected, or its condition did not hold."""

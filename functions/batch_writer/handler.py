@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import math
 import os
 import threading
-import zlib
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 from aws_lambda_powertools import Logger, Metrics
-from botocore.config import Config
-from botocore.exceptions import ChecksumError
 
+from . import endpoint
 from . import metrics as report
+from .dynamodb import DynamoDB
 from .errors import EventError
 from .pipeline import Outcome, Pipeline
 from .queue import Queue, SQSClient
 from .settings import Settings
-from .table import DynamoDBClient, Tables
+from .table import Tables
+from .wire import Wire
 
-READ_TIMEOUTS = (1, 2, 4, 8)  # Seconds.
+if TYPE_CHECKING:
+    from .sdk import Sdk
+
 TIME_LEFT_WITHOUT_CONTEXT = 30.0  # Seconds, for a caller that is not Lambda.
 
 _service = os.environ.get("POWERTOOLS_SERVICE_NAME", "sluice")
@@ -30,68 +29,53 @@ logger = Logger(service=_service)
 metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Sluice"), service=_service)
 
 
-class DynamoDBClients:
-    """boto3 clients by how long a call may take: a call that hangs is given up while there is time for another."""
+class Aws:
+    """What talks to AWS. boto3 is loaded where the environment needs it, or else when something needs it."""
 
     def __init__(self, connections: int) -> None:
         self._connections = connections
-        self._lock = threading.Lock()  # boto3 makes one client at a time.
-        self._by_timeout: dict[int, DynamoDBClient] = {}
-        self(math.inf)  # The usual one, at cold start.
+        self._lock = threading.Lock()
+        self._sdk: Sdk | None = None
+        self._sqs: SQSClient | None = None
+        self._loading: threading.Thread | None = None
 
-    def __call__(self, seconds: float) -> DynamoDBClient:
-        """The client for a call that must be over in so many seconds: it takes half of them at most."""
-        timeout = max([choice for choice in READ_TIMEOUTS if choice <= seconds / 2], default=READ_TIMEOUTS[0])
+    def dynamodb(self) -> DynamoDB:
+        found = endpoint.plain(os.environ) or self.sdk().endpoint()
+        wire = None if found is None else Wire(found, self._connections)
+        credentials = (lambda: None) if found is None else found.credentials
+        return DynamoDB(self.sdk, wire, credentials, on_trouble=self.load_beside)
+
+    def sdk(self) -> Sdk:
+        from .sdk import Sdk  # boto3: it takes longer to load than all the rest.
+
         with self._lock:
-            if timeout not in self._by_timeout:
-                self._by_timeout[timeout] = self._made(timeout)
-            return self._by_timeout[timeout]
+            if self._sdk is None:
+                self._sdk = Sdk(self._connections)
+            return self._sdk
 
-    def _made(self, timeout: int) -> DynamoDBClient:
-        config = Config(
-            # Retries are the writer's: it knows the deadline, the pace, and which of the 25 are still to be written.
-            retries={"mode": "standard", "total_max_attempts": 1},
-            parameter_validation=False,  # Every request has been checked more strictly than botocore would.
-            max_pool_connections=self._connections,
-            connect_timeout=min(timeout, 2),
-            read_timeout=timeout,
-            tcp_keepalive=True,
-        )
-        client = boto3.client("dynamodb", config=config)
-        client.meta.events.register("before-parse.dynamodb", _check_checksum)
-        made: DynamoDBClient = client
-        return made
+    def sqs(self) -> SQSClient:
+        sdk = self.sdk()
+        with self._lock:
+            if self._sqs is None:
+                self._sqs = sdk.sqs()
+            return self._sqs
 
-
-def _check_checksum(response_dict: dict[str, Any], **_: Any) -> None:
-    """Refuse a spoilt answer, in which an UnprocessedItems that got lost would read as "all written".
-
-    botocore compares the checksum only to decide whether to try again; with no attempt left it takes the answer.
-    """
-    expected = response_dict["headers"].get("x-amz-crc32")
-    actual = zlib.crc32(response_dict["body"])
-    if expected is not None and int(expected) != actual:
-        raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum=actual)
-
-
-@functools.cache
-def _sqs(connections: int) -> SQSClient:
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": 2},
-        max_pool_connections=connections,
-        connect_timeout=1,
-        read_timeout=2,
-    )
-    client: SQSClient = boto3.client("sqs", config=config)
-    return client
+    def load_beside(self) -> None:
+        """Make the client for SQS in a thread of its own, once: at the end there may be no time for it."""
+        if self._loading is None:
+            self._loading = threading.Thread(target=self.sqs, daemon=True)
+            self._loading.start()
 
 
 def _pipeline(settings: Settings) -> Pipeline:
     connections = settings.max_connections
+    aws = Aws(connections)
+    if any(table.version is not None for table in settings.tables):
+        aws.sdk()  # Each write will need it.
     return Pipeline(
         settings,
-        Tables(settings.tables, DynamoDBClients(connections), update_once=settings.update_once),
-        Queue(lambda: _sqs(connections), connections=connections),
+        Tables(settings.tables, aws.dynamodb(), update_once=settings.update_once),
+        Queue(aws.sqs, connections=connections),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )
 

@@ -187,7 +187,7 @@ def plain_value(value: Any, level: int) -> Sized:
         return _map(value, plain_value, _deeper(level))
     if isinstance(value, list):
         return _elements(value, plain_value, _deeper(level))
-    return _number(str(value))  # A number too long for a Decimal, or one that RECORD_EXPRESSION computed.
+    return number(str(value))  # A number too long for a Decimal, or one that RECORD_EXPRESSION computed.
 
 
 def native_value(value: Any, level: int) -> Sized:
@@ -199,7 +199,7 @@ def native_value(value: Any, level: int) -> Sized:
         case "S":
             return {"S": _text(content)}, _utf8_length(content)
         case "N":
-            return _number(_text(content))
+            return number(_text(content))
         case "B":
             binary = _binary(content)
             return {"B": binary}, len(binary)
@@ -232,17 +232,17 @@ def _set(kind: str, content: Any) -> Sized:
     return {kind: members}, sum(size for _, size in elements)
 
 
-def _number(text: str) -> Sized:
+def number(text: str) -> Sized:
     """A number that came as text. Raises `Rejected`."""
     if not _NUMBER.fullmatch(text):
         raise Rejected("InvalidNumber", "not a number that DynamoDB can store")
     try:
-        number = Decimal(text)
+        value = Decimal(text)
     except InvalidOperation:  # An exponent that no Decimal can hold.
         if not text.lower().partition("e")[0].strip("+-0."):
             return {"N": "0"}, 1
         raise Rejected("InvalidNumber", "the exponent is out of range") from None
-    return _decimal(number, text)
+    return _decimal(value, text)
 
 
 def _decimal(number: Decimal, text: str) -> Sized:

@@ -22,6 +22,12 @@ def count_received(metrics: Metrics, messages: int) -> None:
 def count(metrics: Metrics, outcome: Outcome) -> None:
     """MessagesReceived = MessagesWritten + MessagesReturned + MessagesDeadLettered, always."""
     operations = outcome.operations
+    # First what has many values: Powertools sends by itself at 100 of them, and there must be something left to flush.
+    for fill in operations.batch_fills:
+        metrics.add_metric("BatchFill", MetricUnit.Count, fill)
+    for milliseconds in operations.latencies:
+        metrics.add_metric("WriteLatency", MetricUnit.Milliseconds, round(milliseconds, 3))
+    metrics.add_metric("BackoffTime", MetricUnit.Milliseconds, round(operations.backoff, 3))
     _add(
         metrics,
         {
@@ -39,11 +45,6 @@ def count(metrics: Metrics, outcome: Outcome) -> None:
             "ConsumedWriteUnits": operations.consumed,
         },
     )
-    metrics.add_metric("BackoffTime", MetricUnit.Milliseconds, round(operations.backoff, 3))
-    for fill in operations.batch_fills:
-        metrics.add_metric("BatchFill", MetricUnit.Count, fill)
-    for milliseconds in operations.latencies:
-        metrics.add_metric("WriteLatency", MetricUnit.Milliseconds, round(milliseconds, 3))
 
 
 def log(logger: Logger, outcome: Outcome) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
@@ -14,9 +13,10 @@ from .errors import EventError, NothingWrittenError, SettingsError, SluiceError
 from .groups import Groups
 from .messages import Decoder, Message
 from .operation import Operation, Rejection, Source
-from .pace import visibility
+from .pace import Pace, visibility
 from .queue import DeadLetter, Queue, dead_letter
 from .settings import Settings
+from .threads import Executor, Threads
 from .writer import TablePort, Writer, Written
 
 Bad = Sequence[tuple[Source | None, Rejection]]
@@ -48,7 +48,7 @@ class Outcome:
 
 
 class Pipeline:
-    """Made once at cold start; keeps nothing of one invocation for the next."""
+    """Made once at cold start; of an invocation it keeps for the next how fast each table may be written."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Pipeline:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = any_chance,
-        executor: Callable[[int], Executor] = ThreadPoolExecutor,
+        executor: Callable[[int], Executor] | None = None,
     ) -> None:
         self._settings = settings
         self._decoder = Decoder(settings, region)
@@ -69,7 +69,9 @@ class Pipeline:
         self._clock = clock
         self._sleep = sleep
         self._random = random
-        self._executor = executor
+        self._executor = executor or Threads()
+        self._paces: dict[str, Pace] = {}
+        """By table. The table is the same for the next invocation, and its limit too; an old pace is forgotten."""
 
     def run(self, records: Iterable[Mapping[str, Any]], time_left: float) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.
@@ -98,7 +100,7 @@ class Pipeline:
             deadline=ends - margin,
             patience=margin / 2,
             within_message=groups.are_ordered,
-            after=after,
+            after=after if groups.are_ordered else None,
         )
         return self._report(received, written, ends - min(LEAST_TIME_TO_REPORT, margin / 10))
 
@@ -111,17 +113,25 @@ class Pipeline:
             sleep=self._sleep,
             random=self._random,
             executor=self._executor,
+            paces=self._paces,
         )
 
     def _report(self, received: Sequence[Message], written: Written, until: float) -> Outcome:
         refused = self._refused(written)
-        rejections = {message: bad for message in received if (bad := _rejections(message, refused))}
+        rejections = {
+            message: bad
+            for message in received
+            if (refused or message.rejected) and (bad := _rejections(message, refused))
+        }
         outcome = Outcome(received, [], [], [], written, [(m, [r for _, r in bad]) for m, bad in rejections.items()])
         if written.error is not None:  # Dead letters are sent last, so that an invocation that raises has sent none.
             outcome.returned = list(received)
             outcome.error = written.error
             return outcome
         ended = written.ended
+        if not rejections and ended.issuperset([o for message in received for o in message.operations]):
+            outcome.written = list(received)  # The usual: all is proven done.
+            return outcome
         settled = _in_order(received, lambda message: all(operation in ended for operation in message.operations))
         sent = self._send_dead_letters([(m, bad) for m, bad in rejections.items() if m in settled], outcome, until)
         # Failed by subtraction: whatever is not proven done goes back.

@@ -5,22 +5,16 @@ Limits: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Batch
 
 from __future__ import annotations
 
-import base64
-import json
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from .operation import Key, Operation
+from .operation import Key, KeyValue, Operation
 
 MAX_REQUESTS = 25
 MAX_BATCH_BYTES = 16 * 1024 * 1024
 _WRAPPING_BYTES = 64 * 1024
 """Kept free for what stands around the requests: at most 25 table names (ARNs: 1,024 bytes) and punctuation."""
-_MOST_JSON_PER_BYTE, _MOST_JSON_BESIDES = 26, 4096
-"""No item's JSON is longer than 26 times its size and 4 KB: a number padded with zeros has up to 49 bytes in a set and
-counts as 2; `{"SS": [""]}, ` in a list has 14 and counts as 1."""
 
 Batch = list[Operation]
 
@@ -73,14 +67,19 @@ def interleave(operations: Iterable[Operation]) -> list[Operation]:
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-data-upload.html
     """
-    partitions: dict[Any, list[Operation]] = {}
-    for operation in operations:
-        partitions.setdefault(operation.key[:2], []).append(operation)
-    if len(partitions) == 1:
-        return next(iter(partitions.values()))
-    rows = [(position, operation) for partition in partitions.values() for position, operation in enumerate(partition)]
-    rows.sort(key=lambda row: row[0])  # Stable: the first of each partition, then the second of each, ...
-    return [operation for _, operation in rows]
+    arrived = list(operations)
+    # The usual: each has a partition of its own, or all have the same. A Counter would take longer to tell.
+    if len({operation.key[:2] for operation in arrived}) in (len(arrived), 1):
+        return arrived
+    turns: dict[tuple[str, KeyValue], int] = {}
+    rows: list[list[Operation]] = []  # The first of each partition, then the second of each, ...
+    for operation in arrived:
+        partition = operation.key[:2]
+        turn = turns[partition] = turns.get(partition, -1) + 1
+        if turn == len(rows):
+            rows.append([])
+        rows[turn].append(operation)
+    return [operation for row in rows for operation in row]
 
 
 def take(queues: Iterable[deque[Operation]]) -> Batch:
@@ -89,20 +88,8 @@ def take(queues: Iterable[deque[Operation]]) -> Batch:
     bytes_left = MAX_BATCH_BYTES - _WRAPPING_BYTES
     for queue in queues:
         while queue and len(batch) < MAX_REQUESTS:
-            bytes_left -= json_bytes(queue[0])
+            bytes_left -= len(queue[0].body) + 1  # and a comma
             if bytes_left < 0 and batch:
                 return batch
             batch.append(queue.popleft())
     return batch
-
-
-def json_bytes(operation: Operation) -> int:
-    """How long the request is on the wire: a bound where that is enough, exact where the item is large."""
-    most = _MOST_JSON_PER_BYTE * operation.size + _MOST_JSON_BESIDES
-    if most * MAX_REQUESTS <= MAX_BATCH_BYTES - _WRAPPING_BYTES:
-        return most
-    return len(json.dumps(operation.request, default=_base64))
-
-
-def _base64(binary: bytes) -> str:
-    return base64.b64encode(binary).decode()

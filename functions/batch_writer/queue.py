@@ -14,8 +14,6 @@ from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from .operation import Rejection
 
 MAX_ENTRIES = 10
@@ -157,6 +155,8 @@ class Queue:
 
 
 def _call(call: Callable[..., Any], url: str, entries: list[Any]) -> tuple[set[int], list[str]]:
+    from botocore.exceptions import BotoCoreError, ClientError  # Loaded with the client, which is made when needed.
+
     try:
         response = call(QueueUrl=url, Entries=entries)
     except ClientError as error:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
 
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-)
-from botocore.parsers import ResponseParserError
+import msgspec
 
 from . import items, settings
+from .answer import Answer, NoAnswer, NotConfigured, Refusal
 from .items import Rejected
 from .operation import AttributeValue, Operation
 
@@ -91,7 +84,6 @@ _TABLES_IS_WRONG = (
     "One or more parameter values were invalid: Missing the key ",
     "One or more parameter values were invalid: Type mismatch for key ",
 )
-_NOT_CONFIGURED = (NoCredentialsError, PartialCredentialsError, NoRegionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,66 +101,54 @@ class Reply:
     """The service's words, or the name of the exception; never an item's values."""
 
 
-class DynamoDBClient(Protocol):
-    def batch_write_item(self, **request: Any) -> Any: ...
-    def put_item(self, **request: Any) -> Any: ...
-    def delete_item(self, **request: Any) -> Any: ...
-    def update_item(self, **request: Any) -> Any: ...
-    def transact_write_items(self, **request: Any) -> Any: ...
+class DynamoDB(Protocol):
+    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer: ...
+    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
 
 
 class Tables:
-    """The tables of the settings, written through a boto3 client that does not retry by itself.
+    """The tables of the settings, written by calls that are not repeated by themselves.
 
-    `client` gets the seconds that a call may take, so that one that hangs is given up while there is time for another.
+    Each call gets the seconds that it may take, so that one that hangs is given up while there is time for another.
     `update_once` sends updates as transactions with a ClientRequestToken, at twice the write units.
     """
 
-    def __init__(
-        self,
-        tables: Sequence[settings.Table],
-        client: Callable[[float], DynamoDBClient],
-        *,
-        update_once: bool = False,
-    ) -> None:
+    def __init__(self, tables: Sequence[settings.Table], dynamodb: DynamoDB, *, update_once: bool = False) -> None:
         self._tables = {table.name: table for table in tables}
-        self._client = client
+        self._dynamodb = dynamodb
         self._update_once = update_once
 
     def write(self, batch: Sequence[Operation], seconds: float) -> Reply:
         """One BatchWriteItem. Returns what every expected failure means; raises only what is a defect."""
-        requests: dict[str, list[dict[str, Any]]] = {}
+        bodies: dict[str, list[bytes]] = {}
         for operation in batch:
-            requests.setdefault(operation.table, []).append(operation.request)
-        client = self._client(seconds)
-        arguments = {"RequestItems": requests, "ReturnConsumedCapacity": "TOTAL"}
-        response = _answer(client.batch_write_item, arguments, batch)
-        if isinstance(response, Reply):
-            return response
-        unprocessed = response.get("UnprocessedItems")
+            bodies.setdefault(operation.key[0], []).append(operation.body)
+        answer = self._dynamodb.batch_write(list(bodies), _batch_body(bodies), seconds)
+        if isinstance(answer, Refusal | NoAnswer | NotConfigured):
+            return _failed(answer, bodies)
+        unprocessed = answer.get("UnprocessedItems")
         if unprocessed is None:  # DynamoDB always says; an answer that does not has lost it on the way.
             return Reply(Meaning.UNSURE, error="an answer without UnprocessedItems")
-        return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed), _units(response))
+        return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed) if unprocessed else (), _units(answer))
 
     def write_one(self, operation: Operation, seconds: float) -> Reply:
         """One conditional write or update, by itself. Returns and raises as `write` does."""
-        client = self._client(seconds)
+        call: str = operation.call
         arguments: dict[str, Any] = {
             "TableName": operation.table,
             **operation.request,
             # So that a condition that fails because an earlier attempt had succeeded can be told from one that fails.
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        call = getattr(client, operation.call)
-        if operation.call == "update_item" and self._update_once:
+        if call == "update_item" and self._update_once:
             token = {"ClientRequestToken": _token(operation)}
-            arguments, call = {"TransactItems": [{"Update": arguments}], **token}, client.transact_write_items
-        response = _answer(call, {**arguments, "ReturnConsumedCapacity": "TOTAL"}, [operation])
-        if isinstance(response, Reply):
-            return response
-        if response.get("ConsumedCapacity") is None:  # It was asked for; an answer without it is none of DynamoDB's.
+            arguments, call = {"TransactItems": [{"Update": arguments}], **token}, "transact_write_items"
+        answer = self._dynamodb.call(call, {**arguments, "ReturnConsumedCapacity": "TOTAL"}, seconds)
+        if isinstance(answer, Refusal | NoAnswer | NotConfigured):
+            return _failed(answer, [operation.table])
+        if answer.get("ConsumedCapacity") is None:  # It was asked for; an answer without it is none of DynamoDB's.
             return Reply(Meaning.UNSURE, error="an answer without ConsumedCapacity")
-        return Reply(Meaning.ACCEPTED, (), _units(response))
+        return Reply(Meaning.ACCEPTED, (), _units(answer))
 
     def _unwritten(self, batch: Sequence[Operation], unprocessed: Mapping[str, Any]) -> Sequence[Operation]:
         """Match what came back by typed key. What cannot be matched may be any of them: then none counts as written."""
@@ -185,52 +165,43 @@ class Tables:
     def _key(self, table: str, request: Mapping[str, Any]) -> Any:
         try:
             attributes = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
-            return items.key_of(self._tables[table], attributes)
-        except (Rejected, KeyError, ValueError):
+            settings_of = self._tables[table]
+            return items.key_of(settings_of, {key.name: _with_bytes(attributes[key.name]) for key in settings_of.key})
+        except (Rejected, KeyError, ValueError, TypeError, AttributeError):
             return None
 
 
-def _answer(call: Callable[..., Any], arguments: Mapping[str, Any], batch: Sequence[Operation]) -> Reply | Any:
-    """What the service answers, or what it means that it does not."""
-    try:
-        return call(**arguments)
-    except ClientError as error:
-        return _refused(error, sorted({operation.table for operation in batch}))
-    except _NOT_CONFIGURED as error:
-        return Reply(Meaning.STOP, error=str(error))
-    except ParamValidationError:
-        raise
-    except (
-        HTTPClientError,
-        BotoCoreError,
-        ResponseParserError,
-    ) as error:  # Connection, timeout, an answer that cannot be read.
-        return Reply(Meaning.UNSURE, error=type(error).__name__)
+def _batch_body(bodies: Mapping[str, Sequence[bytes]]) -> bytes:
+    tables = (b"%b:[%b]" % (msgspec.json.encode(table), b",".join(requests)) for table, requests in bodies.items())
+    return b'{"RequestItems":{%b},"ReturnConsumedCapacity":"TOTAL"}' % b",".join(tables)
 
 
-def _refused(error: ClientError, tables: Sequence[str]) -> Reply:
-    response: Mapping[str, Any] = error.response
-    details = response.get("Error", {})
-    code, words = str(details.get("Code", "")), str(details.get("Message", ""))
-    stored = response.get("Item")
-    if code == "TransactionCanceledException" and (reasons := response.get("CancellationReasons")):
-        code, words = str(reasons[0].get("Code")), str(reasons[0].get("Message"))
-        stored = reasons[0].get("Item")
+def _with_bytes(value: Any) -> Any:
+    """A key's value in which binary is no longer base64, as it is on the wire but not through boto3."""
+    return {"B": base64.b64decode(value["B"])} if isinstance(value.get("B"), str) else value
+
+
+def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -> Reply:
+    if isinstance(answer, NoAnswer):
+        return Reply(Meaning.UNSURE, error=answer.reason)
+    if isinstance(answer, NotConfigured):
+        return Reply(Meaning.STOP, error=answer.reason)
+    code, words = answer.code, answer.words
     meaning = MEANINGS.get(code, Meaning.UNSURE)
     if meaning is Meaning.REJECTED and words.startswith(_TABLES_IS_WRONG):
         meaning, words = Meaning.STOP, f"TABLES does not describe the table as it is: {words}"
     if meaning is Meaning.STOP:
-        words = f"{words} (writing to {', '.join(tables)})"
+        words = f"{words} (writing to {', '.join(sorted(tables))})"
     if meaning in (Meaning.THROTTLED, Meaning.UNSURE):
         # It is logged, and words that nobody has seen yet may quote a value.
         return Reply(meaning, error=code or "an error without a code")
-    return Reply(meaning, error=f"{code}: {words}", stored=stored)
+    return Reply(meaning, error=f"{code}: {words}", stored=answer.stored)
 
 
 def _token(operation: Operation) -> str:
-    """The same for every delivery of the message: DynamoDB applies a token once in 10 minutes."""
+    """What DynamoDB applies once in 10 minutes: the same for every delivery, unless each is to be applied."""
     source = operation.source
-    name = f"{source.message_id}/{source.element}/{source.table}/{source.position}"
+    name = f"{source.message_id}/{source.element}/{source.table}/{source.position}/{operation.delivery}"
     return hashlib.sha256(name.encode()).hexdigest()[:36]  # The API takes 36 characters.
 
 

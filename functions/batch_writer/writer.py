@@ -5,21 +5,21 @@ One thread decides; the others only wait for DynamoDB. Time, chance and the thre
 
 from __future__ import annotations
 
-import heapq
-import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from concurrent.futures import FIRST_COMPLETED
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from . import plan
+from .backlog import Backlog, Sending
 from .errors import TableError
 from .items import is_newer, is_same
 from .operation import AttributeValue, Key, Operation, Rejection
-from .pace import Bucket, Pace, backoff
+from .pace import Pace
 from .plan import Batch, Step
 from .table import Meaning, Reply
+from .threads import Executor, Running, wait
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 LEAST_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
@@ -60,16 +60,8 @@ class Written:
         return self.written | self.superseded | self.conditions_failed.keys() | self.rejected.keys()
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    """A call in flight; `alone` says that it must not be mixed with other operations when it is sent again."""
-
-    batch: Batch
-    alone: bool
-
-
 class Writer:
-    """Writes one invocation's operations. Made anew for each, so that no state leaks into the next."""
+    """Writes one invocation's operations. Made anew for each; of the one before it knows only `paces`, by table."""
 
     def __init__(
         self,
@@ -80,7 +72,8 @@ class Writer:
         clock: Callable[[], float],
         sleep: Callable[[float], None],
         random: Callable[[], float],
-        executor: Callable[[int], Executor] = ThreadPoolExecutor,
+        executor: Callable[[int], Executor],
+        paces: MutableMapping[str, Pace] | None = None,
     ) -> None:
         self._table = table
         self._connections = connections
@@ -88,26 +81,19 @@ class Writer:
         self._sleep = sleep
         self._random = random
         self._executor = executor
-        self._share = Bucket(write_units_per_second, at=clock())
-        self._paces: dict[str, Pace] = {}
+        self._backlog = Backlog(
+            {} if paces is None else paces, write_units_per_second=write_units_per_second, now=clock()
+        )
         self._lanes: dict[Key, deque[Step]] = {}
-        """What is still to be done to each item; only the first step of a lane is ever on its way."""
-        self._ready: dict[str, deque[Operation]] = {}
-        self._single: dict[str, deque[Operation]] = {}
-        """Ready as well, but each goes by itself: conditional writes and updates."""
-        self._alone: deque[Batch] = deque()
-        """Parts of a batch that DynamoDB rejected as a whole, on the way to finding the offenders."""
-        self._later: list[tuple[float, int, Batch, bool]] = []
-        """A heap of what waits for its backoff: when, a tie-breaker, the operations, whether alone."""
-        self._order = itertools.count()
-        self._attempts: dict[Operation, int] = {}
+        """What is still to be done to each item that has more than one operation; only the first step of a lane is ever
+        on its way. Empty where every item has one, and nothing waits for another's end."""
         self._unsure: set[Operation] = set()
         """Sent before, with an unknown outcome."""
-        self._in_flight: dict[Future[tuple[Reply, float]], _Sent] = {}
+        self._in_flight: dict[Running[tuple[Reply, float]], Sending] = {}
         self.outcome = Written()
         self._gives_up = 0.0
         self._within_message = False
-        self._after: Callable[[Operation], Iterable[Operation]] = lambda _: ()
+        self._after: Callable[[Operation], Iterable[Operation]] | None = None
 
     def write(
         self,
@@ -116,7 +102,7 @@ class Writer:
         deadline: float,
         patience: float,
         within_message: bool = False,
-        after: Callable[[Operation], Iterable[Operation]] = lambda _: (),
+        after: Callable[[Operation], Iterable[Operation]] | None = None,
     ) -> Written:
         """Write until all is done or the clock says `deadline`; then wait `patience` seconds for calls in flight.
 
@@ -140,68 +126,36 @@ class Writer:
             executor.shutdown(wait=False, cancel_futures=True)
         return self.outcome
 
-    def _add(self, operations: Iterable[Operation]) -> None:
+    def _add(self, operations: Sequence[Operation]) -> None:
+        if self._after is None and not self._lanes and _are_distinct(operations):
+            self._backlog.extend(operations)
+            return
         for key, steps in plan.lanes(operations, within_message=self._within_message).items():
             lane = self._lanes.setdefault(key, deque())
             if not lane:
-                self._enqueue(steps[0].operation)
+                self._backlog.extend([steps[0].operation])
             lane.extend(steps)
-
-    def _enqueue(self, operation: Operation) -> None:
-        queues = self._ready if operation.goes_in_batches else self._single
-        queues.setdefault(operation.table, deque()).append(operation)
 
     def _judge(self) -> None:
         """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason."""
         if self._in_flight:
             self.outcome.trouble = "DynamoDB did not answer before the deadline"
-        elif not self._attempts.keys() - self.outcome.ended:
+        elif self.outcome.trouble and not self._backlog.attempts.keys() - self.outcome.ended:
             self.outcome.trouble = ""
 
     def _has_work(self) -> bool:
-        waiting = any(self._ready.values()) or any(self._single.values())
-        return bool(waiting or self._in_flight or self._later or self._alone)
+        return bool(self._in_flight or self._backlog)
 
     def _send_what_may_go(self, executor: Executor) -> None:
-        now = self._clock()
-        while self._later and self._later[0][0] <= now:
-            self._make_ready(*heapq.heappop(self._later)[2:])
         while len(self._in_flight) < self._connections and self.outcome.error is None:
-            batch, alone = self._next_batch(self._clock())
-            if not batch:
+            now = self._clock()
+            sending = self._backlog.next(now)
+            if sending is None:
                 return
-            self._send(executor, batch, alone)
-
-    def _make_ready(self, batch: Batch, alone: bool) -> None:
-        if alone:
-            self._alone.append(batch)
-            return
-        for operation in reversed(batch):  # To the head of the queue: the oldest go first.
-            queues = self._ready if operation.goes_in_batches else self._single
-            queues.setdefault(operation.table, deque()).appendleft(operation)
-
-    def _next_batch(self, now: float) -> tuple[Batch, bool]:
-        if self._share.wait(now) > 0:
-            return [], False
-        if self._alone and all(self._pace_of(operation.table).bucket.wait(now) <= 0 for operation in self._alone[0]):
-            return self._alone.popleft(), True
-        may_go = [queue for table, queue in self._ready.items() if self._pace_of(table).bucket.wait(now) <= 0]
-        if batch := plan.take(may_go):
-            return batch, False
-        for table, queue in self._single.items():
-            if queue and self._pace_of(table).bucket.wait(now) <= 0:
-                return [queue.popleft()], False
-        return [], False
-
-    def _send(self, executor: Executor, batch: Batch, alone: bool) -> None:
-        now = self._clock()
-        for table, units in _estimate(batch).items():
-            self._paces[table] = self._pace_of(table).sent(units, now)
-            self._share = self._share.spend(units, now)
-        if batch[0].goes_in_batches:
-            self.outcome.batch_fills.append(len(batch))
-        seconds = max(LEAST_PAUSE, self._gives_up - now)
-        self._in_flight[executor.submit(self._call, batch, seconds)] = _Sent(batch, alone)
+            if sending.batch[0].goes_in_batches:
+                self.outcome.batch_fills.append(len(sending.batch))
+            seconds = max(LEAST_PAUSE, self._gives_up - now)
+            self._in_flight[executor.submit(self._call, sending.batch, seconds)] = sending
 
     def _call(self, batch: Batch, seconds: float) -> tuple[Reply, float]:
         """Runs in a thread of its own; touches nothing that the deciding thread owns."""
@@ -213,50 +167,40 @@ class Writer:
     def _wait(self, deadline: float) -> None:
         """Until a call comes back or something may be sent."""
         now = self._clock()
-        pause = max(0.0, min(self._next_event(now), deadline) - now)
+        pause = deadline - now
+        if len(self._in_flight) < self._connections and (waits := self._backlog.wait(now)) is not None:
+            pause = min(pause, waits)
+        pause = max(LEAST_PAUSE, min(pause, MAX_IDLE))
         if self._in_flight:
-            full = len(self._in_flight) >= self._connections
-            timeout = min(MAX_IDLE, deadline - now) if full else min(pause, MAX_IDLE)
-            finished, _ = wait(self._in_flight, timeout=max(LEAST_PAUSE, timeout), return_when=FIRST_COMPLETED)
-            for future in finished:
-                self._settle(future)
+            self._settle_finished(pause)
         else:
-            pause = max(pause, LEAST_PAUSE)
             self.outcome.backoff += pause * 1000
             self._sleep(pause)
 
-    def _next_event(self, now: float) -> float:
-        """When something may be sent that may not be sent now."""
-        times = [self._later[0][0]] if self._later else []
-        waiting = {table for queues in (self._ready, self._single) for table, queue in queues.items() if queue}
-        waiting.update(operation.table for batch in self._alone for operation in batch)
-        if waiting:
-            pause = min(self._pace_of(table).bucket.wait(now) for table in waiting)
-            times.append(now + max(pause, self._share.wait(now)))
-        return min(times, default=now + MAX_IDLE)
-
     def _wait_for_stragglers(self, until: float) -> None:
         while self._in_flight and (left := until - self._clock()) > 0:
-            finished, _ = wait(self._in_flight, timeout=left, return_when=FIRST_COMPLETED)
-            for future in finished:
-                self._settle(future)
+            self._settle_finished(left)
 
-    def _settle(self, future: Future[tuple[Reply, float]]) -> None:
-        sent = self._in_flight.pop(future)
-        reply, milliseconds = future.result()
+    def _settle_finished(self, timeout: float) -> None:
+        finished, _ = wait(self._in_flight, timeout=timeout, return_when=FIRST_COMPLETED)
+        for call in finished:
+            self._settle(self._in_flight.pop(call), *call.result())
+
+    def _settle(self, sent: Sending, reply: Reply, milliseconds: float) -> None:
         now = self._clock()
         self.outcome.latencies.append(milliseconds)
-        self._pay(sent.batch, reply, now)
-        if reply.meaning in (Meaning.THROTTLED, Meaning.UNSURE):
-            self.outcome.trouble = reply.error
+        self.outcome.consumed += sum(reply.consumed.values())
+        self._backlog.answered(sent, reply.consumed, _lost(sent.batch, reply), now)
+        if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
+            self._accept(sent, reply, now)
+            return
         match reply.meaning:
-            case Meaning.ACCEPTED:
-                self._accept(sent, reply, now)
             case Meaning.THROTTLED:
                 self.outcome.throttled_calls += 1
-                self._slow_down(sent.batch, now)
+                self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)
             case Meaning.UNSURE:
+                self.outcome.trouble = reply.error
                 self._unsure.update(sent.batch)
                 self._try_later(sent.batch, sent.alone, now)
             case Meaning.CONDITION_FAILED:
@@ -266,85 +210,76 @@ class Writer:
             case Meaning.STOP:
                 self.outcome.error = TableError(reply.error)
 
-    def _pay(self, batch: Batch, reply: Reply, now: float) -> None:
-        """Correct the estimate by what was consumed: nothing by a call that failed."""
-        for table, estimated in _estimate(batch).items():
-            consumed = reply.consumed.get(table, 0.0)
-            self._paces[table] = self._pace_of(table).answered(estimated, consumed, now)
-            self._share = self._share.spend(consumed - estimated, now)
-        self.outcome.consumed += sum(reply.consumed.values())
-
-    def _accept(self, sent: _Sent, reply: Reply, now: float) -> None:
+    def _accept(self, sent: Sending, reply: Reply, now: float) -> None:
         unwritten = set(reply.unwritten)
-        for operation in sent.batch:
-            if operation not in unwritten:
-                self._finish(operation)
-        if not unwritten:
-            for table in {operation.table for operation in sent.batch}:
-                self._paces[table] = self._pace_of(table).succeeded(now)
-            return
-        self.outcome.unprocessed += len(unwritten)
-        self.outcome.trouble = "UnprocessedItems came back"
-        self._slow_down(reply.unwritten, now)
-        self._try_later([operation for operation in sent.batch if operation in unwritten], sent.alone, now)
+        written = [operation for operation in sent.batch if operation not in unwritten] if unwritten else sent.batch
+        self._finish(written)
+        if unwritten:
+            self.outcome.unprocessed += len(unwritten)
+            self.outcome.trouble = "UnprocessedItems came back"
+            self._try_later([operation for operation in sent.batch if operation in unwritten], sent.alone, now)
 
-    def _finish(self, operation: Operation) -> None:
-        # A superseded operation is done only now that the write that replaced it is in the table.
-        step = self._lanes[operation.key].popleft()
-        self.outcome.written.add(operation)
-        self.outcome.superseded.update(step.superseded)
-        self._go_on(operation.key, (operation, *step.superseded))
+    def _finish(self, operations: Batch) -> None:
+        self.outcome.written.update(operations)
+        if not self._lanes:
+            return
+        for operation in operations:
+            # A superseded operation is done only now that the write that replaced it is in the table.
+            step = self._lanes[operation.key].popleft()
+            self.outcome.superseded.update(step.superseded)
+            self._go_on(operation.key, (operation, *step.superseded))
 
     def _end_condition(self, operation: Operation, reply: Reply) -> None:
         may_have_been_applied = operation in self._unsure or operation.source.redelivered
         if may_have_been_applied and is_as_wanted(operation, reply.stored):
-            self._finish(operation)
+            self._finish([operation])
             return
-        self._lanes[operation.key].popleft()
         cannot_tell = may_have_been_applied and operation.call == "update_item"
         self.outcome.conditions_failed[operation] = cannot_tell or is_stale(operation, reply.stored)
-        self._go_on(operation.key, [operation])
+        if self._lanes:
+            self._lanes[operation.key].popleft()
+            self._go_on(operation.key, [operation])
 
     def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
         """The first step of an item is over: its next one may go, and what waited for these operations."""
         if lane := self._lanes[key]:
-            self._enqueue(lane[0].operation)
-        for operation in ended:
-            self._add(self._after(operation))
-
-    def _slow_down(self, operations: Iterable[Operation], now: float) -> None:
-        for table in {operation.table for operation in operations}:
-            self._paces[table] = self._pace_of(table).throttled(now)
+            self._backlog.extend([lane[0].operation])
+        if self._after is not None:
+            for operation in ended:
+                self._add(list(self._after(operation)))
 
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
-        attempt = max(self._attempts.get(operation, 0) for operation in batch)
-        for operation in batch:
-            self._attempts[operation] = attempt + 1
-        due = now + backoff(attempt, self._random())
-        heapq.heappush(self._later, (due, next(self._order), batch, alone))
+        self._backlog.try_later(batch, alone, now, self._random())
 
     def _isolate(self, batch: Batch, reply: Reply) -> None:
         """Halve a batch that was rejected as a whole until the offenders stand alone."""
         if len(batch) > 1:
             half = len(batch) // 2
-            self._alone.extend([batch[:half], batch[half:]])
+            self._backlog.extend_alone([batch[:half], batch[half:]])
             return
         offender = batch[0]
         self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
-        lane = self._lanes[offender.key]
-        # What it would have superseded is to be applied after all.
-        lane.extendleft(reversed(lane.popleft().without()))
-        self._go_on(offender.key, [offender])
-
-    def _pace_of(self, table: str) -> Pace:
-        return self._paces.get(table) or Pace()
+        if self._lanes:
+            lane = self._lanes[offender.key]
+            # What it would have superseded is to be applied after all.
+            lane.extendleft(reversed(lane.popleft().without()))
+            self._go_on(offender.key, [offender])
 
 
-def _estimate(batch: Batch) -> Mapping[str, int]:
-    units: dict[str, int] = {}
-    for operation in batch:
-        units[operation.table] = units.get(operation.table, 0) + operation.write_units
-    return units
+def _are_distinct(operations: Collection[Operation]) -> bool:
+    return len({operation.key for operation in operations}) == len(operations)
+
+
+def _lost(batch: Batch, reply: Reply) -> Sequence[Operation] | None:
+    """What DynamoDB did not take because it was too fast; None where it was not asked, or nobody knows."""
+    match reply.meaning:
+        case Meaning.ACCEPTED:
+            return reply.unwritten
+        case Meaning.THROTTLED:
+            return batch
+        case Meaning.CONDITION_FAILED:  # It consumes what a write would have.
+            return ()
+    return None
 
 
 def is_as_wanted(operation: Operation, stored: Mapping[str, AttributeValue] | None) -> bool:

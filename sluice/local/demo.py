@@ -73,6 +73,7 @@ def _demo(records: int | None, port: int | None, check: Callable[[], None]) -> i
             check()
         ingest = parts.enter_context(Ingest(aws, deployment, directory, check))
         bundle = f"{deployment.bundle_bytes / 1e6:.1f} MB for {deployment.runtime}"
+        bundle += f"; {', '.join(deployment.native)} from this Python" if deployment.native else ""
         with _step(f"Starting {ENVIRONMENTS} processes of the deployed function ({bundle})"):
             ingest.start_function()
         with _progress("Records in the table", len(items)) as on_progress:

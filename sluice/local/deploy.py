@@ -9,13 +9,14 @@ import shutil
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from . import native_packages
 from .aws import LocalAws, LocalError
 from .poller import EventSourceMapping
 from .processes import child, tail
@@ -62,6 +63,8 @@ class Deployment:
     """Size of the deployed ZIP archive."""
     runtime: str
     """The Python that the function is deployed for, such as `python3.14`."""
+    native: Sequence[str]
+    """Packages that come from this Python instead of the bundle, such as `msgspec 0.22.0`."""
 
 
 def cdk_command() -> list[str]:
@@ -135,8 +138,9 @@ class Cdk:
 def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: Path) -> Deployment:
     """Look at every resource of the stack and unpack the function's bundle into `directory`.
 
-    `keys` are the names of the key attributes the table must have, in the order HASH, RANGE. Raises `LocalError`
-    if anything is missing: against moto the CDK command line reports success for stacks that are not there.
+    In the unpacked bundle native packages are replaced, see `native_packages`. `keys` are the names of the key
+    attributes the table must have, in the order HASH, RANGE. Raises `LocalError` if anything is missing: against
+    moto the CDK command line reports success for stacks that are not there.
     """
     try:
         _look_at_queues(aws, outputs)
@@ -153,6 +157,7 @@ def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: P
     _expect("event source mappings from queue to function", len(sources), 1)
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
         archive.extractall(directory)
+    native = native_packages.link(directory, ROOT / "functions" / "batch_writer" / "requirements.txt")
     return Deployment(
         outputs=outputs,
         mapping_id=sources[0]["UUID"],
@@ -168,6 +173,7 @@ def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: P
         ),
         bundle_bytes=len(bundle),
         runtime=configuration["Runtime"],
+        native=native,
     )
 
 

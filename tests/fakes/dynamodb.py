@@ -135,8 +135,14 @@ def write_units(item: Item | None) -> int:
 
 
 def wire_bytes(parameters: dict[str, Any]) -> int:
-    """Bytes of a request's body as botocore.serialize.JSONSerializer writes it: ASCII, binary as base64."""
-    return len(json.dumps(parameters, default=lambda binary: base64.b64encode(binary).decode()))
+    """Bytes of a request's body: compact JSON in UTF-8, binary as base64."""
+    text = json.dumps(
+        parameters,
+        ensure_ascii=False,
+        separators=(",", ":"),
+        default=lambda binary: base64.b64encode(binary).decode(),
+    )
+    return len(text.encode())
 
 
 class FakeDynamoDB(FakeService):

@@ -1,4 +1,4 @@
-"""The real handler in a fresh process, with real threads and a real boto3, against the fakes over HTTP."""
+"""The real handler in a fresh process, with real threads and connections, against the fakes over HTTP."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from tests.fakes import (
     Unprocessed,
     UnprocessedIf,
 )
+from tests.fakes.scripted import ScriptedServer
 from tests.fakes.server import serve
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +124,11 @@ class Deployed:
         return Invocation(answer, [json.loads(line) for line in process.stdout.splitlines()])
 
     def start(self, invocations: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
+        arguments = ["-m", "tests.integration.invoke", str(self.directory / "answers")]
+        return self.run(arguments, json.dumps(invocations))
+
+    def run(self, arguments: list[str], text: str) -> subprocess.CompletedProcess[str]:
+        """Python with these arguments and this standard input, in the function's environment."""
         environ = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
@@ -140,10 +146,10 @@ class Deployed:
             **self.environ,
         }
         return subprocess.run(
-            [sys.executable, "-m", "tests.integration.invoke", str(self.directory / "answers")],
+            [sys.executable, *arguments],
             cwd=ROOT,
             env={name: value for name, value in environ.items() if value},
-            input=json.dumps(invocations),
+            input=text,
             capture_output=True,
             text=True,
             timeout=60,
@@ -229,7 +235,7 @@ def test_trouble_that_passes_is_retried_by_the_writer_and_never_by_the_sdk(fault
     assert deployed.keys() == {f"a{n}" for n in range(25)}
     assert invocation.returned == []
     # What the writer counted is what came over the wire: nobody else sent a call again.
-    assert sum(invocation.metrics["BatchWrites"]) == len(deployed.db.calls) == 4
+    assert sum(invocation.metrics["BatchWrites"]) == len(deployed.db.calls)
     assert sum(invocation.metrics["ThrottledCalls"]) == (2 if isinstance(fault, Throttle) else 0)
 
 
@@ -350,6 +356,99 @@ def test_the_endpoints_of_each_service_can_be_set_apart(deployed: Deployed) -> N
     invocation = deployed.invoke()
 
     assert invocation.messages() == (4, 3, 0, 1)
+
+
+LOADED = """
+import json, sys
+from functions.batch_writer.handler import lambda_handler
+event = json.loads(sys.stdin.read())
+answers = [lambda_handler(part, None) for part in event]
+print(json.dumps([answers, [name for name in ("boto3", "botocore.client") if name in sys.modules]]), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("bodies", "environ", "loaded"),
+    [
+        (puts(60), {}, []),
+        ([{"put": {"pk": "a"}, "condition": "attribute_not_exists(pk)"}], {}, ["boto3", "botocore.client"]),
+        (["{"], {}, ["boto3", "botocore.client"]),
+        (puts(60), {"AWS_PROFILE": "default"}, ["boto3", "botocore.client"]),
+        (puts(60), {"AWS_DEFAULT_REGION": "us-gov-west-1"}, ["boto3", "botocore.client"]),
+    ],
+    ids=["plain puts", "condition", "dead letter", "profile", "another partition"],
+)
+def test_boto3_is_loaded_only_for_what_needs_it(
+    bodies: list[Any], environ: dict[str, str], loaded: list[str], deployed: Deployed
+) -> None:
+    deployed.environ = environ
+    if "AWS_PROFILE" in environ:
+        (deployed.directory / "config").write_text("[default]\nregion = us-east-1\n")
+        deployed.environ |= {"AWS_CONFIG_FILE": str(deployed.directory / "config")}
+    deployed.send(*bodies)
+
+    process = deployed.run(["-c", LOADED], json.dumps([deployed.sqs.event(deployed.queue_url, 100)]))
+
+    answers, modules = json.loads(process.stderr)
+    assert answers == [{"batchItemFailures": []}]
+    assert modules == loaded
+    assert {call.error for call in deployed.db.calls} <= {None}
+
+
+@pytest.mark.parametrize(("version", "loaded"), [({}, False), ({"version": "v"}, True)])
+def test_what_each_first_call_needs_is_loaded_before_it(
+    version: dict[str, str], loaded: bool, deployed: Deployed
+) -> None:
+    deployed.environ = {"TABLES": json.dumps([TABLES[0] | version])}
+
+    process = deployed.run(["-c", "import sys, functions.batch_writer.handler; print('boto3' in sys.modules)"], "")
+
+    assert process.stdout == f"{loaded}\n", process.stderr
+
+
+TRACED = """
+import os
+import botocore.client
+
+original = botocore.client.BaseClient._make_api_call
+
+def traced(self, operation_name, api_params):
+    with open(os.environ["TRACE"], "a") as trace:
+        print(operation_name, *api_params.get("RequestItems", ()), file=trace)
+    return original(self, operation_name, api_params)
+
+botocore.client.BaseClient._make_api_call = traced
+"""
+
+
+def test_a_tracer_that_wraps_boto3_before_the_function_starts_sees_every_call(deployed: Deployed) -> None:
+    (deployed.directory / "sitecustomize.py").write_text(TRACED)
+    trace = deployed.directory / "trace"
+    deployed.environ = {"PYTHONPATH": str(deployed.directory), "TRACE": str(trace)}
+    deployed.send(*puts(30), "{", {"put": {"pk": "c"}, "condition": "attribute_not_exists(pk)"})
+
+    invocation = deployed.invoke()
+
+    assert invocation.messages() == (32, 31, 0, 1)
+    assert sorted(trace.read_text().splitlines()) == sorted(
+        ["BatchWriteItem orders-table"] * 2 + ["PutItem", "SendMessageBatch"]
+    )
+
+
+def test_the_connection_of_the_invocation_before_is_used_again(deployed: Deployed) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 23\r\n\r\n" + b'{"UnprocessedItems":{}}'
+    events = []
+    for prefix in ("a", "b", "c"):
+        deployed.send(*puts(30, prefix))
+        events.append(deployed.sqs.event(deployed.queue_url, 100))
+    with ScriptedServer([answer] * 9, [answer] * 9) as server:
+        deployed.environ = {"AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{server.port}", "MAX_CONNECTIONS": "1"}
+
+        process = deployed.run(["-c", LOADED], json.dumps(events))
+
+    assert process.returncode == 0, process.stderr
+    assert len(server.requests) == 6
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize(

@@ -136,6 +136,20 @@ def test_unprocessed_items_are_sent_again_until_they_are_written() -> None:
     assert [call.error for call in world.db.calls] == [None] * 5
 
 
+def test_a_table_that_took_nothing_is_tried_by_small_calls_while_there_is_much_to_write() -> None:
+    world = World()
+    world.db.script(Unprocessed(25))
+
+    outcome = world.run(*puts(300))
+
+    sent = [len(call.kwargs["RequestItems"]["orders-table"]) for call in world.db.calls]
+    assert keys(world) == {f"a{n}" for n in range(300)}
+    assert outcome.operations.unprocessed == 25
+    assert sent[:10] == [*[25] * 8, 1, 1]  # Eight were on their way when the first was refused.
+    assert sum(sent) == 325
+    assert world.clock() < 3.0
+
+
 def test_only_what_was_unprocessed_is_sent_again() -> None:
     world = World()
     world.db.script(Unprocessed(2))
@@ -264,6 +278,17 @@ def test_a_call_that_fails_for_a_while_is_sent_again(fault: Fault) -> None:
     assert outcome.item_failures == []
     assert world.letters() == []
     assert len(world.db.calls) == 4
+
+
+@pytest.mark.parametrize("fault", UNKNOWN_OUTCOMES.values(), ids=UNKNOWN_OUTCOMES)
+def test_an_unknown_outcome_makes_nothing_slower_than_its_backoff(fault: Fault) -> None:
+    world = World()
+    world.db.script(fault, fault, fault)
+
+    world.run(*puts(5))
+
+    assert [len(call.kwargs["RequestItems"]["orders-table"]) for call in world.db.calls] == [5] * 4
+    assert world.clock() == pytest.approx(0.025 + 0.05 + 0.1)
 
 
 @pytest.mark.parametrize("fault", TROUBLE.values(), ids=TROUBLE)

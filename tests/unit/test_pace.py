@@ -1,8 +1,10 @@
+import itertools
 import math
 
 import pytest
 
-from functions.batch_writer.pace import Bucket, Pace, backoff, visibility
+from functions.batch_writer.pace import TARGET_LOSS, Bucket, Pace, backoff, visibility
+from tests.benchmarks.simulation import Scenario, simulate, simulate_hot
 
 
 @pytest.mark.parametrize(("attempt", "longest"), [(0, 0.05), (1, 0.1), (3, 0.4), (6, 3.2), (7, 5.0), (1000, 5.0)])
@@ -51,50 +53,177 @@ def test_an_hour_at_a_limit_spends_just_the_limit() -> None:
     assert spent == pytest.approx(360_000, rel=0.001)
 
 
-def throttled_table(rate: float, seconds: float) -> tuple[Pace, float, float]:
-    """Send 25 units at a time to a table that takes `rate` a second; the pace, what was taken, what was refused."""
-    pace, now, taken, refused = Pace(), 0.0, 0.0, 0.0
-    room, filled_at = 0.0, 0.0
-    while now < seconds:
-        now += max(pace.bucket.wait(now), 0.005)
-        room, filled_at = min(rate, room + (now - filled_at) * rate), now
-        accepted = min(25.0, room)
-        room -= accepted
-        pace = pace.sent(25, now).answered(25, accepted, now)
-        pace = pace.succeeded(now) if accepted == 25 else pace.throttled(now)
-        if now > seconds / 2:
-            taken, refused = taken + accepted, refused + 25 - accepted
-    return pace, taken / (seconds / 2), refused / (seconds / 2)
+def limited(rate: float = 100.0, now: float = 0.0) -> Pace:
+    """A pace that has found its limit."""
+    return Pace(bucket=Bucket(rate, at=now), since=now, lost_at=now, judged_at=now, used_at=now)
 
 
-@pytest.mark.parametrize("rate", [100.0, 1000.0, 4000.0])
-def test_the_rate_settles_near_what_the_table_takes(rate: float) -> None:
-    _, taken, refused = throttled_table(rate, seconds=120.0)
-
-    assert taken > 0.8 * rate
-    assert refused < 0.2 * rate
-
-
-def test_calls_throttled_together_cut_the_rate_once() -> None:
-    pace = Pace().sent(1000, now=0.0).answered(1000, 1000, now=1.0).throttled(now=1.0)
-
-    assert pace.bucket.rate == pytest.approx(1000.0)
-    assert pace.throttled(now=1.1).bucket.rate == pace.bucket.rate
-    assert pace.throttled(now=1.3).bucket.rate == pytest.approx(850.0)
+def watched(pace: Pace, share: float, seconds: float, now: float = 0.0) -> tuple[Pace, float]:
+    """Sends for so many seconds at the pace's rate, and loses that share of each call; the pace, and the time."""
+    until = now + seconds
+    while now < until:
+        units = min(25.0, pace.most_units())
+        now += units / pace.rate
+        pace = pace.learn(units, units * share, now, now)
+    return pace, now
 
 
-def test_a_table_that_has_taken_nothing_is_still_tried_once_a_second() -> None:
+def test_a_pace_limits_nothing_until_something_is_refused() -> None:
     pace = Pace()
-    for tenth in range(600):
-        pace = pace.sent(25, tenth / 10).answered(25, 0, tenth / 10).throttled(tenth / 10)
+    for tenth in range(100):
+        pace = pace.spend(1000.0, tenth / 10).learn(1000.0, 0.0, tenth / 10, tenth / 10)
 
-    assert 0.5 <= 25 / pace.bucket.rate <= 1.0
+    assert not pace.is_limited
+    assert pace.wait(10.0) == 0.0
 
 
-def test_the_rate_recovers_on_success() -> None:
-    pace = Pace().sent(100, now=0.0).answered(100, 100, now=1.0).throttled(now=1.0)
+def test_a_refused_call_stops_the_rest_and_then_the_rate_grows_tenfold_a_second() -> None:
+    stopped = Pace().learn(25.0, 25.0, sent_at=0.0, now=0.1)
+    grown, _ = watched(stopped, 0.0, 1.0, now=0.1)
 
-    grown = pace.succeeded(now=2.0)
+    assert stopped.is_probing
+    assert stopped.rate == 10.0
+    assert stopped.wait(0.1) > 0
+    assert 80 < grown.rate < 120
 
-    assert grown.bucket.rate == pytest.approx(100 * 1.05 + 25)
-    assert not math.isinf(grown.bucket.rate)
+
+def test_a_few_lost_of_many_leave_a_table_unlimited_for_a_second_and_then_cut_by_what_was_lost() -> None:
+    pace, now = Pace(), 0.0
+    while not pace.is_limited:
+        now += 0.01
+        pace = pace.learn(100.0, 4.0, now, now)
+
+    assert now == pytest.approx(1.01, abs=0.02)
+    assert not pace.is_probing
+    assert pace.rate == pytest.approx(9600.0, rel=0.03)
+
+
+def test_calls_that_were_in_flight_together_are_one_piece_of_news() -> None:
+    stopped = Pace().learn(25.0, 25.0, sent_at=0.0, now=0.1)
+
+    assert stopped.learn(25.0, 25.0, sent_at=0.05, now=0.11).rate == stopped.rate
+    assert stopped.learn(25.0, 25.0, sent_at=0.05, now=0.11).bucket == stopped.bucket
+
+
+def test_the_rate_rests_at_the_loss_it_aims_at() -> None:
+    assert watched(limited(60.0), TARGET_LOSS, 10.0)[0].rate == pytest.approx(60.0, rel=0.01)
+    assert watched(limited(60.0), 0.5 * TARGET_LOSS, 10.0)[0].rate > 60.0
+    assert watched(limited(60.0), 2 * TARGET_LOSS, 10.0)[0].rate < 60.0
+
+
+def test_of_two_writers_with_the_same_loss_the_slower_one_grows_faster() -> None:
+    slow, _ = watched(limited(100.0), TARGET_LOSS, 20.0)
+    fast, _ = watched(limited(1000.0), TARGET_LOSS, 20.0)
+
+    assert slow.rate / 100.0 > 1.05 * fast.rate / 1000.0
+
+
+def test_a_large_loss_brings_the_rate_down_to_what_was_taken_at_once() -> None:
+    pace, _ = watched(limited(1000.0), 0.6, 1.05)
+
+    assert pace.rate == pytest.approx(400.0, rel=0.05)
+
+
+def test_growth_gathers_speed_while_nothing_is_lost() -> None:
+    after_5, now = watched(limited(1000.0), 0.0, 5.0)
+    after_15, _ = watched(after_5, 0.0, 10.0, now)
+
+    assert 1000.0 < after_5.rate < 1100.0
+    assert after_15.rate > 3 * after_5.rate
+
+
+def test_each_refusal_in_a_row_is_followed_by_a_longer_silence() -> None:
+    pace, now, waits = limited(1000.0), 0.0, []
+    for _ in range(7):
+        now += pace.wait(now) + 0.001
+        pace = pace.learn(25.0, 25.0, now, now)
+        waits.append(pace.pause)
+
+    assert waits == [0.01, 0.02, 0.04, 0.08, 0.16, 0.2, 0.2]
+
+
+def test_a_limited_rate_goes_out_in_small_calls() -> None:
+    assert limited(100.0).most_units() == 5.0
+    assert limited(1.0).most_units() == 1.0
+    assert Pace().most_units() == math.inf
+
+
+def test_what_was_written_is_paid_by_what_it_consumed() -> None:
+    pace = limited(100.0).spend(25.0, now=1.0).correct(25.0, 75.0, sent_at=1.0, now=1.0)
+
+    assert pace.wait(1.0) == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize(
+    ("idle", "kept"), [(0.0, "as it is"), (4.9, "as it is"), (5.1, "probed"), (59.0, "probed"), (61.0, "forgotten")]
+)
+def test_the_next_invocation_goes_on_from_a_recent_pace_only(idle: float, kept: str) -> None:
+    resumed = limited(321.0, now=10.0).resumed(10.0 + idle)
+
+    assert resumed.is_limited == (kept != "forgotten")
+    assert resumed.is_probing == (kept == "probed")
+    assert resumed.rate == (math.inf if kept == "forgotten" else 321.0)
+
+
+def test_a_pace_that_was_never_limited_leaves_nothing() -> None:
+    assert Pace().learn(25.0, 0.0, 1.0, 1.0).resumed(1.0) == Pace()
+
+
+def test_a_table_that_takes_nothing_is_still_tried_once_a_second() -> None:
+    pace, now = Pace().learn(25.0, 25.0, 0.0, 0.0), 0.0
+    tried: list[float] = []
+    while now < 60.0:
+        now += max(0.001, pace.wait(now))
+        tried.append(now)
+        pace = pace.spend(pace.most_units(), now)
+        pace = pace.learn(pace.most_units(), pace.most_units(), now, now)
+
+    gaps = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert max(gaps) < 1.5
+    assert len(tried) < 1000
+
+
+# The real writer in virtual time
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        Scenario(1000.0, 0.1, False, writers=1, seconds=15.0),
+        Scenario(1000.0, 1.0, False, writers=4, seconds=15.0),
+        Scenario(1000.0, 1.0, True, writers=1, seconds=15.0),
+        Scenario(100.0, 1.0, False, writers=1, seconds=20.0),
+    ],
+    ids=lambda scenario: str(scenario.name),
+)
+def test_a_table_at_its_limit_is_used_in_full_and_little_is_sent_in_vain(scenario: Scenario) -> None:
+    figures = simulate(scenario, settle=6.0)
+
+    assert figures.use > 0.97
+    assert figures.waste < 0.03
+    assert figures.slowest < 1.5
+
+
+def test_sixteen_writers_share_a_table() -> None:
+    figures = simulate(Scenario(1000.0, 1.0, False, writers=16, seconds=15.0), settle=6.0)
+
+    assert figures.use > 0.97
+    assert figures.waste < 0.05
+    assert figures.slowest < 1.5
+
+
+def test_the_next_invocations_of_a_warm_writer_waste_nothing_at_their_beginning() -> None:
+    scenario = Scenario(1000.0, 1.0, False, writers=1, seconds=16.0, rounds=4)
+
+    figures = simulate(scenario, settle=5.0)
+
+    assert figures.use > 0.95
+    assert figures.waste < 0.03
+
+
+@pytest.mark.parametrize("keys", [1, 20])
+def test_a_hot_range_of_keys_does_not_hold_back_the_others(keys: int) -> None:
+    figures = simulate_hot(4000.0, 100.0, keys, seconds=3.0)
+
+    assert figures.others_slower < 1.05
+    assert figures.hot_use > 0.2

@@ -1,0 +1,105 @@
+"""Which way a call to DynamoDB goes: BatchWriteItem straight to the wire, all else through boto3."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import FunctionType
+from typing import Any, Protocol
+
+from .answer import Answer, NoAnswer, understood
+from .signature import Credentials
+
+LATE = 5.0
+"""Seconds before the end: who still writes then may have to return something."""
+
+# What tracing libraries wrap, Powertools' Tracer by means of the X-Ray SDK, and what tests replace. Whoever has done
+# that wants to see every call.
+_WRAPPED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "boto3": {"": ("client",)},
+    "boto3.session": {"Session": ("client",)},
+    "botocore.client": {"BaseClient": ("__init__", "_make_api_call", "_make_request")},
+    "botocore.endpoint": {"Endpoint": ("make_request", "prepare_request", "_send_request", "_send")},
+    "botocore.httpsession": {"URLLib3Session": ("send",)},
+    "http.client": {"HTTPConnection": ("request", "_send_request", "getresponse")},
+}
+_ORIGINAL = frozenset({*_WRAPPED, "botocore.context"})
+"""Where functions that nobody has wrapped come from; botocore itself wraps one by its module context."""
+_HOOKED = ("ddtrace", "newrelic")
+"""They wrap boto3 when it is loaded, and not before."""
+
+
+class Post(Protocol):
+    def post(self, body: bytes, credentials: Credentials, seconds: float) -> tuple[int, Mapping[str, str], bytes]: ...
+
+
+class Sdk(Protocol):
+    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer: ...
+    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
+
+
+class DynamoDB:
+    """All calls to DynamoDB: batches by `wire`, or where there is none by boto3; all else by boto3.
+
+    `sdk` gives boto3's side and may take its time. `on_trouble` is told when there may soon be something to report to
+    SQS, so that what this takes can be made ready beside the calls.
+    """
+
+    def __init__(
+        self,
+        sdk: Callable[[], Sdk],
+        wire: Post | None,
+        credentials: Callable[[], Credentials | None],
+        *,
+        on_trouble: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._sdk = sdk
+        self._wire = wire
+        self._credentials = credentials
+        self._on_trouble = on_trouble
+
+    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
+        """BatchWriteItem; `tables` are the names that stand in the body."""
+        if seconds < LATE:
+            self._on_trouble()
+        answer = self._batch_written(tables, body, seconds)
+        if not isinstance(answer, dict) or answer.get("UnprocessedItems"):
+            self._on_trouble()
+        return answer
+
+    def _batch_written(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
+        if self._wire is None or is_instrumented() or (credentials := self._credentials()) is None:
+            return self._sdk().batch_write(tables, body, seconds)
+        try:
+            status, headers, content = self._wire.post(body, credentials, seconds)
+        except OSError as error:
+            return NoAnswer(type(error).__name__)
+        return understood(status, headers, content)
+
+    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
+        """Any other operation, by the name that boto3's clients give it."""
+        return self._sdk().call(operation, arguments, seconds)
+
+
+def is_instrumented() -> bool:
+    """Whether somebody watches the calls of boto3; looked up anew for each call, as it may begin at any time."""
+    modules = sys.modules
+    for name in _HOOKED:
+        if name in modules:
+            return True
+    if getattr(getattr(modules.get("moto.core.models"), "botocore_stubber", None), "enabled", False):
+        return True  # A mock of moto's answers inside of botocore.
+    for name, classes in _WRAPPED.items():
+        if (module := modules.get(name)) is not None:
+            for class_name, methods in classes.items():
+                made = getattr(module, class_name, None) if class_name else module
+                if made is None:  # Another thread is about to load the module.
+                    continue
+                for method in methods:
+                    if (function := made.__dict__.get(method)) is not None and not _is_original(function):
+                        return True
+    return False
+
+
+def _is_original(function: object) -> bool:
+    return type(function) is FunctionType and function.__globals__["__name__"] in _ORIGINAL

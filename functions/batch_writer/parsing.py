@@ -1,0 +1,58 @@
+"""JSON text → values, with every number exact: the way for whatever is not usual, and for saying what is wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from .items import MAX_NESTING, Rejected
+
+# Escapes as JSON reads them, left to right: a surrogate pair, a lone surrogate (caught), anything else.
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class HugeNumber:
+    """A number whose exponent no Decimal can hold, as it was written; a number still, and no text."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_json(text: Any) -> Any:
+    """JSON with every number as an exact Decimal. Raises `Rejected` with InvalidJson or NestingTooDeep."""
+    if not isinstance(text, str):
+        raise Rejected("InvalidJson", "the body is not text")
+    try:
+        text.encode()
+        if "\\ud" in text or "\\uD" in text:
+            _refuse_lone_surrogates(text)
+        return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:  # Its text names a position, never a value.
+        raise Rejected("InvalidJson", str(error)) from None
+    except UnicodeEncodeError:
+        raise Rejected("InvalidJson", "a lone surrogate is not a character") from None
+    except RecursionError:
+        text = f"JSON nested too deeply; an item takes {MAX_NESTING} levels"
+        raise Rejected("NestingTooDeep", text) from None
+
+
+def _number(text: str) -> Decimal | HugeNumber:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return HugeNumber(text)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise Rejected("InvalidJson", f"{name} is not JSON")
+
+
+def _refuse_lone_surrogates(text: str) -> None:
+    if any(escape.group(1) for escape in _ESCAPE.finditer(text)):
+        raise Rejected("InvalidJson", "a lone surrogate is not a character")

@@ -1,0 +1,63 @@
+"""The price table: JSON beside this module, or the user's own."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+DEFAULT = Path(__file__).with_name("prices.json")
+
+
+class PricesError(ValueError):
+    """A price table that cannot be used, with what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars for one of each."""
+
+    write_request_unit: float
+    """On-demand; one for each 1 KB begun of an item."""
+    sqs_request: float
+    """One for each 64 KB begun of its payload."""
+    lambda_request: float
+    lambda_gb_second: float
+    log_gb: float
+    """10**9 bytes of CloudWatch Logs ingested; EMF metrics are log lines, too."""
+    region: str = ""
+    as_of: str = ""
+    assumed: tuple[str, ...] = ()
+    """Those that no source of AWS's own confirmed."""
+
+    @classmethod
+    def load(cls, path: Path = DEFAULT) -> Prices:
+        """Read a table. Raises `PricesError` that names the file and the entry, OSError where it cannot be read."""
+        try:
+            table = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise PricesError(f"{path} is not JSON: {error}") from error
+        entries = table.get("prices") if isinstance(table, dict) else None
+        if not isinstance(entries, dict):
+            raise PricesError(f"{path} has no object named 'prices'")
+        names = [field.name for field in fields(cls) if field.default is MISSING]
+        return cls(
+            **{name: _price(path, name, entries.get(name)) for name in names},
+            region=str(table.get("region", "")),
+            as_of=str(table.get("as_of", "")),
+            assumed=tuple(name for name in names if entries[name].get("assumed", False)),
+        )
+
+
+def _price(path: Path, name: str, entry: Any) -> float:
+    if not isinstance(entry, dict):
+        raise PricesError(f"{path} has no price named {name!r}")
+    return _number(path, name, "dollars", entry.get("dollars"), 0) / _number(path, name, "per", entry.get("per", 1), 1)
+
+
+def _number(path: Path, name: str, what: str, number: Any, at_least: int) -> float:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not at_least <= number < math.inf:
+        raise PricesError(f"{path}: {what!r} of {name} must be a number of at least {at_least}, got {number!r}")
+    return float(number)

@@ -1,0 +1,64 @@
+"""Peak memory of a process that handles one event of 6 MB, the most that Lambda hands over."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .processes import ROOT, ServerProcess, environment
+from .records import LARGE, SMALL, Load, event
+from .report import Section, Table, at_most
+from .rounds import Scale
+
+EVENT_BYTES = 6_000_000
+GOAL = 256.0  # MB.
+PACKINGS = {
+    "300 B, one record a message": (SMALL, 1),
+    "300 B, 100 records a message": (SMALL, 100),
+    "300 B, 3,000 records a message": (SMALL, 3_000),
+    "4 KB, one record a message": (LARGE, 1),
+}
+
+
+def as_json(load: Load) -> str:
+    """The event as it comes over the wire."""
+    return json.dumps(event(load), ensure_ascii=False)
+
+
+def filled(size: int, packing: int) -> Load:
+    """As many whole messages as 6 MB hold."""
+    one = Load(packing, size, packing)
+    return Load(EVENT_BYTES // len(as_json(one).encode()) * packing, size, packing)
+
+
+def measure(scale: Scale) -> Section:
+    """`VmHWM` after import, after parsing the event as Lambda's runtime does, and at the end; in MB of 2**20 bytes."""
+    loads = {name: filled(size, packing) for name, (size, packing) in PACKINGS.items()}
+    if scale.rounds == 1:
+        loads = {"300 B, one record a message": Load(scale.records, SMALL)}
+    rows, peaks = [], {}
+    with ServerProcess() as server, tempfile.TemporaryDirectory() as directory:
+        for name, load in loads.items():
+            given = Path(directory) / "event.json"
+            given.write_text(as_json(load))
+            for writer in ("sluice", "boto3 batch_writer"):
+                command = [sys.executable, "-m", "tests.benchmarks.memory_child", writer, str(given)]
+                done = subprocess.run(
+                    command, cwd=ROOT, env=environment(server.port), capture_output=True, text=True, check=True
+                )
+                imported, parsed, peak = (int(kilobytes) / 1024 for kilobytes in done.stderr.split()[-3:])
+                rows.append(
+                    [f"{writer}, {name}", f"{given.stat().st_size / 1e6:.1f} MB", f"{load.records:,}"]
+                    + [f"{megabytes:.0f}" for megabytes in (imported, parsed, peak)]
+                )
+                peaks[f"{writer}, {name}"] = peak
+    worst = max(peak for name, peak in peaks.items() if name.startswith("sluice"))
+    return Section(
+        title="Memory",
+        targets=[at_most("peak RSS with a 6 MB event", worst, GOAL, "the worst of the packings below", " MB")],
+        tables=[Table("", ["writer", "event", "records", "imported", "event parsed", "peak, MB"], rows)],
+        data={"peaks": peaks},
+    )

@@ -1,0 +1,428 @@
+"""The real writer and its real pace against tables of limited capacity, in virtual time.
+
+`python -m tests.benchmarks.simulation [--seconds 30] [--only NAME]` prints how much of the capacity was used, what was
+sent in vain, and how evenly the invocations got on. Nothing waits: half a minute of a table takes a second or two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import itertools
+import statistics
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty
+from random import Random
+from typing import Any, TypeVar
+
+from functions.batch_writer import plan
+from functions.batch_writer.operation import Operation, Source
+from functions.batch_writer.pace import Pace
+from functions.batch_writer.table import Meaning, Reply
+from functions.batch_writer.writer import Writer
+
+T = TypeVar("T")
+TABLE = "t"
+LATENCY = 0.006
+"""Seconds of a call; each takes between 0.8 and 1.2 of it."""
+
+
+class Time:
+    """One clock for threads of which only one runs at a time: who waits lets the others run, and time jumps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._turn = threading.Semaphore(0)
+
+    def at(self, when: float, event: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (max(when, self.now), next(self._order), event))
+
+    def run(self, *bodies: Callable[[Actor], None]) -> None:
+        """Run each body as an actor from time 0 until all have ended."""
+        actors = [Actor(self, body) for body in bodies]
+        for actor in actors:
+            self.at(0.0, actor.resume)
+        while any(actor.is_alive() for actor in actors) and self._events:
+            self.now, _, event = heapq.heappop(self._events)
+            event()
+        for actor in actors:
+            actor.join()
+            if actor.error is not None:
+                raise actor.error
+
+    def hand_over(self, to: threading.Semaphore) -> None:
+        to.release()
+        self._turn.acquire()
+
+    def back(self) -> None:
+        self._turn.release()
+
+
+class Actor(threading.Thread):
+    """Something that waits in virtual time."""
+
+    def __init__(self, time: Time, body: Callable[[Actor], None]) -> None:
+        super().__init__(daemon=True)
+        self.time = time
+        self.error: Exception | None = None
+        self._body = body
+        self._mine = threading.Semaphore(0)
+        self._ticket = 0
+        self.start()
+
+    def run(self) -> None:
+        self._mine.acquire()
+        try:
+            self._body(self)
+        except Exception as error:  # noqa: BLE001  # Raised in the thread that runs the simulation.
+            self.error = error
+        self.time.back()
+
+    def resume(self) -> None:
+        self.time.hand_over(self._mine)
+
+    def sleep(self, seconds: float) -> None:
+        """Until then, or until woken, whichever is first."""
+        self._ticket += 1
+        ticket = self._ticket
+        self.time.at(self.time.now + seconds, lambda: self.wake(ticket))
+        self.time.back()
+        self._mine.acquire()
+
+    def wake(self, ticket: int | None = None) -> None:
+        if ticket in (None, self._ticket):
+            self._ticket += 1
+            self.resume()
+
+
+class Finished:
+    """What `SimpleQueue.get` is to threads."""
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+        self._tokens = 0
+        self._is_waited_for = False
+
+    def put(self) -> None:
+        self._tokens += 1
+        if self._is_waited_for:
+            self._actor.wake()
+
+    def get(self, timeout: float) -> None:
+        if not self._tokens:
+            self._is_waited_for = True
+            self._actor.sleep(timeout)
+            self._is_waited_for = False
+        if not self._tokens:
+            raise Empty
+        self._tokens -= 1
+
+
+class Call:
+    def __init__(self, finished: Finished) -> None:
+        self.finished = finished
+        self._results: list[Any] = []
+
+    def done(self) -> bool:
+        return bool(self._results)
+
+    def result(self) -> Any:
+        return self._results[0]
+
+    def end(self, result: Any) -> None:
+        self._results.append(result)
+        self.finished.put()
+
+
+class Calls:
+    """An executor whose calls reach the table after half of their latency and end after the other half."""
+
+    def __init__(self, actor: Actor, chance: Random, latency: float) -> None:
+        self._time, self._chance, self._latency = actor.time, chance, latency
+        self._finished = Finished(actor)
+
+    def submit(self, fn: Callable[..., T], /, *args: Any) -> Any:
+        call = Call(self._finished)
+        half = self._latency / 2
+
+        def arrive() -> None:
+            result = fn(*args)
+            self._time.at(self._time.now + half * self._chance.uniform(0.8, 1.2), lambda: call.end(result))
+
+        self._time.at(self._time.now + half * self._chance.uniform(0.8, 1.2), arrive)
+        return call
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Capacity:
+    """Write units a second: a bucket that holds `burst` seconds of them, or as many in each second of the clock."""
+
+    rate: float
+    burst: float = 1.0
+    per_second: bool = False
+    tokens: float = 0.0
+    at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.tokens = 0.0 if self.per_second else self.rate * self.burst
+        self.at = -1.0 if self.per_second else 0.0
+
+    def take(self, now: float) -> bool:
+        if self.per_second:
+            if int(now) > self.at:
+                self.tokens, self.at = self.rate, int(now)
+        else:
+            room = max(1.0, self.rate * self.burst)
+            self.tokens, self.at = min(room, self.tokens + (now - self.at) * self.rate), now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A call as the table saw it."""
+
+    at: float
+    writer: int
+    sent: int
+    taken: int
+
+
+@dataclass(slots=True)
+class Table:
+    """Takes what its capacity, and that of the partition, allow; the rest is unprocessed, or all of it throttled."""
+
+    time: Time
+    capacity: Capacity
+    partitions: dict[str, Capacity] = field(default_factory=dict)
+    """By the first letters of the partition key, up to a hyphen."""
+    arrivals: list[Arrival] = field(default_factory=list)
+    written: dict[str, list[float]] = field(default_factory=dict)
+    """When operations of each partition were written."""
+
+    def of(self, writer: int) -> Port:
+        return Port(self, writer)
+
+    def write(self, batch: Sequence[Operation], writer: int) -> Reply:
+        now, unwritten = self.time.now, []
+        for operation in batch:
+            name = str(operation.key[1]).partition("-")[0]
+            own = self.partitions.get(name)
+            if (own is None or own.take(now)) and self.capacity.take(now):
+                self.written.setdefault(name, []).append(now)
+            else:
+                unwritten.append(operation)
+        taken = len(batch) - len(unwritten)
+        self.arrivals.append(Arrival(now, writer, len(batch), taken))
+        if not taken:
+            return Reply(Meaning.THROTTLED, error="ProvisionedThroughputExceededException")
+        return Reply(Meaning.ACCEPTED, unwritten, {TABLE: float(taken)})
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    table: Table
+    writer: int
+
+    def write(self, batch: Sequence[Operation], seconds: float) -> Reply:  # noqa: ARG002
+        return self.table.write(batch, self.writer)
+
+    def write_one(self, operation: Operation, seconds: float) -> Reply:  # noqa: ARG002
+        return self.table.write([operation], self.writer)
+
+
+def operations(count: int, prefix: str, keys: int = 0) -> list[Operation]:
+    """Puts of one write unit, spread over so many partition keys; 0: each has its own."""
+    source = Source("m", False, 0)
+    return [
+        Operation((TABLE, f"{prefix}-{n % (keys or count)}", f"{n}"), "batch_write_item", source, b"{}")
+        for n in range(count)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Shares of 1. Steady: from 5 s on until the first invocation has ended."""
+
+    use: float
+    waste: float
+    whole_use: float
+    whole_waste: float
+    slowest: float
+    """How long the slowest invocation took, by the mean."""
+    calls: float
+    """By the least number of calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    rate: float
+    burst: float
+    per_second: bool
+    writers: int
+    seconds: float = 30.0
+    stagger: float = 0.0
+    """Seconds between the beginnings of two invocations."""
+    rounds: int = 1
+    """Invocations of each writer, one after the other, warm but for the first."""
+    latency: float = LATENCY
+
+    @property
+    def name(self) -> str:
+        kind = "windows" if self.per_second else f"{self.burst:g} s"
+        return f"{self.rate:.0f}/s {kind} W={self.writers}"
+
+
+def simulate(scenario: Scenario, seed: int = 0, settle: float = 5.0) -> Figures:
+    """Every writer gets the same share of what the table takes in so many seconds."""
+    time, chance = Time(), Random(seed)
+    table = Table(time, Capacity(scenario.rate, scenario.burst, scenario.per_second))
+    count = int(scenario.rate * scenario.seconds / scenario.writers / scenario.rounds)
+    lasted: list[float] = []
+    ends: list[float] = []
+
+    def body(writer: int) -> Callable[[Actor], None]:
+        def run(actor: Actor) -> None:
+            actor.sleep(writer * scenario.stagger + chance.random() * 0.02)
+            paces: dict[str, Pace] = {}
+            begun = time.now
+            for number in range(scenario.rounds):
+                _write(actor, table.of(writer), operations(count, f"w{writer}r{number}"), paces, chance, scenario)
+            lasted.append(time.now - begun)
+            ends.append(time.now)
+
+        return run
+
+    time.run(*(body(writer) for writer in range(scenario.writers)))
+    begin = settle + scenario.stagger * (scenario.writers - 1)
+    return _figures(table, scenario, begin, min(ends), lasted)
+
+
+def _write(
+    actor: Actor, port: Port, work: list[Operation], paces: dict[str, Pace], chance: Random, scenario: Scenario
+) -> None:
+    writer = Writer(
+        port,
+        connections=8,
+        write_units_per_second=float("inf"),
+        clock=lambda: actor.time.now,
+        sleep=actor.sleep,
+        random=chance.random,
+        executor=lambda _: Calls(actor, chance, scenario.latency),
+        paces=paces,
+    )
+    written = writer.write(work, deadline=actor.time.now + 100 * scenario.seconds, patience=1.0)
+    if written.written != set(work):
+        raise AssertionError(f"{len(work) - len(written.written)} of {len(work)} operations not written")
+
+
+def _figures(table: Table, scenario: Scenario, begin: float, end: float, lasted: Sequence[float]) -> Figures:
+    steady = [call for call in table.arrivals if begin <= call.at < end]
+    sent, taken = sum(call.sent for call in steady), sum(call.taken for call in steady)
+    whole_sent, whole_taken = (
+        sum(call.sent for call in table.arrivals),
+        sum(call.taken for call in table.arrivals),
+    )
+    return Figures(
+        use=taken / (end - begin) / scenario.rate if end > begin else 0.0,
+        waste=1 - taken / sent if sent else 0.0,
+        whole_use=whole_taken / table.arrivals[-1].at / scenario.rate,
+        whole_waste=1 - whole_taken / whole_sent,
+        slowest=max(lasted) / statistics.mean(lasted),
+        calls=len(table.arrivals) / (whole_taken / 25),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class HotFigures:
+    others_slower: float
+    """How long the other keys took, by how long they take when there is no hot range."""
+    hot_use: float
+    """Of the range's capacity, until all of its operations were written."""
+    hot_waste: float
+
+
+def simulate_hot(table_rate: float, hot_rate: float, keys: int, *, seconds: float = 10.0, seed: int = 0) -> HotFigures:
+    """A range of so many partition keys (0: each item its own) that takes `hot_rate`, beside others that do not."""
+
+    def run(hot: int) -> tuple[Table, float]:
+        time, chance = Time(), Random(seed)
+        table = Table(time, Capacity(table_rate, 0.1), {"hot": Capacity(hot_rate, 0.1)})
+        work = operations(int(table_rate * seconds * 0.8), "cool") + operations(hot, "hot", keys)
+        chance.shuffle(work)
+        work = plan.interleave(work)
+        scenario = Scenario(table_rate, 0.1, False, 1, seconds * 4)
+        time.run(lambda actor: _write(actor, table.of(0), work, {}, chance, scenario))
+        return table, max(table.written["cool"])
+
+    (_, alone), (table, beside) = run(0), run(int(2 * hot_rate * seconds))
+    hot = table.written["hot"]
+    lost = sum(call.sent - call.taken for call in table.arrivals)
+    return HotFigures(beside / alone, len(hot) / max(hot) / hot_rate, lost / (lost + len(hot)))
+
+
+BUCKETS = ((0.1, False), (1.0, False), (1.0, True))
+
+
+def grid(seconds: float) -> list[Scenario]:
+    return [
+        Scenario(rate, burst, per_second, writers, seconds)
+        for rate in (100.0, 1000.0, 4000.0)
+        for burst, per_second in BUCKETS
+        for writers in (1, 4, 16)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--stagger", type=float, default=0.0)
+    parser.add_argument("--rounds", type=int, default=1)
+    options = parser.parse_args()
+    row = "{:26} {:>7} {:>7} {:>10} {:>10} {:>8} {:>6}\n".format
+    sys.stdout.write(row("table", "use", "waste", "whole use", "waste", "slowest", "calls"))
+    for scenario in grid(options.seconds):
+        if options.only not in scenario.name:
+            continue
+        scenario = Scenario(
+            scenario.rate,
+            scenario.burst,
+            scenario.per_second,
+            scenario.writers,
+            scenario.seconds,
+            options.stagger,
+            options.rounds,
+        )
+        runs = [simulate(scenario, seed) for seed in range(options.seeds)]
+
+        def mean(name: str, runs: list[Figures] = runs) -> float:
+            return float(statistics.mean(getattr(run, name) for run in runs))
+
+        sys.stdout.write(
+            row(
+                scenario.name,
+                f"{mean('use'):.1%}",
+                f"{mean('waste'):.1%}",
+                f"{mean('whole_use'):.1%}",
+                f"{mean('whole_waste'):.1%}",
+                f"{max(run.slowest for run in runs):.2f}",
+                f"{mean('calls'):.2f}",
+            )
+        )
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

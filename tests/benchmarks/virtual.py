@@ -1,0 +1,88 @@
+"""Every table of the promise in virtual time: the real writer and its real pace, by the simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from .report import Section, Table, Target, at_least, at_most
+from .rounds import Scale
+from .simulation import Figures, HotFigures, Scenario, grid, simulate, simulate_hot
+from .utilisation import SLOWEST, USED, WASTED
+
+SECONDS = 30.0
+HOT_SECONDS = 10.0
+TABLE_RATE, HOT_RATE = 1000.0, 100.0
+HOT_KEYS = {1: "one key", 10: "ten keys", 0: "a key for each item"}
+OTHERS_SLOWER = 1.05
+HEADER = ("table and invocations at once", "used", "wasted", "slowest of mean", "calls of fewest")
+HOT_HEADER = ("the hot range", "other keys took", "used of the range", "wasted")
+
+
+def measure(scale: Scale) -> Section:
+    """The grid of rates, buckets and numbers of invocations; then a range of keys that is at its limit."""
+    is_full = scale.rounds > 1
+    scenarios = grid(SECONDS) if is_full else grid(5.0)[:3]
+    figures = {scenario: simulate(scenario) for scenario in scenarios}
+    seconds = HOT_SECONDS if is_full else 2.0
+    hot = {name: simulate_hot(TABLE_RATE, HOT_RATE, keys, seconds=seconds) for keys, name in HOT_KEYS.items()}
+    return Section(
+        title="Use of a table's capacity, in virtual time",
+        targets=[*_targets(figures), *_hot_targets(hot)],
+        tables=[
+            Table(
+                "The real writer and pace, simulated for 30 s", HEADER, [_cells(*found) for found in figures.items()]
+            ),
+            Table(
+                f"A range of keys with {HOT_RATE:g} units/s, offered twice as many, on a table of {TABLE_RATE:g}",
+                HOT_HEADER,
+                [
+                    [name, f"{found.others_slower:.2f}x", f"{found.hot_use:.1%}", f"{found.hot_waste:.1%}"]
+                    for name, found in hot.items()
+                ],
+            ),
+        ],
+        data={
+            "grid": [{"table": scenario.name, **asdict(found)} for scenario, found in figures.items()],
+            "hot": {name: asdict(found) for name, found in hot.items()},
+        },
+    )
+
+
+def _targets(figures: Mapping[Scenario, Figures]) -> Sequence[Target]:
+    """The worst of all tables, for each number of invocations."""
+    targets = []
+    for writers, wasted in WASTED.items():
+        by_name = {scenario.name: found for scenario, found in figures.items() if scenario.writers == writers}
+        least = min(by_name, key=lambda name: by_name[name].use)
+        most = max(by_name, key=lambda name: by_name[name].waste)
+        last = max(by_name, key=lambda name: by_name[name].slowest)
+        what = f"worst of {len(by_name)} tables, {writers} at once, simulated"
+        targets += [
+            at_least(f"capacity used, {what}", by_name[least].use * 100, USED, least, " %"),
+            at_most(f"item-writes wasted, {what}", by_name[most].waste * 100, wasted, most, " %"),
+            at_most(f"slowest invocation of the mean, {what}", by_name[last].slowest, SLOWEST, last),
+        ]
+    return targets
+
+
+def _hot_targets(hot: Mapping[str, HotFigures]) -> Sequence[Target]:
+    return [
+        at_most(
+            f"time of the other keys beside a hot range ({name}): of what they take alone",
+            found.others_slower,
+            OTHERS_SLOWER,
+            f"the range used {found.hot_use:.0%} of what it has",
+        )
+        for name, found in hot.items()
+    ]
+
+
+def _cells(scenario: Scenario, figures: Figures) -> list[str]:
+    return [
+        scenario.name,
+        f"{figures.use:.1%}",
+        f"{figures.waste:.1%}",
+        f"{figures.slowest:.2f}x",
+        f"{figures.calls:.2f}x",
+    ]

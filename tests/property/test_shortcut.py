@@ -1,0 +1,353 @@
+"""The short way and the exact way agree: where the short way answers, both have built the same; and it does answer."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.batch_writer.messages import Decoder, Message
+from functions.batch_writer.operation import Operation
+from functions.batch_writer.settings import Settings
+from functions.batch_writer.shortcut import Shortcut
+from tests.fakes.attribute_values import canonical_item, item_bytes
+from tests.property import fuzz
+from tests.strategies import (
+    COUNTS,
+    TABLES,
+    Body,
+    Digits,
+    as_json,
+    native,
+    numbers_that_do_not_fit,
+    numbers_that_fit,
+    workloads,
+)
+from tests.world import EVENTS, ORDERS
+
+SETTINGS = Settings(TABLES)
+DECODER = Decoder(SETTINGS)
+ITEM_SETTINGS = Settings(TABLES, record_format="item")
+ITEM_DECODER = Decoder(ITEM_SETTINGS)
+
+
+def attributes(operation: Operation) -> dict[str, Any]:
+    [content] = operation.request.values()
+    [item] = content.values()
+    return dict(item)
+
+
+def meaning(operation: Operation) -> Any:
+    """All that counts of a batch operation; the spelling of a number does not."""
+    [action] = operation.request
+    key = [(type(part), part) for part in operation.key]
+    return key, operation.call, operation.source, action, canonical_item(attributes(operation))
+
+
+def short_way(decoder: Decoder, settings: Settings, body: Any) -> tuple[Operation, ...] | None:
+    """What the short way makes of a body; the decoder is asked as well, so that it is the one that it uses."""
+    operations = Shortcut(settings).operations(body, "m", False)
+    if operations is not None:
+        decoded = decoder.decode({"messageId": "m", "body": body}).operations
+        assert [each.body for each in decoded] == [each.body for each in operations]
+    return operations
+
+
+def agree(body: str, decoder: Decoder, settings: Settings) -> tuple[bool, Message]:
+    """Whether the short way answers, and what the exact way says."""
+    operations = short_way(decoder, settings, body)
+    exact = decoder.decode_exactly({"messageId": "m", "body": body})
+    if operations is not None:
+        assert exact.rejected == ()
+        assert list(map(meaning, operations)) == list(map(meaning, exact.operations))
+        assert exact.sources == tuple(operation.source for operation in operations)
+    return operations is not None, exact
+
+
+def has_short_way(settings: Settings) -> bool:
+    return settings.record_expression is None and settings.tables[0].version is None
+
+
+def test_the_two_ways_agree_on_whatever_comes() -> None:
+    seen: Counter[str] = Counter()
+    for number in range(4_000):
+        case = fuzz.case_of(7, number)
+        if has_short_way(case.setup.settings):
+            answers, exact = agree(case.body, case.setup.decoder, case.setup.settings)
+            seen["short" if answers else "rejected" if exact.rejected else "exact"] += 1
+
+    assert min(seen["short"], seen["rejected"], seen["exact"]) > 150
+
+
+@given(workloads())
+def test_the_two_ways_agree_on_messages(bodies: Sequence[Body]) -> None:
+    for body in bodies:
+        agree(body.text, DECODER, SETTINGS)
+
+
+# Ordinary data, which must go the short way: what producers send, well inside every limit.
+ordinary_numbers = st.one_of(
+    st.integers(-(10**15), 10**15).map(str),
+    st.floats(-1e15, 1e15).filter(lambda number: number == 0 or abs(number) > 1e-100).map(repr),
+    st.decimals(-(10**9), 10**9, places=2).map(str),
+    st.sampled_from(["0", "-0", "0.0", "-0.0", "-0.5", "1e5", "1.50", "12345678901234567890.123456789"]),
+).map(Digits)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
+plain_values = st.recursive(
+    st.one_of(texts, texts, ordinary_numbers, st.booleans(), st.none()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(names, inner, max_size=4)),
+    max_leaves=12,
+)
+native_values = st.recursive(
+    st.one_of(
+        plain_values.map(native),
+        st.binary(max_size=20).map(lambda binary: {"B": binary}),
+        st.lists(texts, min_size=1, max_size=3, unique=True).map(lambda members: {"SS": members}),
+        st.just({"NS": ["1", "-2.50", "0"]}),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda elements: {"L": elements}),
+        st.dictionaries(names, inner, max_size=3).map(lambda members: {"M": members}),
+    ),
+    max_leaves=6,
+)
+keys = st.one_of(st.just(ORDERS), st.just(COUNTS), st.just(EVENTS)).flatmap(
+    lambda table: st.tuples(
+        st.just(table),
+        st.fixed_dictionaries(
+            {key.name: texts.filter(bool) if key.type == "S" else ordinary_numbers for key in table.key}
+        ),
+    )
+)
+
+
+@given(keys, st.dictionaries(names, plain_values, max_size=6), st.booleans())
+def test_an_ordinary_item_goes_the_short_way(key: Any, values: dict[str, Any], in_array: bool) -> None:
+    table, key_values = key
+    element = {"put": values | key_values} | ({} if table is ORDERS else {"table": table.alias})
+
+    answers, exact = agree(as_json([element] * 2 if in_array else element), DECODER, SETTINGS)
+
+    assert not exact.rejected
+    assert answers
+
+
+@given(keys, st.dictionaries(names, native_values, max_size=6), st.sampled_from(["PutRequest", "Put", "RequestItems"]))
+def test_an_ordinary_item_in_dynamodb_json_goes_the_short_way(key: Any, values: dict[str, Any], form: str) -> None:
+    table, key_values = key
+    item = values | {name: native(value) for name, value in key_values.items()}
+    request = {"Item": item}
+    element: Any = {"Put": request | {"TableName": table.name}}
+    if form == "PutRequest" and table is ORDERS:
+        element = {"PutRequest": request}
+    if form == "RequestItems":
+        element = {"RequestItems": {table.alias: [{"PutRequest": request}]}}
+
+    answers, exact = agree(as_json(element), DECODER, SETTINGS)
+
+    assert not exact.rejected
+    assert answers
+
+
+@given(keys, st.sampled_from(["delete", "DeleteRequest", "Delete"]))
+def test_an_ordinary_delete_goes_the_short_way(key: Any, form: str) -> None:
+    table, plain = key
+    attributes = {name: native(value) for name, value in plain.items()}
+    element = {
+        "delete": {"delete": plain, "table": table.alias},
+        "DeleteRequest": {"RequestItems": {table.name: [{"DeleteRequest": {"Key": attributes}}]}},
+        "Delete": {"Delete": {"Key": attributes, "TableName": table.alias}},
+    }[form]
+
+    answers, exact = agree(as_json(element), DECODER, SETTINGS)
+
+    assert not exact.rejected
+    assert answers
+
+
+@given(st.dictionaries(names, plain_values, max_size=6))
+def test_an_ordinary_item_by_itself_goes_the_short_way(values: dict[str, Any]) -> None:
+    answers, exact = agree(as_json(values | {"pk": "a"}), ITEM_DECODER, ITEM_SETTINGS)
+
+    assert not exact.rejected
+    assert answers
+
+
+# Odd bodies: what the short way must leave to the exact way.
+
+
+def put(**more: Any) -> str:
+    return json.dumps({"put": {"pk": "a"} | more})
+
+
+def native_put(value: Any, table: str = "orders", name: str = "v") -> str:
+    item = ({"pk": {"S": "a"}} if table == "orders" else {}) | {name: value}
+    return json.dumps({"Put": {"Item": item, "TableName": table}})
+
+
+ODD_BODIES = {
+    "bytes": b'{"put": {"pk": "a"}}',
+    "nothing": None,
+    "a native form with a table beside it": '{"Put": {"Item": {"pk": {"S": "a"}}}, "table": "orders"}',
+    "a string that is a number": native_put({"S": 5}),
+    "a string that is a decimal": native_put({"S": 1.5}),
+    "a map that is a list": native_put({"M": []}),
+    "a map that is text": native_put({"M": ""}),
+    "a list that is a map": native_put({"L": {}}),
+    "a list that is text": native_put({"L": ""}),
+    "a number that is a number": native_put({"N": 1.5}),
+    "a number in other digits": native_put({"N": "\u0661"}),
+    "a value of two types": native_put({"S": "a", "N": "1"}),
+    "an empty binary key": native_put({"B": ""}, "blobs", "id"),
+    "binary that is not base64": native_put({"B": "a"}),
+    "an empty sort key": '{"put": {"pk": "a", "sk": ""}, "table": "pairs"}',
+    "a key that is a decimal": '{"put": {"pk": 1.5}}',
+    "no tables": '{"RequestItems": {}}',
+    "no requests": '{"RequestItems": {"orders": []}}',
+    "RequestItems beside another member": '{"RequestItems": {"orders": [{}]}, "put": {"pk": "a"}}',
+    "a condition": '{"put": {"pk": "a"}, "condition": "attribute_not_exists(pk)"}',
+    "a null for a condition": '{"put": {"pk": "a"}, "condition": null}',
+    "an empty array": "[]",
+    "an array of text": '["put"]',
+    "text": '"put"',
+    "a table of another region": '{"put": {"pk": "a"}, "table": "arn:aws:dynamodb:x:123456789012:table/orders-table"}',
+    # What JSON parsers are known to differ in.
+    "a lone surrogate": '{"put": {"pk": "\\ud800"}}',
+    "a lone surrogate as it is": '{"put": {"pk": "\ud800"}}',
+    "half a pair": '{"put": {"pk": "\\ud83d\\u0041"}}',
+    "NaN": '{"put": {"pk": "a", "n": NaN}}',
+    "Infinity": '{"put": {"pk": "a", "n": -Infinity}}',
+    "out of range": '{"put": {"pk": "a", "n": 1E400}}',
+    "39 digits": f'{{"put": {{"pk": "a", "n": {"1" * 39}}}}}',
+    "a megabyte of digits": f'{{"put": {{"pk": "a", "n": {"1" * 2**20}}}}}',
+    "deep": f'{{"put": {{"pk": {"[" * 100_000}',
+    "deep and closed": f'{{"put": {{"pk": "a", "v": {"[" * 900}{"]" * 900}}}}}',
+    "something behind it": '{"put": {"pk": "a"}} x',
+    "something behind the array": '[{"put": {"pk": "a"}}] x',
+    "a byte order mark": '\ufeff{"put": {"pk": "a"}}',
+    "a control character": '{"put": {"pk": "a\x01"}}',
+    "a line end in a string": '{"put": {"pk": "a\n"}}',
+    "a comma too many": '{"put": {"pk": "a",}}',
+    "a zero in front": '{"put": {"pk": "a", "n": 01}}',
+    "a comment": '{"put": {"pk": "a"}} // no',
+    "single quotes": "{'put': {'pk': 'a'}}",
+    "empty": "",
+}
+USUAL_BODIES = {
+    "one name twice": '{"put": {"pk": "b", "pk": "a", "v": 1, "v": "last"}}',
+    "one operation twice": '{"put": {"pk": "b"}, "put": {"pk": "a"}}',
+    "a pair of surrogates": put(v="\U0001f600"),
+    "all the characters": put(v='\x00\x1f\x7f\u2028/\\"é€'),
+    "65 bits": put(v=2**64),
+    "38 digits": put(v=10**38 - 1),
+    "space around it": ' \t\r\n{"put" : { "pk" : "a" } } ',
+    "two tables": (
+        '{"RequestItems": {"orders": [{"PutRequest": {"Item": {"pk": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"pk": '
+        '{"S": "b"}}}}], "counts": [{"PutRequest": {"Item": {"n": {"N": "1"}}}}]}}'
+    ),
+}
+
+
+@pytest.mark.parametrize("body", ODD_BODIES.values(), ids=ODD_BODIES)
+def test_an_odd_body_is_left_to_the_exact_way(body: Any) -> None:
+    assert short_way(DECODER, SETTINGS, body) is None
+
+
+@pytest.mark.parametrize("body", USUAL_BODIES.values(), ids=USUAL_BODIES)
+def test_the_two_ways_agree_on_a_usual_body(body: str) -> None:
+    answers, exact = agree(body, DECODER, SETTINGS)
+
+    assert exact.operations
+    assert answers
+
+
+def test_what_goes_to_a_table_with_a_version_is_left_to_the_exact_way() -> None:
+    settings = Settings((ORDERS, replace(COUNTS, version="v")))
+
+    assert short_way(Decoder(settings), settings, '{"put": {"n": 1, "v": 2}, "table": "counts"}') is None
+
+
+def test_an_item_may_have_attributes_that_are_called_as_operations_are() -> None:
+    for name in ("RequestItems", "put", "table", "Delete"):
+        answers, _ = agree(json.dumps({"pk": "a", name: {"orders": []}}), ITEM_DECODER, ITEM_SETTINGS)
+        assert answers
+
+
+@pytest.mark.parametrize("zero", ["-0", "-0.0", "-0e5", "-0.00E-7"])
+def test_zero_is_sent_without_a_sign(zero: str) -> None:
+    for body in (f'{{"put": {{"pk": "a", "v": {zero}}}}}', native_put({"N": zero})):
+        operations = short_way(DECODER, SETTINGS, body)
+        assert operations is not None
+        assert attributes(operations[0])["v"] == {"N": "0"}
+
+
+# Near the limits
+
+
+numbers = st.one_of(numbers_that_fit(), numbers_that_do_not_fit())
+
+
+@given(numbers, st.sampled_from(["{}", "[{}]", '{{"x": [{}]}}']))
+def test_the_two_ways_agree_on_a_number(number: Digits, place: str) -> None:
+    value = place.format(number)
+    for item in (f'{{"n": 1, "value": {value}}}', f'{{"n": {number}}}'):
+        agree(f'{{"put": {item}, "table": "counts"}}', DECODER, SETTINGS)
+    for item in (f'{{"n": {{"N": "{number}"}}}}', f'{{"n": {{"N": "1"}}, "s": {{"L": [{{"N": "{number}"}}]}}}}'):
+        agree(f'{{"Put": {{"Item": {item}, "TableName": "counts"}}}}', DECODER, SETTINGS)
+
+
+@given(st.integers(28, 34), st.sampled_from(["list", "map", "both"]), st.booleans())
+def test_the_two_ways_agree_on_nesting(levels: int, kind: str, as_native: bool) -> None:
+    value: Any = "deep"
+    for level in range(levels):
+        value = [value] if kind == "list" or (kind == "both" and level % 2) else {"x": value}
+    item = {"pk": "a", "v": value}
+    body = {"PutRequest": {"Item": native(item)["M"]}} if as_native else {"put": item}
+
+    answers, exact = agree(as_json(body), DECODER, SETTINGS)
+
+    assert answers == (not exact.rejected) == (levels <= 31)
+
+
+@given(st.sampled_from(["pk", "sk"]), st.sampled_from("aé€😀"), st.integers(250, 2100))
+def test_the_two_ways_agree_on_a_long_key(name: str, letter: str, length: int) -> None:
+    item = {"pk": "a", "sk": "b"} | {name: letter * length}
+
+    agree(as_json({"put": item, "table": "pairs"}), DECODER, SETTINGS)
+
+
+@given(st.integers(65_400, 65_600), st.booleans())
+def test_the_two_ways_agree_on_a_long_name(length: int, deep: bool) -> None:
+    value: Any = {"n" * length: 1}
+
+    agree(as_json({"put": {"pk": "a"} | ({"deep": [value]} if deep else value)}), DECODER, SETTINGS)
+
+
+# Sizes
+
+
+@given(native_values)
+def test_no_value_is_larger_than_its_json(value: Any) -> None:
+    """So that a short JSON proves that the item is not too large."""
+    item = {"a": value}
+    text = json.dumps(json.loads(as_json(item)), ensure_ascii=False, separators=(",", ":"))
+
+    assert item_bytes(item) <= len(text.encode())
+
+
+@given(
+    st.lists(st.one_of(st.text("aé", max_size=300), ordinary_numbers, st.booleans()), max_size=30),
+    st.dictionaries(names, st.text("aé", max_size=100), max_size=5),
+)
+def test_the_estimate_of_write_units_is_off_by_one_at_most(values: list[Any], nested: dict[str, str]) -> None:
+    item = {f"attribute{number}": value for number, value in enumerate(values)} | {"pk": "a", "map": nested}
+    [operation] = DECODER.decode({"messageId": "m", "body": as_json({"put": item})}).operations
+
+    exact = -(-item_bytes(attributes(operation)) // 1024)
+
+    assert abs(operation.write_units - exact) <= 1

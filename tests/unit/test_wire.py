@@ -1,0 +1,388 @@
+"""HTTP on a socket: what is sent, what is understood, when a connection is used again, and when a call is given up."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import itertools
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functions.batch_writer import wire as wire_module
+from functions.batch_writer.endpoint import Endpoint
+from functions.batch_writer.signature import Credentials
+from functions.batch_writer.wire import Answer, Wire, _Connection
+from tests.fakes.scripted import CLOSE, ScriptedServer
+
+CREDENTIALS = Credentials("access", "secret", "token")
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def wire_to(port: int, **changes: Any) -> Wire:
+    return Wire(Endpoint("http", "127.0.0.1", port, "us-east-1", "", lambda: CREDENTIALS), 2, **changes)
+
+
+def post(wire: Wire, body: bytes = b"{}", seconds: float = 20.0) -> Answer:
+    return wire.post(body, CREDENTIALS, seconds)
+
+
+# One request, one answer
+
+
+def test_a_request_is_one_post_with_its_length() -> None:
+    with ScriptedServer([OK]) as server:
+        answer = post(wire_to(server.port), b'{"a":1}')
+
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert answer == (200, {"content-length": "2"}, b"{}")
+    assert head.startswith(b"POST / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % server.port)
+    assert b"\r\nContent-Length: 7" in head
+    assert body == b'{"a":1}'
+
+
+@pytest.mark.parametrize("size", [wire_module.ONE_WRITE_BYTES, wire_module.ONE_WRITE_BYTES + 1, 5_000_000])
+def test_a_body_of_any_size_arrives(size: int) -> None:
+    body = bytes(itertools.islice(itertools.cycle(b"0123456789"), size))
+    with ScriptedServer([OK]) as server:
+        post(wire_to(server.port), body)
+
+    assert server.requests[0].partition(b"\r\n\r\n")[2] == body
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        ({"AWS_LAMBDA_FUNCTION_NAME": "f", "_X_AMZN_TRACE_ID": "Root=1-2;Sampled=0"}, b"Root=1-2;Sampled=0"),
+        ({"AWS_LAMBDA_FUNCTION_NAME": "f", "_X_AMZN_TRACE_ID": "Root=1\r\nEvil: 1"}, b"Root=1%0D%0AEvil:%201"),
+        ({"_X_AMZN_TRACE_ID": "Root=1-2"}, None),
+        ({"AWS_LAMBDA_FUNCTION_NAME": "f"}, None),
+    ],
+)
+def test_the_trace_id_of_lambda_goes_along(
+    environ: dict[str, str], line: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_LAMBDA_FUNCTION_NAME", "_X_AMZN_TRACE_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    with ScriptedServer([OK]) as server:
+        post(wire_to(server.port))
+
+    lines = [line for line in server.requests[0].split(b"\r\n") if line.startswith(b"X-Amzn-Trace-Id: ")]
+    assert lines == ([] if line is None else [b"X-Amzn-Trace-Id: " + line])
+
+
+# What an answer may look like
+
+NAMES = st.sampled_from(["X-A", "x-amz-crc32", "Server", "x-amzn-RequestId"])
+VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f\x85\xa0"), max_size=12)
+LINES = st.lists(st.tuples(NAMES, VALUES), max_size=5)
+FRAMES = st.sampled_from(["length", "chunked", "end"])
+
+
+class Pieces:
+    """A socket that gives what it has in given pieces."""
+
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        self._pieces = list(pieces)
+
+    def fileno(self) -> int:
+        return 0
+
+    def settimeout(self, seconds: float) -> None:
+        assert seconds > 0
+
+    def recv(self, _: int) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+
+def framed(frame: str, lines: list[tuple[str, str]], status: int, content: bytes, chunk: int) -> bytes:
+    head = f"HTTP/1.1 {status} Whatever\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines)
+    if frame == "length":
+        return f"{head}Content-Length: {len(content)}\r\n\r\n".encode("latin-1") + content
+    if frame == "end":
+        return f"{head}\r\n".encode("latin-1") + content
+    chunks = [content[start : start + chunk] for start in range(0, len(content), chunk)]
+    coded = b"".join(b"%x;x=y\r\n%b\r\n" % (len(part), part) for part in chunks)
+    return f"{head}Transfer-Encoding: chunked\r\n\r\n".encode("latin-1") + coded + b"0\r\nX-Trailer: 1\r\n\r\n"
+
+
+def cut(whole: bytes, places: list[int]) -> list[bytes]:
+    edges = [0, *sorted({place % len(whole) for place in places} - {0}), len(whole)]
+    return [whole[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def read(pieces: Sequence[bytes]) -> tuple[Answer, bool]:
+    ticks = itertools.count()
+    connection = _Connection(Pieces(pieces), lambda: float(next(ticks)))  # type: ignore[arg-type]
+    answer = connection.answer(1e9)
+    return answer, connection.may_be_kept
+
+
+class _Stream(io.BytesIO):
+    def makefile(self, *_: object) -> _Stream:
+        return self
+
+
+def by_http_client(whole: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+    response = http.client.HTTPResponse(_Stream(whole), method="POST")  # type: ignore[arg-type]
+    response.begin()
+    return response.status, response.getheaders(), response.read()
+
+
+@given(FRAMES, LINES, st.sampled_from([200, 400, 500]), st.binary(max_size=60), st.integers(1, 20), st.data())
+def test_an_answer_in_any_pieces_is_what_http_client_reads(
+    frame: str, lines: list[tuple[str, str]], status: int, content: bytes, chunk: int, data: st.DataObject
+) -> None:
+    whole = framed(frame, lines, status, content, chunk)
+    places = data.draw(st.lists(st.integers(0, len(whole)), max_size=8))
+
+    answer, may_be_kept = read(cut(whole, places))
+
+    their_status, their_headers, their_content = by_http_client(whole)
+    assert (answer.status, answer.content) == (their_status, their_content) == (status, content)
+    for name, value in answer.headers.items():
+        assert value == ", ".join(theirs.strip() for other, theirs in their_headers if other.lower() == name)
+    assert may_be_kept == (frame != "end")
+
+
+@given(FRAMES, st.binary(min_size=1, max_size=40), st.integers(1, 9), st.data())
+def test_an_answer_that_breaks_off_is_none(frame: str, content: bytes, chunk: int, data: st.DataObject) -> None:
+    whole = framed(frame, [("X-A", "b")], 200, content, chunk)
+    end = whole.index(b"\r\n\r\n") if frame == "end" else len(whole) - 1
+
+    with pytest.raises(OSError, match=r"."):
+        read([whole[: data.draw(st.integers(0, end))]])
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_an_error_of_the_connection(garbage: bytes) -> None:
+    for start in (b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"):
+        try:
+            read([start + garbage])
+        except OSError:
+            continue
+
+
+WRONG = {
+    "not HTTP": b"SSH-2.0\r\n\r\n",
+    "HTTP/2": b"HTTP/2 200\r\n\r\n",
+    "no status": b"HTTP/1.1 OK\r\n\r\n",
+    "a long status": b"HTTP/1.1 2000 OK\r\n\r\n",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
+    "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}",
+    "length with a sign": b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}",
+    "length of letters": b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}",
+    "folded": b"HTTP/1.1 200 OK\r\nX: 1\r\n folded\r\nContent-Length: 2\r\n\r\n{}",
+    "space before the colon": b"HTTP/1.1 200 OK\r\nContent-Length : 2\r\n\r\n{}",
+    "no colon": b"HTTP/1.1 200 OK\r\nnonsense\r\nContent-Length: 2\r\n\r\n{}",
+    "unknown coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+    "chunk of another length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
+    "chunk of no length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n{}\r\n0\r\n\r\n",
+    "a head without end": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000,
+}
+
+
+@pytest.mark.parametrize("whole", WRONG.values(), ids=WRONG)
+def test_what_is_not_http_is_no_answer(whole: bytes) -> None:
+    with pytest.raises(OSError, match=r"."):
+        read(cut(whole, list(range(0, len(whole), 1000))))
+
+
+def test_provisional_answers_are_passed_over() -> None:
+    answer, may_be_kept = read([b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\nX: y\r\n\r\n" + OK])
+
+    assert answer == (200, {"content-length": "2"}, b"{}")
+    assert may_be_kept
+
+
+# Which connection
+
+
+def test_a_connection_is_used_again_and_again() -> None:
+    with ScriptedServer([OK] * 5) as server:
+        wire = wire_to(server.port)
+        for _ in range(5):
+            post(wire)
+
+    assert server.connections == 1
+    assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nConnection: Keep-Alive, Close\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+        OK + b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\nof someone else",
+    ],
+    ids=["close", "close in a list", "HTTP/1.0", "more than was asked for"],
+)
+def test_a_connection_that_is_over_is_not_used_again(answer: bytes) -> None:
+    with ScriptedServer([answer, OK], [OK]) as server:
+        wire = wire_to(server.port)
+        answers = [post(wire), post(wire)]
+
+    assert server.connections == 2
+    assert [each.content for each in answers] == [b"{}", b"{}"]
+
+
+def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced_before_anything_is_sent() -> None:
+    with ScriptedServer([OK, CLOSE], [OK]) as server:
+        wire = wire_to(server.port)
+        post(wire)
+        server.hung_up.acquire()
+
+        answer = post(wire)
+
+    assert answer.status == 200
+    assert server.connections == 2
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(("seconds", "connections"), [(29.0, 1), (31.0, 2), (-1.0, 2), (86_400.0, 2)])
+def test_a_connection_that_was_idle_too_long_is_thrown_away(seconds: float, connections: int) -> None:
+    wall = [1000.0]
+    with ScriptedServer([OK] * 2, [OK] * 2) as server:
+        wire = wire_to(server.port, now=lambda: wall[0])
+        post(wire)
+        wall[0] += seconds  # Frozen meanwhile, for all that is known.
+        post(wire)
+
+    assert server.connections == connections
+
+
+def test_no_more_connections_are_kept_than_are_allowed() -> None:
+    together = threading.Barrier(5)
+    with ScriptedServer(*[[OK] * 10 for _ in range(20)]) as server, ExitStack() as held:
+        wire = wire_to(server.port)
+
+        def call() -> None:
+            together.wait()
+            post(wire)
+
+        threads = [threading.Thread(target=call) for _ in range(5)]
+        for thread in threads:
+            thread.start()
+            held.callback(thread.join)
+        held.close()
+
+        assert len(wire._idle) <= 2
+        assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nConte", OK[:-1]])
+def test_an_answer_that_does_not_come_is_not_asked_for_again(sent: bytes) -> None:
+    """The request may have been carried out: whether to repeat it is for those to say who know what is in it."""
+    with ScriptedServer([OK, sent, CLOSE], [OK]) as server:
+        wire = wire_to(server.port)
+        post(wire)
+        with pytest.raises(ConnectionError):
+            post(wire)
+        assert len(server.requests) == 2
+
+        post(wire)
+
+    assert server.connections == 2
+
+
+def test_nobody_listening_is_an_error_of_the_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+    with pytest.raises(OSError, match="refused"):
+        post(wire_to(port))
+
+
+# How long
+
+
+class Ticking:
+    """A clock on which each look takes a second."""
+
+    def __init__(self) -> None:
+        self.now = -1.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def drips() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    for number in range(10_000):
+        yield b"X-Drip-%d: 1\r\n" % number
+
+
+@pytest.mark.parametrize("seconds", [4.0, 20.0, 100.0])
+def test_an_answer_that_drips_in_is_given_up_at_half_time(seconds: float) -> None:
+    clock = Ticking()
+    connection = _Connection(Pieces(list(drips())), clock)  # type: ignore[arg-type]
+
+    with pytest.raises(TimeoutError):
+        connection.answer(seconds / 2)
+
+    assert seconds / 2 <= clock.now < seconds / 2 + 2
+
+
+class Recording(Pieces):
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        super().__init__(pieces)
+        self.timeouts: list[float] = []
+
+    def settimeout(self, seconds: float) -> None:
+        self.timeouts.append(seconds)
+
+
+@given(st.floats(0.001, 1000.0))
+@settings(max_examples=50)
+def test_no_wait_is_longer_than_the_time_left_or_the_silence_allowed(ends: float) -> None:
+    silent = Recording([OK[:10], OK[10:30], OK[30:]])
+    connection = _Connection(silent, lambda: 0.0)  # type: ignore[arg-type]
+
+    connection.answer(ends)
+
+    assert silent.timeouts == [min(ends, wire_module.MAX_SILENCE)] * 3
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(30.0, 15.0), (3.0, 1.5), (1.5, 1.0), (0.4, 0.4)])
+def test_a_call_takes_half_of_the_time_left_but_a_second_where_there_is_one(
+    seconds: float, ends: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def send(_self: object, _head: bytes, _body: bytes, until: float) -> None:
+        asked.append(until)
+
+    monkeypatch.setattr(_Connection, "send", send)
+    monkeypatch.setattr(_Connection, "answer", lambda *_: Answer(200, {}, b"{}"))
+    with ScriptedServer([OK]) as server:
+        post(wire_to(server.port, clock=lambda: 100.0), seconds=seconds)
+
+    assert asked == [100.0 + ends]
+
+
+def test_a_call_that_was_given_up_leaves_no_connection_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> Answer:
+        raise TimeoutError("timed out")
+
+    with ScriptedServer([OK] * 3, [OK]) as server:
+        wire = wire_to(server.port)
+        post(wire)
+        with monkeypatch.context() as patched:
+            patched.setattr(_Connection, "answer", never)
+            with pytest.raises(TimeoutError):
+                post(wire)
+        assert wire._idle == []
+
+        assert post(wire).content == b"{}"  # Not what the second call would have got.
+
+    assert server.connections == 2
