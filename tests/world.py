@@ -179,12 +179,14 @@ class World:
 
     def _dynamodb(self) -> DynamoDB:
         """As in Lambda, with the fake behind the wire and in the place of boto3's client."""
+        return DynamoDB(lambda: FakeSdk(self.db, self._allow), self, lambda: Credentials("key", "secret"))
 
-        def allow(seconds: float) -> None:
-            self.allowed.append((self.clock(), seconds))
+    def post(self, body: bytes, credentials: Credentials, seconds: float) -> Any:
+        """Be the wire to whatever `db` is now."""
+        return FakeWire(self.db, sent=lambda _, seconds: self._allow(seconds)).post(body, credentials, seconds)
 
-        wire = FakeWire(self.db, sent=lambda _, seconds: allow(seconds))
-        return DynamoDB(lambda: FakeSdk(self.db, allow), wire, lambda: Credentials("key", "secret"))
+    def _allow(self, seconds: float) -> None:
+        self.allowed.append((self.clock(), seconds))
 
     def send(self, *bodies: Any, group: str = "group", **attributes: Any) -> list[str]:
         """Send messages (text as it is, anything else as JSON); their ids. `group` is for a FIFO queue."""

@@ -149,9 +149,11 @@ class WatchedInjector(Injector):
     notes: Notes
     cause = ""
 
-    def answer(self, headers: Mapping[str, str], body: bytes) -> Delivery:
+    def answer(
+        self, headers: Mapping[str, str], body: bytes, has_hung_up: Callable[[], bool] = lambda: False
+    ) -> Delivery:
         start = time.monotonic()
-        delivery = super().answer(headers, body)
+        delivery = super().answer(headers, body, has_hung_up)
         target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
         if target.endswith(".BatchWriteItem"):
             self._note(json.loads(body), delivery, (time.monotonic() - start) * 1000)

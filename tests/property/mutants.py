@@ -62,7 +62,8 @@ class Mutant:
 
 SORT_KEY = "return (table.name, partition, _key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES))"
 SUPERSEDED = "self.outcome.superseded.update(step.superseded)"
-TRY_LATER_THROTTLED = """                self._slow_down(sent.batch, now)
+TRY_LATER_THROTTLED = """                self.outcome.throttled_calls += 1
+                self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)"""
 
 # ruff: noqa: E501
@@ -115,7 +116,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("unprocessed matched by spelling", "table.py", "by_key.pop(self._key(table, request), None)",
            "next((o for o in batch if o.request == request), None)", UNPROCESSED),
     Mutant("throttled calls not tried again", "writer.py", TRY_LATER_THROTTLED,
-           "                self._slow_down(sent.batch, now)", IN_TIME),
+           "                self.outcome.throttled_calls += 1\n                self.outcome.trouble = reply.error", IN_TIME),
     Mutant("a 500 counted as written", "table.py", '"InternalServerError": Meaning.UNSURE',
            '"InternalServerError": Meaning.ACCEPTED', PROMISE),
     Mutant("a lost connection counted as written", "table.py",
@@ -140,8 +141,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("the whole body is dead-lettered", "pipeline.py",
            "whole = self._settings.record_expression is not None", "whole = True", CALM),
     Mutant("good messages of a bad invocation dead-lettered", "pipeline.py",
-           "for message in received if (bad := _rejections(message, refused))}",
-           "for message in received if (bad := [r for m in received for r in _rejections(m, refused)])}",
+           "(bad := _rejections(message, refused))",
+           "(bad := [r for m in received for r in _rejections(m, refused)])",
            CALM),
     Mutant("bad messages returned for ever", "pipeline.py", "if url is None or not rejected:", "if True:", REDELIVERY),
     Mutant("operations after a bad one skipped", "messages.py", "refused.append((source, rejected.rejection()))",

@@ -19,7 +19,7 @@ REACHED = {
 REACHED_WITH_DEAD_LETTERS = {"dead-lettered", "dead letter not sent"}
 REACHED_BY: Mapping[Setting, set[str]] = {
     "default": REACHED_WITH_DEAD_LETTERS,
-    "update once": {*REACHED_WITH_DEAD_LETTERS, "transaction repeated"},
+    "update once": {"dead-lettered", "transaction repeated"},
     "refuse conditions": {*REACHED_WITH_DEAD_LETTERS, "condition refused"},
     "no dead letters": {"held for ever"},
     "refuse conditions, no dead letters": {"held for ever", "condition refused"},

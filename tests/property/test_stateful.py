@@ -52,7 +52,6 @@ def test_on_a_standard_queue_nothing_is_lost_and_every_item_is_as_a_delivery_may
     run(standard(setting), "interrupted at the same item", "done twice")
 
 
-@pytest.mark.xfail(strict=True, reason="the put is applied again, the update behind it is not: its token is used")
 @pytest.mark.parametrize("fifo", [False, True])
 def test_with_update_once_an_update_behind_a_put_of_its_item_outlives_a_redelivery(fifo: bool) -> None:
     world = World((ORDERS,), {"update_once": True}, fifo=fifo, fifo_dead_letters=fifo)

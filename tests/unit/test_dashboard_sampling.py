@@ -129,7 +129,7 @@ def test_what_the_table_refuses_is_counted_under_the_limit_that_is_set(
     monkeypatch: pytest.MonkeyPatch, status: int, content: Any, consumed: list[float], refused: list[float]
 ) -> None:
     answer = Delivery(UpstreamAnswer(status, {}, json.dumps(content).encode()))
-    monkeypatch.setattr(Injector, "answer", lambda _self, _headers, _body: answer)
+    monkeypatch.setattr(Injector, "answer", lambda *_: answer)
     injector = WatchedInjector("http://127.0.0.1:9", PROFILES["calm"], 1)
     recording = Recording(0.0, 1e9)
     injector.notes, injector.cause = Notes(recording, Clock()), "WriteKeyRangeThroughputThrottleEvents"
