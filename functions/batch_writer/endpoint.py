@@ -1,8 +1,8 @@
 """Where DynamoDB is and who calls it, from the environment alone, as Lambda sets it.
 
-boto3 takes longer to find the same out than all else does to start. So only what is certain is decided here: static credentials in
-variables, a region of the partition aws, and no variable or file that could mean anything else. A test compares the
-answer with that of boto3 in many environments.
+boto3 takes longer to find the same out than all else does to start. So only what is certain is decided here: static
+credentials in variables, a region of the partition aws, and no variable or file that could mean anything else. A test
+compares the answer with that of boto3 in many environments.
 """
 
 from __future__ import annotations

@@ -258,7 +258,7 @@ def test_alarms_may_use_the_key_of_an_encrypted_topic(templates: dict[str, Templ
     assert resolved(template.only("AWS::SNS::Topic"))["KmsMasterKeyId"] == f"{key}.Arn"
     [allowed] = statements
     assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
-    assert allowed["Action"] == ["kms:Decrypt", "kms:GenerateDataKey*"]
+    assert allowed["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert allowed["Condition"] == {"StringEquals": {"aws:SourceAccount": "AWS::AccountId"}}
 
 

@@ -12,6 +12,7 @@ import pytest
 from infra import bundle
 from infra.bundle import Bundle, BundleError
 from infra.function import BUNDLE
+from sluice.local import native_packages
 from tests.infra.template import ROOT, resolved
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -97,6 +98,7 @@ def test_the_package_holds_the_function_and_nothing_of_its_making(package: Path)
         "botocore",
         "dateutil",
         "jmespath",
+        "msgspec",
         "s3transfer",
         "six.py",
         "typing_extensions.py",
@@ -113,7 +115,17 @@ def test_the_package_names_no_path_of_this_machine(package: Path) -> None:
     assert [path for path, (_, content) in files(package).items() if any(part in content for part in here)] == []
 
 
-def test_the_package_runs_alone_with_the_environment_of_the_template(assembly: Path, package: Path) -> None:
+def test_the_native_code_is_for_the_function_and_not_for_this_machine(package: Path) -> None:
+    native = {path.name for path in package.rglob("*.so")}
+
+    assert native == {"_core.cpython-314-aarch64-linux-gnu.so"}
+
+
+def test_the_package_runs_alone_with_the_environment_of_the_template(
+    assembly: Path, package: Path, tmp_path: Path
+) -> None:
+    package = shutil.copytree(package, tmp_path / "package")
+    native_packages.link(package, ROOT / "functions" / "batch_writer" / "requirements.txt")
     template = json.loads((assembly / "Sluice.template.json").read_text())
     (function,) = (r["Properties"] for r in template["Resources"].values() if r["Type"] == "AWS::Lambda::Function")
     environ = resolved(function["Environment"]["Variables"])
@@ -130,7 +142,8 @@ from {module} import {name} as handler
 import boto3
 boto3.client("dynamodb"), boto3.client("sqs")
 assert callable(handler)
-elsewhere = [m.__file__ for m in list(sys.modules.values()) if "site-packages" in (getattr(m, "__file__", "") or "")]
+files = [getattr(module, "__file__", "") or "" for module in list(sys.modules.values())]
+elsewhere = [file for file in files if "site-packages" in file and "msgspec" not in file]
 assert not elsewhere, elsewhere
 """
 
