@@ -9,37 +9,37 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from . import plan
-from .heat import MOST_PARTITIONS, Heat, Partition
+from .heat import Heat
 from .operation import Operation
 from .pace import Bucket, Pace, backoff
 from .plan import MAX_REQUESTS, Batch
 
-LAST_SECONDS = 5.0
-"""The last call of an invocation may hold more than its share, if it is not more than the pace allows in 5 s."""
+LAST_SECONDS = 2.0
+"""While the limit is not known, the last call may hold as much as the pace allows in 2 s."""
 
 
 @dataclass(slots=True)
 class Queues:
-    """Operations that are ready and share a pace: those of a table, or those of one of its hot partitions."""
+    """The operations of a table that are ready."""
 
-    batched: deque[Operation] = field(default_factory=deque)
+    fresh: deque[Operation] = field(default_factory=deque)
     single: deque[Operation] = field(default_factory=deque)
     """Each goes by itself: conditional writes and updates."""
+    repeated: deque[Operation] = field(default_factory=deque)
+    """What came back, and goes in batches. At most half of a call where there are fresh ones: so a range of keys that
+    is hot neither fills whole calls nor goes unnoticed."""
+    repeated_pace: Pace = field(default_factory=Pace)
+    """Limits what came back while a range of keys is hot, so that the rest of the table keeps its own pace."""
+    heat: Heat = field(default_factory=Heat)
 
     def of(self, operation: Operation) -> deque[Operation]:
-        return self.batched if operation.goes_in_batches else self.single
+        return self.fresh if operation.goes_in_batches else self.single
 
     def __bool__(self) -> bool:
-        return bool(self.batched or self.single)
-
-
-@dataclass(slots=True)
-class Hot:
-    """A partition that throttles by itself: its operations wait apart, so that they hold back no others."""
-
-    pace: Pace
-    queues: Queues = field(default_factory=Queues)
+        return bool(self.fresh or self.single or self.repeated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,6 @@ class Backlog:
         self._paces = paces
         self._share = Bucket(write_units_per_second, at=now)
         self._tables: dict[str, Queues] = {}
-        self._hot: dict[Partition, Hot] = {}
-        self._heat: dict[str, Heat] = {}
         self._alone: deque[Batch] = deque()
         """Parts of a batch that DynamoDB rejected as a whole, on the way to finding the offenders."""
         self._later: list[tuple[float, int, Batch, bool]] = []
@@ -74,18 +72,16 @@ class Backlog:
         """How often an operation has been tried in vain."""
 
     def __bool__(self) -> bool:
-        return bool(
-            self._later or self._alone or any(self._tables.values()) or any(h.queues for h in self._hot.values())
-        )
+        return bool(self._later or self._alone or any(self._tables.values()))
 
     def extend(self, operations: Collection[Operation]) -> None:
         kinds = {(operation.key[0], operation.call) for operation in operations}
-        if len(kinds) == 1 and not self._hot:  # The usual, and much faster than one by one.
+        if len(kinds) == 1:  # The usual, and much faster than one by one.
             first = next(iter(operations))
-            self._queues_of(first).of(first).extend(operations)
+            self._queues(first.key[0]).of(first).extend(operations)
             return
         for operation in operations:
-            self._queues_of(operation).of(operation).append(operation)
+            self._queues(operation.key[0]).of(operation).append(operation)
 
     def extend_alone(self, batches: Iterable[Batch]) -> None:
         self._alone.extend(batches)
@@ -110,9 +106,9 @@ class Backlog:
         for table, estimate in units.items():
             self._paces[table] = self._pace_of(table).spend(estimate, now)
             self._share = self._share.spend(estimate, now)
-        for operation in batch if self._hot else ():
-            if (hot := self._hot.get(operation.key[:2])) is not None:
-                hot.pace = hot.pace.spend(operation.write_units, now)
+            queues = self._tables[table]
+            if queues.repeated_pace.is_limited:
+                queues.repeated_pace = queues.repeated_pace.spend(self._repeated_units(table, batch), now)
         return Sending(batch, alone, units, now)
 
     def _estimate(self, batch: Batch) -> Mapping[str, float]:
@@ -128,12 +124,11 @@ class Backlog:
     def wait(self, now: float) -> float | None:
         """Seconds until something may go that may not go now; None where nothing waits."""
         waits = [self._later[0][0] - now] if self._later else []
-        waits += [self._pace_of(table).wait(now) for table, queues in self._tables.items() if queues]
-        waits += [
-            max(hot.pace.wait(now), self._pace_of(table).wait(now))
-            for (table, _), hot in self._hot.items()
-            if hot.queues
-        ]
+        for table, queues in self._tables.items():
+            if queues.fresh or queues.single:
+                waits.append(self._pace_of(table).wait(now))
+            elif queues.repeated:
+                waits.append(max(queues.repeated_pace.wait(now), self._pace_of(table).wait(now)))
         if self._alone:
             waits.append(max(self._pace_of(operation.table).wait(now) for operation in self._alone[0]))
         if not waits:
@@ -148,7 +143,7 @@ class Backlog:
             self._share = self._share.spend(consumed.get(table, 0.0) - estimate, now)
         if lost is None:
             return
-        if not lost and not self._hot and not self.attempts:
+        if not lost and not self.attempts:
             for table, units in sending.units.items():
                 pace = self._pace_of(table).correct(units, consumed.get(table, units), sending.at, now)
                 self._paces[table] = pace.learn(units, 0.0, sending.at, now)
@@ -156,101 +151,85 @@ class Backlog:
         refused = set(lost)
         for table in sending.units:
             operations = [operation for operation in sending.batch if operation.key[0] == table]
-            written = sum([operation.write_units for operation in operations if operation not in refused])
-            pace = self._pace_of(table).correct(written, consumed.get(table, written), sending.at, now)
-            self._paces[table] = pace
-            self._learn(table, operations, refused.intersection(operations), sending.at, now)
+            self._learn(table, operations, refused, consumed, sending.at, now)
 
     def _learn(
-        self, table: str, operations: Collection[Operation], lost: set[Operation], sent_at: float, now: float
+        self,
+        table: str,
+        operations: Collection[Operation],
+        lost: set[Operation],
+        consumed: Mapping[str, float],
+        sent_at: float,
+        now: float,
     ) -> None:
-        common = [operation for operation in operations if operation.key[:2] not in self._hot]
-        if len(common) < len(operations):
-            self._learn_hot(set(operations).difference(common), lost, sent_at, now)
-        uneven = False
-        if (
-            0 < len(lost.intersection(common)) < len(common)
-        ):  # A call that is refused as a whole tells none from others.
-            heat = self._heat.setdefault(table, Heat())
-            repeated = [operation for operation in common if operation in self.attempts]
-            for partition in heat.learn(common, lost.intersection(common), repeated, now):
-                if len(self._hot) < MOST_PARTITIONS:
-                    self._hot[partition] = Hot(Pace().restarted(now))
-            common = [operation for operation in common if operation.key[:2] not in self._hot]
-            uneven = heat.is_uneven()
-        # What was lost of a hot partition tells nothing of the table; what was taken does.
-        refused = 0 if uneven else sum(operation.write_units for operation in common if operation in lost)
-        sent = refused + sum(operation.write_units for operation in operations if operation not in lost)
-        if sent:
-            self._paces[table] = self._pace_of(table).learn(sent, refused, sent_at, now)
-
-    def _learn_hot(self, operations: Iterable[Operation], lost: set[Operation], sent_at: float, now: float) -> None:
-        sent: dict[Partition, tuple[int, int]] = {}
+        repeated, fresh = _Units(), _Units()
         for operation in operations:
-            units = operation.write_units
-            before, refused = sent.get(operation.key[:2], (0, 0))
-            sent[operation.key[:2]] = before + units, refused + (units if operation in lost else 0)
-        for partition, (units, refused) in sent.items():
-            hot = self._hot[partition]
-            hot.pace = hot.pace.learn(units, refused, sent_at, now)
+            units = repeated if operation in self.attempts else fresh
+            units.add(operation, operation in lost)
+        queues, taken = self._queues(table), repeated.taken + fresh.taken
+        queues.heat.learn(repeated.count, repeated.count_lost, fresh.count, fresh.count_lost)
+        refused, is_uneven = repeated.lost + fresh.lost, queues.heat.is_uneven
+        pace = self._pace_of(table).correct(taken, consumed.get(table, taken), sent_at, now)
+        if is_uneven and (taken or not fresh.count):
+            # What is lost of a hot range says nothing of the table.
+            refused = 0
+        if taken or refused:
+            pace = pace.learn(taken + refused, refused, sent_at, now)
+        if is_uneven != queues.repeated_pace.is_limited:
+            queues.repeated_pace = Pace().restarted(now) if is_uneven else Pace()
+        elif is_uneven and repeated.count:
+            queues.repeated_pace = queues.repeated_pace.learn(repeated.units, repeated.lost, sent_at, now)
+        self._paces[table] = pace
+
+    def _repeated_units(self, table: str, batch: Batch) -> int:
+        return sum([o.write_units for o in batch if o in self.attempts and o.key[0] == table])
 
     def _next_batch(self, now: float) -> tuple[Batch, bool]:
         if self._alone and all(self._pace_of(operation.table).wait(now) <= 0 for operation in self._alone[0]):
             return self._alone.popleft(), True
-        tables = [table for table, queues in self._tables.items() if self._pace_of(table).wait(now) <= 0]
-        hot = [hot for partition, hot in self._hot.items() if partition[0] in tables and hot.pace.wait(now) <= 0]
-        if self._hot:
-            self._sort_out(tables)
-        heads = [_Head(each.queues.batched, each.pace.most_units()) for each in hot if each.queues.batched]
-        heads += [
-            _Head(queues.batched, self._most_units(table, len(queues.batched)))
-            for table in tables
-            if (queues := self._tables[table]).batched
-        ]
+        ready = [(table, queues) for table, queues in self._tables.items() if self._pace_of(table).wait(now) <= 0]
+        heads: list[_Head] = []
+        for table, queues in ready:
+            most, repeated = self._most_units(table, queues), 0.0
+            if queues.repeated and queues.repeated_pace.wait(now) <= 0:
+                own = min(most, queues.repeated_pace.most_units())
+                heads.append(_Head(queues.repeated, min(own, MAX_REQUESTS // 2, most / 2) if queues.fresh else own))
+                repeated = heads[-1].units
+            if queues.fresh and repeated < most:
+                heads.append(_Head(queues.fresh, most - repeated))
         batch = plan.take([head.queue for head in heads])
         for head in heads:
             head.put_back()
         if batch:
             return batch, False
-        for queues in [*(each.queues for each in hot), *(self._tables[table] for table in tables)]:
+        for _, queues in ready:
             if queues.single:
                 return [queues.single.popleft()], False
         return [], False
 
-    def _most_units(self, table: str, left: int) -> float:
-        """How much of a table's queue may go into one call: all of it where that is the last."""
+    def _most_units(self, table: str, queues: Queues) -> float:
+        """How much of a table's queues may go into one call."""
         pace = self._pace_of(table)
-        is_last = not self._later and left <= min(MAX_REQUESTS, pace.rate * LAST_SECONDS)
-        return math.inf if is_last else pace.most_units()
-
-    def _sort_out(self, tables: Iterable[str]) -> None:
-        """Move what is next in line to its hot partition's own queue."""
-        for table in tables:
-            queues = self._tables[table]
-            for queue in (queues.batched, queues.single):
-                cool: list[Operation] = []
-                while queue and len(cool) < MAX_REQUESTS:
-                    operation = queue.popleft()
-                    hot = self._hot.get(operation.key[:2])
-                    if hot is None:
-                        cool.append(operation)
-                    else:
-                        hot.queues.of(operation).append(operation)
-                queue.extendleft(reversed(cool))
+        if pace.is_probing and not self._later:
+            left = len(queues.fresh) + len(queues.repeated)
+            return math.inf if left <= min(MAX_REQUESTS, pace.rate * LAST_SECONDS) else pace.most_units()
+        return pace.most_units()
 
     def _return(self, batch: Batch, alone: bool) -> None:
         if alone:
             self._alone.append(batch)
             return
-        for operation in reversed(batch):  # To the head of the queue: the oldest go first.
-            self._queues_of(operation).of(operation).appendleft(operation)
+        for operation in batch:
+            queues = self._queues(operation.key[0])
+            if operation.goes_in_batches:
+                queues.repeated.append(operation)
+            else:
+                queues.single.appendleft(operation)
 
-    def _queues_of(self, operation: Operation) -> Queues:
-        if self._hot and (hot := self._hot.get(operation.key[:2])) is not None:
-            return hot.queues
-        queues = self._tables.get(operation.key[0])
+    def _queues(self, table: str) -> Queues:
+        queues = self._tables.get(table)
         if queues is None:
-            queues = self._tables[operation.key[0]] = Queues()
+            queues = self._tables[table] = Queues()
         return queues
 
     def _pace_of(self, table: str) -> Pace:
@@ -260,17 +239,38 @@ class Backlog:
         return pace
 
 
+class _Units(Struct, gc=False):
+    """Operations of a call, and how many write units of them were taken and lost."""
+
+    count: int = 0
+    count_lost: int = 0
+    taken: int = 0
+    lost: int = 0
+
+    @property
+    def units(self) -> int:
+        return self.taken + self.lost
+
+    def add(self, operation: Operation, is_lost: bool) -> None:
+        self.count += 1
+        self.count_lost += is_lost
+        if is_lost:
+            self.lost += operation.write_units
+        else:
+            self.taken += operation.write_units
+
+
 class _Head:
     """As many operations from the head of a queue as may go into one call by their write units."""
 
     def __init__(self, queue: deque[Operation], most_units: float) -> None:
         self._rest: deque[Operation] | None = None
         self.queue = queue
+        self.units = 0.0
         if most_units < MAX_REQUESTS:
             self._rest, self.queue = queue, deque()
-            units = 0.0
-            while queue and units < most_units:
-                units += queue[0].write_units
+            while queue and self.units < most_units:
+                self.units += queue[0].write_units
                 self.queue.append(queue.popleft())
 
     def put_back(self) -> None:

@@ -1,90 +1,52 @@
-"""Which partition keys are throttled by themselves, while the rest of their table is not. Pure.
+"""Whether a table is throttled as a whole, or only a range of its keys. Pure.
 
 A partition takes 1,000 write units a second, however many its table has:
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
-What comes back unprocessed carries no reason, so that only comparing tells the one from the other.
+What comes back unprocessed carries no reason, and which keys share a partition is not told. But what belongs to a hot
+range is lost again and again, while what was never sent before is mostly taken, by the same calls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from msgspec import Struct
 
-from .operation import KeyValue, Operation
-
-Partition = tuple[str, KeyValue]
-"""Table name and partition key."""
-
-SECONDS_OF_MEMORY = 2.0
-LEAST_LOST, LEAST_SHARE = 5, 0.3
-"""So many operations of a partition lost, and so much of what was sent, before it is called hot."""
-LEAST_OTHERS, CLEARLY_LESS = 25, 0.6
-"""And of so many others at least, a share of the loss that is 0.6 of the partition's at most."""
-LEAST_REPEATED = 10
-MOST_PARTITIONS = 256
-"""Hot ones that are told apart. With more of them it is the table."""
+MEMORY = 40.0
+"""How many operations of each kind count; older ones fade."""
+LEAST_REPEATED, LEAST_FRESH = 6.0, 15.0
+HOT_SHARE, FRESH_SHARE = 0.3, 0.6
+"""Hot: of what had been lost before at least 0.3 is lost again, and of the rest at most 0.6 times as much."""
 
 
-@dataclass(slots=True)
-class Tally:
-    sent: int = 0
-    lost: int = 0
+class Tally(Struct, gc=False):
+    """Operations sent and lost, the latest ones."""
+
+    sent: float = 0.0
+    lost: float = 0.0
 
     @property
     def share(self) -> float:
         return self.lost / self.sent if self.sent else 0.0
 
-    def add(self, is_lost: bool) -> None:
-        self.sent += 1
-        self.lost += is_lost
+    def add(self, sent: int, lost: int) -> None:
+        kept = min(1.0, MEMORY / (self.sent + 1e-9))
+        self.sent, self.lost = self.sent * kept + sent, self.lost * kept + lost
 
 
 class Heat:
-    """Compares the losses of the partition keys of one table."""
+    """Compares, for one table, operations that had been lost before with fresh ones."""
 
     def __init__(self) -> None:
-        self._since = 0.0
-        self._all = Tally()
-        self._suspects: dict[Partition, Tally] = {}
-        self._repeated = Tally()
-        """What had been lost before."""
+        self.is_uneven = False
+        """A range of keys is hot, as far as is known."""
+        self._repeated, self._fresh = Tally(), Tally()
 
-    def learn(
-        self, operations: Collection[Operation], lost: set[Operation], repeated: Collection[Operation], now: float
-    ) -> Iterator[Partition]:
-        """The partitions that turn out to be hot. `repeated`: those of the operations that had been lost before."""
-        if now - self._since > SECONDS_OF_MEMORY:
-            self._since, self._all, self._suspects, self._repeated = now, Tally(), {}, Tally()
-        self._all.sent += len(operations)
-        self._all.lost += len(lost)
-        self._repeated.sent += len(repeated)
-        self._repeated.lost += len(lost.intersection(repeated))
-        for operation in lost:
-            self._suspects.setdefault(operation.key[:2], Tally())
-        return self._hot(set(operations).difference(repeated), lost) if self._suspects else iter(())
-
-    def is_uneven(self) -> bool:
-        """Whether what is lost is lost again and again while other operations go through: a range of keys is hot."""
-        fresh = Tally(self._all.sent - self._repeated.sent, self._all.lost - self._repeated.lost)
-        return (
-            self._repeated.sent >= LEAST_REPEATED
-            and fresh.sent >= LEAST_OTHERS
-            and self._repeated.share > LEAST_SHARE
-            and fresh.share < CLEARLY_LESS * self._repeated.share
-        )
-
-    def _hot(self, operations: Iterable[Operation], lost: set[Operation]) -> Iterator[Partition]:
-        for operation in operations:
-            tally = self._suspects.get(operation.key[:2])
-            if tally is not None:
-                tally.add(operation in lost)
-        for partition in {operation.key[:2] for operation in lost}:
-            tally = self._suspects[partition]
-            others = Tally(self._all.sent - tally.sent, self._all.lost - tally.lost)
-            if (
-                tally.lost >= LEAST_LOST
-                and tally.share >= LEAST_SHARE
-                and others.sent >= LEAST_OTHERS
-                and others.share < CLEARLY_LESS * tally.share
-            ):
-                yield partition
+    def learn(self, repeated: int, repeated_lost: int, fresh: int, fresh_lost: int) -> None:
+        """Of a call. Only one that has both kinds, and is taken in part, tells the one from the other."""
+        lost = repeated_lost + fresh_lost
+        if not repeated or not fresh or not 0 < lost < repeated + fresh:
+            return
+        self._repeated.add(repeated, repeated_lost)
+        self._fresh.add(fresh, fresh_lost)
+        if self._repeated.sent >= LEAST_REPEATED and self._fresh.sent >= LEAST_FRESH:
+            again = self._repeated.share
+            self.is_uneven = again > HOT_SHARE and self._fresh.share < FRESH_SHARE * again

@@ -17,21 +17,21 @@ BURST_SECONDS = 0.1
 WINDOW, LEAST_IN_WINDOW, LONGEST_WINDOW = 1.0, 25.0, 4.0
 """Seconds over which the loss is looked at; longer, up to 4 s, where less than 25 write units were sent in it."""
 TARGET_LOSS = 0.012
-GAIN = 1.0
-"""By how much of what was lost the rate is cut."""
-FAIRNESS, FAIR_RATE = 0.2, 60.0
-"""Growth is (60 / rate) ** 0.2 of the usual, so that of two writers the slower one catches up."""
-LARGE_LOSS = 0.05
-"""With more the rate falls at once to what the table has taken."""
-LOSSLESS_SECONDS, LOSSLESS_UNITS, MOST_LOSSLESS_SECONDS = 6.0, 150.0, 24.0
+GAIN = 1.5
+"""By how much of what was lost beyond that the rate is cut."""
+FAIRNESS, FAIR_RATE = 0.3, 60.0
+"""Growth is (60 / rate) ** 0.3 of the usual, so that of two writers the slower one catches up."""
+LARGE_LOSS = 0.2
+"""With more the rate falls at once to what the table has taken, or to half."""
+LOSSLESS_SECONDS, LOSSLESS_UNITS, MOST_LOSSLESS_SECONDS = 2.0, 150.0, 24.0
 ACCELERATION, MOST_GROWTH = 1.5, 1.0
-"""After 6 s and 150 write units without a loss, or after 24 s, each half second grows 1.5 times as much as the one
+"""After 2 s and 150 write units without a loss, or after 24 s, each half second grows 1.5 times as much as the one
 before, up to e times as much a second."""
 PROBE_GROWTH = 2.3
-"""Per second, as a power of e: ten times as much after each second, until something is lost."""
-FALL_SECONDS, FALL_SENT, FALL_UNTIL, FALL_MOST = 0.2, 25.0, 0.2, 0.5
-PROBE_CUT = 0.8
-"""What is left of the rate then."""
+"""Per second, as a power of e: ten times as much after each second."""
+FALL_SECONDS, FALL_SENT, FALL_UNTIL, FALL_MOST = 0.2, 50.0, 0.08, 0.5
+PROBE_LOSS, PROBE_CUT = 0.25, 0.6
+"""Until a call loses more than a quarter: less may be a range of keys that is hot. What is left of the rate then."""
 PROBE_RATE, LEAST_RATE = 10.0, 1.0
 """Write units per second at which probing begins: the same for all writers that share the table, and are stopped
 together; and the least of all."""
@@ -145,7 +145,7 @@ class Pace(Struct, frozen=True, gc=False):
             pace = pace._paused(lost / sent, now)
         if self.is_falling:  # A table that is closed for a moment does not tell how fast it is when open.
             return pace._counting_from(now) if pace.lost == pace.sent else pace._fallen(now)
-        if self.is_probing and not lost:
+        if self.is_probing and lost <= PROBE_LOSS * sent:
             return pace._grown(PROBE_GROWTH * min(now - self.grown_at, 0.2), now)
         if self.is_probing and pace.lost == pace.sent:  # Nothing was taken since: too early, or too fast.
             return pace._counting_from(now)
@@ -211,8 +211,10 @@ class Pace(Struct, frozen=True, gc=False):
     def _judged(self, share: float, seconds: float, now: float) -> Pace:
         seconds = min(seconds, LONGEST_WINDOW)
         if share > LARGE_LOSS:
+            # By half at most: the window may have missed what a table that counts by the second gives at its beginning.
+            taken = (self.sent - self.lost) / seconds
+            pace = self._at(min(self.rate, max(taken, self.rate * FALL_MOST)), now)
             # What is lost in the next second may still be due to the rate before.
-            pace = self._at(min(self.rate, (self.sent - self.lost) / seconds), now)
             return replace(pace, judged_at=now + WINDOW)
         growth = TARGET_LOSS * (FAIR_RATE / self.rate) ** FAIRNESS
         patience = min(MOST_LOSSLESS_SECONDS, max(LOSSLESS_SECONDS, LOSSLESS_UNITS / self.rate))

@@ -346,7 +346,7 @@ def _figures(table: Table, scenario: Scenario, begin: float, end: float, lasted:
 @dataclass(frozen=True, slots=True)
 class HotFigures:
     others_slower: float
-    """How long the other keys took, by how long they take when there is no hot range."""
+    """How long the other keys took, by how long they take where the range has no limit of its own."""
     hot_use: float
     """Of the range's capacity, until all of its operations were written."""
     hot_waste: float
@@ -355,20 +355,21 @@ class HotFigures:
 def simulate_hot(table_rate: float, hot_rate: float, keys: int, *, seconds: float = 10.0, seed: int = 0) -> HotFigures:
     """A range of so many partition keys (0: each item its own) that takes `hot_rate`, beside others that do not."""
 
-    def run(hot: int) -> tuple[Table, float]:
+    def run(own_rate: float) -> tuple[Table, float]:
         time, chance = Time(), Random(seed)
-        table = Table(time, Capacity(table_rate, 0.1), {"hot": Capacity(hot_rate, 0.1)})
-        work = operations(int(table_rate * seconds * 0.8), "cool") + operations(hot, "hot", keys)
+        table = Table(time, Capacity(table_rate, 0.1), {"hot": Capacity(own_rate, 0.1)})
+        work = operations(int(table_rate * seconds * 0.8), "cool")
+        work += operations(int(2 * hot_rate * seconds), "hot", keys)
         chance.shuffle(work)
         work = plan.interleave(work)
         scenario = Scenario(table_rate, 0.1, False, 1, seconds * 4)
         time.run(lambda actor: _write(actor, table.of(0), work, {}, chance, scenario))
         return table, max(table.written["cool"])
 
-    (_, alone), (table, beside) = run(0), run(int(2 * hot_rate * seconds))
+    (_, even), (table, beside) = run(10 * table_rate), run(hot_rate)
     hot = table.written["hot"]
     lost = sum(call.sent - call.taken for call in table.arrivals)
-    return HotFigures(beside / alone, len(hot) / max(hot) / hot_rate, lost / (lost + len(hot)))
+    return HotFigures(beside / even, len(hot) / max(hot) / hot_rate, lost / (lost + len(hot)))
 
 
 BUCKETS = ((0.1, False), (1.0, False), (1.0, True))

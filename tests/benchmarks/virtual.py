@@ -69,7 +69,7 @@ def _targets(figures: Mapping[Scenario, Figures]) -> Sequence[Target]:
 def _hot_targets(hot: Mapping[str, HotFigures]) -> Sequence[Target]:
     return [
         at_most(
-            f"time of the other keys beside a hot range ({name}): of what they take alone",
+            f"time of the other keys beside a hot range ({name}): of what they take if it has no limit",
             found.others_slower,
             OTHERS_SLOWER,
             f"the range used {found.hot_use:.0%} of what it has",
