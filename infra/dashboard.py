@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -17,7 +16,9 @@ from infra.alarms import Alarms
 from infra.config import Config
 from infra.metrics import FIVE_MINUTES, MINUTE, ON_DEMAND_MAXIMUM, PROVISIONED, REPORT_FAILURES
 from infra.widgets import WIDTH, graph, line, section
+from sluice.cost.prices import Prices
 
+MILLION = 1_000_000
 MAX_BATCH = 25  # Requests of one BatchWriteItem call (its API reference).
 
 ERROR_CODES = (
@@ -26,28 +27,6 @@ ERROR_CODES = (
     *("InvalidAttribute", "InvalidExpression", "MissingVersion", "ConditionFailed", "RejectedByDynamoDB"),
 )
 """Why operations are dead-lettered: all that the function puts into the message attribute ErrorCode."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """US dollars; the defaults are believed to be those of us-east-1 in November 2026: compare them with AWS's pages.
-
-    The graph of the cost is for orders of magnitude and for what changes it: discounts and free tiers are not in it.
-    """
-
-    write_units: float = 0.625
-    """Of a million write request units of an on-demand table (https://aws.amazon.com/dynamodb/pricing/on-demand/)."""
-    gb_second: float = 0.0000133334
-    """Of a GB-second on arm64 (https://aws.amazon.com/lambda/pricing/)."""
-    invocations: float = 0.20
-    """Of a million (the same page)."""
-    requests: float = 0.40
-    """Of a million requests to a standard queue (https://aws.amazon.com/sqs/pricing/)."""
-    fifo_requests: float = 0.50
-    """Of a million requests to a FIFO queue."""
-
-
-DEFAULT_PRICES = Prices()
 
 
 class Dashboard(Construct):
@@ -64,10 +43,11 @@ class Dashboard(Construct):
         function: lambda_.Function,
         tables: Mapping[str, dynamodb.ITable],
         alarms: Alarms,
-        prices: Prices = DEFAULT_PRICES,
+        prices: Prices | None = None,
     ) -> None:
+        """`prices` are those of `sluice cost` unless given."""
         super().__init__(scope, construct_id)
-        self._config, self._prices = config, prices
+        self._config, self._prices = config, prices or Prices.load()
         self._watched = alarms.watched
         self._queue, self._dead_letters, self._function, self._tables = queue, dead_letters, function, tables
         # Dashboards are global to an account: without the region, stacks in two regions would share one.
@@ -246,11 +226,15 @@ class Dashboard(Construct):
         ]
 
     def _cost(self) -> list[cloudwatch.IMetric]:
-        """Dollars for a million operations; what is kept, logged or watched is not in it."""
+        """Dollars for a million operations, to the order of magnitude; what is kept, logged or watched is not in it."""
         own, queue, function = self._watched.own, self._queue, self._function
         memory = self._config.memory / 1024
         prices = self._prices
-        request = prices.fifo_requests if self._config.is_fifo else prices.requests
+        request = prices.sqs_fifo_request if self._config.is_fifo else prices.sqs_request
+
+        def of_a_million(price: float) -> str:
+            return f"{MILLION * price:.6g}"
+
         written = {"written": own("OperationsWritten")}
 
         def cost(label: str, expression: str, **metrics: cloudwatch.IMetric) -> cloudwatch.MathExpression:
@@ -259,16 +243,21 @@ class Dashboard(Construct):
             )
 
         return [
-            cost("write units, on demand", f"{prices.write_units} * units", units=own("ConsumedWriteUnits")),
+            cost(
+                "write units, on demand",
+                f"{of_a_million(prices.write_request_unit)} * units",
+                units=own("ConsumedWriteUnits"),
+            ),
             cost(
                 "function",
-                f"{1000 * memory * prices.gb_second:.6f} * duration + {prices.invocations} * invocations",
+                f"{of_a_million(memory * prices.lambda_gb_second / 1000)} * duration"
+                f" + {of_a_million(prices.lambda_request)} * invocations",
                 duration=function.metric_duration(statistic="Sum"),
                 invocations=function.metric_invocations(statistic="Sum"),
             ),
             cost(
                 "queue, ten messages a request",
-                f"{request} * (empty + (sent + received + deleted) / 10)",
+                f"{of_a_million(request)} * (empty + (sent + received + deleted) / 10)",
                 empty=queue.metric_number_of_empty_receives(statistic="Sum"),
                 sent=queue.metric_number_of_messages_sent(statistic="Sum"),
                 received=queue.metric_number_of_messages_received(statistic="Sum"),

@@ -20,6 +20,7 @@ NEWER_NAME, NEWER_VALUE = "#sluice_version", ":sluice_version"
 """The placeholders that "newest wins" brings with it; a message may not define them."""
 
 _PLACEHOLDER = re.compile(r"[#:][A-Za-z0-9_]+")
+_NAME, _VALUE = re.compile(r"#[A-Za-z0-9_]+"), re.compile(r":[A-Za-z0-9_]+")
 _TOKEN = re.compile(r"[#:]?[A-Za-z0-9_]+|\S")
 _CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
 
@@ -39,10 +40,7 @@ class Expressions:
         for text in given:
             _check_text(text)
         used = {name for text in given for name in _PLACEHOLDER.findall(text)}
-        for placeholder in (*self.names, *self.values):
-            _require(_is_placeholder(placeholder), f"{placeholder[:50]!r} is not a placeholder such as #name or :value")
-            _require(placeholder in used, f"{placeholder!r} is defined and not used")
-            _require(placeholder not in (NEWER_NAME, NEWER_VALUE), f"{placeholder!r} is reserved")
+        self._check_placeholders(used)
         for placeholder in sorted(used - {*self.names, *self.values}):
             raise Rejected("InvalidExpression", f"{placeholder[:50]!r} is used and not defined")
         for name in self.names.values():
@@ -74,6 +72,14 @@ class Expressions:
             "ExpressionAttributeValues": dict(self.values),
         }
         return {name: value for name, value in arguments.items() if value}
+
+    def _check_placeholders(self, used: set[str]) -> None:
+        for defined, form, example in ((self.names, _NAME, "#name"), (self.values, _VALUE, ":value")):
+            for placeholder in defined:
+                fits = form.fullmatch(placeholder) is not None and len(placeholder) <= MAX_PLACEHOLDER_BYTES
+                _require(fits, f"{placeholder[:50]!r} is not a placeholder such as {example}")
+                _require(placeholder in used, f"{placeholder!r} is defined and not used")
+                _require(placeholder not in (NEWER_NAME, NEWER_VALUE), f"{placeholder!r} is reserved")
 
     def _check_targets(self, update: str, key_names: set[str]) -> None:
         targets = list(_targets(update))
@@ -107,10 +113,6 @@ def _check_text(text: str) -> None:
     # Else a condition could close the brackets that are put around it, and switch off what is added to it.
     depths = list(itertools.accumulate({"(": 1, ")": -1}.get(character, 0) for character in text))
     _require(min(depths) >= 0 and depths[-1] == 0, "the brackets of an expression must match")
-
-
-def _is_placeholder(text: str) -> bool:
-    return bool(_PLACEHOLDER.fullmatch(text)) and len(text) <= MAX_PLACEHOLDER_BYTES
 
 
 def _require(holds: bool, requirement: str) -> None:

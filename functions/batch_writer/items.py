@@ -271,10 +271,14 @@ def _text(content: Any) -> str:
 
 
 def _binary(content: Any) -> bytes:
+    text = _text(content)
     try:
-        return base64.b64decode(_text(content), validate=True)
+        binary = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Rejected("InvalidAttribute", "B must be base64") from None
+    # Python takes padding after four whole characters, too: "QUJD=".
+    _require(len(text) == (len(binary) + 2) // 3 * 4, "B must be base64")
+    return binary
 
 
 def _require(holds: bool, requirement: str) -> None:

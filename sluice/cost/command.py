@@ -1,54 +1,179 @@
-"""`sluice cost`: dollars per million records."""
+"""What a million records cost in US dollars, service by service, beside a Lambda function of one PutItem a message and
+DynamoDB's own price. With --records also what a file of so many costs once, and whether it needs a queue at all."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import math
+from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
-from . import measured, prices
-from .measured import Measured
+from sluice.cli import DONE, UsageError, add_json_option, put_out, put_out_json
+
+from . import load, measured, prices
+from .load import Load, loads
+from .measured import Measured, Size
 from .model import FULL_VCPU_MB
 from .prices import Prices, PricesError
-from .report import ASSUMPTIONS, markdown, table
+from .report import Name, Row, assumptions, dollars, exact_name, markdown, size_name, table
+from .sizes import SizeError, sized
+
+EXAMPLES = """
+examples:
+  sluice cost                                        records of 0.3, 1 and 4 KB
+  sluice cost --record-size 700,2500                 records of your own sizes: bytes of JSON
+  sluice cost --record-size 2500 --item-size 1990    and items: a write unit more or less counts
+  sluice cost --records-per-message 10               messages that are not full
+  sluice cost --record-size 700 --records 50000000   a file of 50 million, loaded once: does it need a queue?
+  sluice cost --prices eu.json --json                prices of your own; see sluice/cost/prices.json
+"""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = EXAMPLES
+    own = parser.add_argument_group("your workload")
+    own.add_argument("--record-size", type=_sizes, metavar="BYTES[,...]", help="JSON of one record: 0.3, 1 and 4 KB")
+    own.add_argument(
+        "--item-size", type=_sizes, metavar="BYTES[,...]", help="each record as an item, by DynamoDB's size rule"
+    )
+    own.add_argument(
+        "--records-per-message", type=_whole, metavar="N", help="of packed messages; default: what fits into 64 KB"
+    )
+    own.add_argument("--records", type=_whole, metavar="N", help="a file of so many that is loaded once")
+    own.add_argument("--memory", type=_whole, default=FULL_VCPU_MB, metavar="MB", help="memory of sluice's function")
+    own.add_argument(
+        "--latency", type=_milliseconds, default=5.0, metavar="MS", help="how long DynamoDB takes to answer"
+    )
     parser.add_argument("--prices", type=Path, default=prices.DEFAULT, metavar="FILE", help="a price table of your own")
     parser.add_argument(
         "--measured", type=Path, default=measured.DEFAULT, metavar="FILE", help="measurements of your own `make bench`"
     )
-    parser.add_argument("--memory", type=int, default=FULL_VCPU_MB, metavar="MB", help="memory of sluice's function")
-    parser.add_argument("--latency", type=float, default=5.0, metavar="MS", help="how long DynamoDB takes to answer")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_json_option(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """0; 2 where a file cannot be used."""
+def run(options: argparse.Namespace) -> int:
+    """0. Raises `UsageError` where a file cannot be used, or no record can be of such a size."""
     try:
-        listed = Prices.load(arguments.prices)
-        work = Measured.load(arguments.measured)
-    except (PricesError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
-    rows = table(listed, work, memory_mb=arguments.memory, latency=arguments.latency / 1000)
-    if arguments.json:
-        content = [
-            {"design": r.design, "record_bytes": r.record_bytes, **asdict(r.cost), "total": r.cost.total} for r in rows
-        ]
-        sys.stdout.write(json.dumps(content, indent=1) + "\n")
-        return 0
-    assumed = f"; not confirmed by AWS's own text: {', '.join(listed.assumed)}" if listed.assumed else ""
-    lines = [
-        "US dollars per million records.",
-        "",
-        markdown(rows),
-        "",
-        f"Prices: {listed.region}, {listed.as_of}{assumed}.",
-        f"Work measured: {work.machine}.",
-        *ASSUMPTIONS,
+        listed = Prices.load(options.prices)
+        work = _measured(options.measured)
+        sizes = _chosen(work, options)
+    except (PricesError, SizeError, OSError) as error:
+        raise UsageError(str(error)) from None
+    memory, latency = options.memory, options.latency / 1000
+    rows = table(listed, Measured(work.machine, sizes), memory_mb=memory, latency=latency)
+    once: list[Load] = []
+    if options.records:
+        once = [way for s in sizes for way in loads(listed, s, options.records, memory_mb=memory, latency=latency)]
+    if options.json:
+        put_out_json(_json(listed, work, sizes, rows, once))
+    else:
+        name = exact_name if options.record_size else size_name
+        put_out(
+            *("US dollars per million records.", "", markdown(rows, name), "", _sources(listed, bool(once))),
+            f"Work measured: {work.machine}.",
+            *assumptions(memory_mb=memory, latency=latency),
+            *_own(sizes, options),
+            *_once(once, name),
+        )
+    return DONE
+
+
+def _sizes(text: str) -> list[int]:
+    return [_whole(part) for part in text.split(",")]
+
+
+def _whole(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return number
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of milliseconds, got {text!r}")
+    return number
+
+
+def _measured(path: Path) -> Measured:
+    try:
+        return Measured.load(path)
+    except (ValueError, LookupError, TypeError):
+        raise UsageError(f"{path} does not hold the measurements that `make bench` writes") from None
+
+
+def _chosen(work: Measured, options: argparse.Namespace) -> Sequence[Size]:
+    """The sizes that were measured, or those of the user's own."""
+    wanted, items, packing = options.record_size, options.item_size, options.records_per_message
+    if items is not None and len(items) != len(wanted or ()):
+        raise UsageError("--item-size needs --record-size, and as many sizes")
+    if wanted is None and packing is None:
+        return work.sizes
+    wanted = wanted or [size.record_bytes for size in work.sizes]
+    return [sized(work, *pair) for pair in zip(wanted, repeat(packing), items or repeat(None), strict=False)]
+
+
+def _sources(listed: Prices, has_load: bool) -> str:
+    """Where the prices come from; of those that AWS's own text did not confirm only what was used."""
+    unused = {"sqs_fifo_request"} | (set() if has_load else {"import_gb"})
+    doubtful = ", ".join(name for name in listed.assumed if name not in unused)
+    assumed = f"; not confirmed by AWS's own text: {doubtful}" if doubtful else ""
+    return f"Prices: {listed.region}, {listed.as_of}{assumed}."
+
+
+def _own(sizes: Sequence[Size], options: argparse.Namespace) -> list[str]:
+    """What was reckoned for sizes or packing of the user's own."""
+    if options.record_size is None and options.records_per_message is None:
+        return []
+    return [
+        "What was not measured or given is in proportion to what was measured. A write unit is 1 KB begun of an item:",
+        *(
+            f"- {size.record_bytes:,} bytes of JSON: an item of about {size.item_bytes:,} bytes,"
+            f" {size.packed.records_per_message:,} records to a packed message"
+            for size in sizes
+        ),
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    return 0
+
+
+def _once(once: Sequence[Load], name: Name) -> list[str]:
+    if not once:
+        return []
+    rows = [f"| {name(way.record_bytes)} | {way.way} | {_price(way.dollars)} | {way.into} |" for way in once]
+    return [
+        "",
+        f"US dollars for a file of {once[0].records:,} records, loaded once.",
+        "",
+        "| record | loaded by | dollars | into |",
+        "|---|---|---:|---|",
+        *rows,
+        "",
+        *load.advice(once),
+    ]
+
+
+def _price(amount: float | None) -> str:
+    return "not confirmed" if amount is None else dollars(amount, 2)
+
+
+def _json(
+    listed: Prices, work: Measured, sizes: Sequence[Size], rows: Sequence[Row], once: Sequence[Load]
+) -> dict[str, Any]:
+    return {
+        "region": listed.region,
+        "as_of": listed.as_of,
+        "not_confirmed": listed.assumed,
+        "measured": work.machine,
+        "sizes": [asdict(size) for size in sizes],
+        "per_million_records": [
+            {"design": row.design, "record_bytes": row.record_bytes, **asdict(row.cost), "total": row.cost.total}
+            for row in rows
+        ],
+        "loaded_once": [asdict(way) for way in once],
+    }

@@ -22,11 +22,16 @@ class Prices:
     write_request_unit: float
     """On-demand; one for each 1 KB begun of an item."""
     sqs_request: float
-    """One for each 64 KB begun of its payload."""
+    """Of a standard queue; one for each 64 KB begun of its payload."""
+    sqs_fifo_request: float
     lambda_request: float
     lambda_gb_second: float
     log_gb: float
     """10**9 bytes of CloudWatch Logs ingested; EMF metrics are log lines, too."""
+    import_gb: float
+    """10**9 bytes of a file, uncompressed, that DynamoDB imports from S3 into a new table."""
+    bulk_put_gb: float | None = None
+    """The same, put into an existing table by StartBulkPutItems; None where the price is not known."""
     region: str = ""
     as_of: str = ""
     assumed: tuple[str, ...] = ()
@@ -45,6 +50,7 @@ class Prices:
         names = [field.name for field in fields(cls) if field.default is MISSING]
         return cls(
             **{name: _price(path, name, entries.get(name)) for name in names},
+            bulk_put_gb=_price(path, "bulk_put_gb", entries["bulk_put_gb"]) if "bulk_put_gb" in entries else None,
             region=str(table.get("region", "")),
             as_of=str(table.get("as_of", "")),
             assumed=tuple(name for name in names if entries[name].get("assumed", False)),

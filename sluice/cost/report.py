@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .measured import Measured, Size, Work
@@ -20,17 +20,8 @@ SINGLE = "sluice, one record a message"
 PUT_ITEM = "one PutItem a message"
 FLOOR = "DynamoDB's write units alone"
 
-ASSUMPTIONS = (
-    "Messages go in SendMessageBatch requests of up to 10; Lambda receives and deletes up to 10 at a time. "
-    "SQS bills each 64 KB begun of a request.",
-    "Invocations are full: about 1,000 records for sluice, Lambda's default of 10 messages for PutItem. "
-    "Nothing is throttled or delivered twice.",
-    f"Memory: 1,769 MB (a whole vCPU) for sluice, {PUT_ITEM_MEMORY_MB} MB and so much less CPU for PutItem.",
-    "CPU time as measured on the machine named above; Lambda's arm64 may be faster or slower.",
-    "DynamoDB: on-demand, no secondary index, no global table; it answers in 5 ms.",
-    "Not in it, as they do not grow with the records: CloudWatch's metrics and alarms, "
-    "and the pollers' requests while a queue is empty.",
-)
+Name = Callable[[int], str]
+"""How a size in bytes is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +72,35 @@ def table(
     return rows
 
 
-def markdown(rows: Sequence[Row]) -> str:
+def size_name(record_bytes: int) -> str:
+    return f"{record_bytes / 1024:.1f} KB".replace(".0 ", " ")
+
+
+def exact_name(record_bytes: int) -> str:
+    return f"{record_bytes:,} bytes"
+
+
+def dollars(amount: float, digits: int = 4) -> str:
+    return f"${amount:,.{digits}f}"
+
+
+def assumptions(*, memory_mb: int = FULL_VCPU_MB, latency: float = 0.005) -> Sequence[str]:
+    """What the numbers hold for, a sentence or two each; the arguments as for `table`."""
+    whole = " (a whole vCPU)" if memory_mb == FULL_VCPU_MB else ""
+    return (
+        "Messages go in SendMessageBatch requests of up to 10; Lambda receives and deletes up to 10 at a time. "
+        "SQS bills each 64 KB begun of a request.",
+        "Invocations are full: about 1,000 records for sluice, Lambda's default of 10 messages for PutItem. "
+        "Nothing is throttled or delivered twice.",
+        f"Memory: {memory_mb:,} MB{whole} for sluice, {PUT_ITEM_MEMORY_MB} MB and so much less CPU for PutItem.",
+        "CPU time as measured on the machine named above; Lambda's arm64 may be faster or slower.",
+        f"DynamoDB: on-demand, no secondary index, no global table; it answers in {1000 * latency:g} ms.",
+        "Not in it, as they do not grow with the records: CloudWatch's metrics and alarms, "
+        "and the pollers' requests while a queue is empty.",
+    )
+
+
+def markdown(rows: Sequence[Row], name: Name = size_name) -> str:
     """Rows as a table."""
     lines = [
         "| record | written by | DynamoDB | SQS | Lambda | logs | total | of DynamoDB's own |",
@@ -90,10 +109,10 @@ def markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         cost = row.cost
         cells = [cost.dynamodb, cost.sqs, cost.lambda_duration + cost.lambda_requests, cost.logs, cost.total]
-        dollars = " | ".join(f"${cell:.4f}" for cell in cells)
-        lines.append(f"| {size_name(row.record_bytes)} | {row.design} | {dollars} | {cost.over_floor:.3f}x |")
+        columns = " | ".join(dollars(cell) for cell in cells)
+        lines.append(f"| {name(row.record_bytes)} | {row.design} | {columns} | {cost.over_floor:.3f}x |")
     return "\n".join(lines)
 
 
-def size_name(record_bytes: int) -> str:
-    return f"{record_bytes / 1024:.1f} KB".replace(".0 ", " ")
+ASSUMPTIONS = assumptions()
+"""Those of the default table."""

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from infra.dashboard import ERROR_CODES
+from sluice.cost import Prices
 from sluice.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
 from sluice.dashboard.insights import sums
 from sluice.dashboard.page import graph_lines, svg
@@ -176,12 +177,22 @@ def test_the_cost_of_a_million_is_what_the_numbers_make_of_it(template: Template
 
     dollars = {line.label: line.series.values[0] for line in graph_lines(graph, made, 60)}
 
-    seconds = 1000 * 10
+    seconds, prices = 1000 * 10, Prices.load()
     assert dollars == {
-        "write units, on demand": pytest.approx(0.625),
-        "function": pytest.approx(seconds * 1769 / 1024 * 0.0000133334 + 0.2 * 1000 / 1e6, rel=1e-3),
-        "queue, ten messages a request": pytest.approx(0.4 * 3 / 10),
+        "write units, on demand": pytest.approx(1e6 * prices.write_request_unit),
+        "function": pytest.approx(
+            seconds * 1769 / 1024 * prices.lambda_gb_second + 1000 * prices.lambda_request, rel=1e-3
+        ),
+        "queue, ten messages a request": pytest.approx(1e6 * prices.sqs_request * 3 / 10),
     }
+
+
+def test_a_fifo_queue_has_its_own_price(templates: dict[str, Template]) -> None:
+    prices = Prices.load()
+
+    for name, price in (("fifo", prices.sqs_fifo_request), ("guarded", prices.sqs_request)):
+        [graph] = [graph for graph in graphs_of(templates[name]) if graph.title.startswith("Cost of a million")]
+        assert any(str(entry.expression).startswith(f"({1e6 * price:g} * (empty") for entry in graph.entries), name
 
 
 def test_it_can_be_drawn_before_anything_has_happened(template: Template) -> None:

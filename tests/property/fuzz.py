@@ -215,7 +215,7 @@ def _native_value(random: Random, depth: int = 0) -> Any:
 
 def _binary(random: Random) -> str | bytes:
     if random.random() < 0.1:
-        return random.choice(["no base64", "YQ", "YQ==\n", "=", "é"])
+        return random.choice(["no base64", "YQ", "YQ==\n", "=", "é", "QUJD=", "QUJD====", "YQ==="])
     return random.choice([b"", TEXT_MARK.encode(), b"\x00\xff", b"b" * random.choice(LENGTHS)])
 
 
@@ -271,7 +271,13 @@ def _placeholders(random: Random, text: str, as_native: bool) -> tuple[dict[str,
         if given and random.random() < 0.03:
             given.pop(next(iter(given)))
         if random.random() < 0.02:
-            given[extra] = "x" if extra[0] == "#" else value(random)
+            given[extra] = "x" if given is names else value(random)
+    if random.random() < 0.01:  # A value's placeholder among the names, which an expression even uses.
+        names[":a"] = "x"
+        values.pop(":a", None)
+    if random.random() < 0.01:
+        values["#a"] = value(random)
+        names.pop("#a", None)
     return names, values
 
 
@@ -481,9 +487,10 @@ def _without_zero(text: str) -> str:
 
 def _decoded(text: str) -> bytes | str:
     try:
-        return base64.b64decode(text, validate=True)
+        binary = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return text
+    return binary if base64.b64encode(binary).decode().count("=") == text.count("=") else text
 
 
 def _is_map(value: Any) -> bool:

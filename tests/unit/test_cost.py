@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+import shlex
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,21 @@ import pytest
 from infra.config import Config
 from sluice.cost import Cost, Measured, Prices, PricesError, Workload, designs, estimate, table
 from sluice.cost import prices as price_table
+from sluice.cost.load import BULK_PUT, IMPORT_TABLE, NO_PRICE, QUEUE, advice, loads
 from sluice.cost.measured import Size, Work
 from sluice.cost.model import FULL_VCPU_MB
 from sluice.cost.report import CONNECTIONS, FLOOR, PACKED, PUT_ITEM, SINGLE, markdown
+from sluice.cost.sizes import SizeError, sized
 
 # Round numbers, none like another, so that a mix-up shows.
 PRICES = Prices(
-    write_request_unit=1e-6, sqs_request=2e-6, lambda_request=3e-6, lambda_gb_second=5e-5, log_gb=0.7, assumed=()
+    write_request_unit=1e-6,
+    sqs_request=2e-6,
+    sqs_fifo_request=9e-6,
+    lambda_request=3e-6,
+    lambda_gb_second=5e-5,
+    log_gb=0.7,
+    import_gb=0.11,
 )
 SINGLE_WORK = Workload(
     record_bytes=1000,
@@ -135,6 +146,98 @@ def test_the_shipped_numbers_keep_the_promise_at_one_kilobyte() -> None:
     assert sorted({row.record_bytes for row in rows}) == [300, 1024, 4096]
 
 
+MEASURED = Measured.load()
+
+
+@pytest.mark.parametrize("size", MEASURED.sizes, ids=lambda size: size.record_bytes)
+def test_a_measured_size_comes_out_as_it_was_measured(size: Size) -> None:
+    found = sized(MEASURED, size.record_bytes)
+
+    assert found.item_bytes == size.item_bytes
+    for way in ("packed", "single", "put_item"):
+        expected = {name: pytest.approx(value) for name, value in asdict(getattr(size, way)).items()}
+        assert asdict(getattr(found, way)) == expected
+
+
+def test_between_two_measured_sizes_work_is_in_proportion() -> None:
+    large = Size(700, 680, packed=replace(WORK, cpu_seconds=5e-5), single=WORK, put_item=WORK)
+
+    found = sized(Measured("here", [large, SIZE]), 400)
+
+    assert found.item_bytes == 380
+    assert found.packed.cpu_seconds == pytest.approx(2e-5)
+    assert sized(Measured("here", [large, SIZE]), 800).packed.cpu_seconds == pytest.approx(6e-5)
+
+
+@pytest.mark.parametrize(
+    ("record_bytes", "per_message", "in_message", "in_invocation"),
+    [
+        (700, None, 92, 920),  # 92 of 709 bytes, and a bracket, are 65,229.
+        (1000, None, 64, 960),  # 65 would have 65,586 bytes.
+        (700, 1, 1, 1000),
+        (700, 400, 400, 800),
+        (700, 1100, 1100, 1100),
+        (70_000, None, 1, 89),  # 6 MiB an invocation.
+        (20_000, None, 3, 312),
+    ],
+)
+def test_messages_and_invocations_are_filled_as_far_as_they_may_be(
+    record_bytes: int, per_message: int | None, in_message: int, in_invocation: int
+) -> None:
+    packed = sized(MEASURED, record_bytes, per_message).packed
+
+    assert (packed.records_per_message, packed.records_per_invocation) == (in_message, in_invocation)
+    assert packed.records_per_call == pytest.approx(in_invocation / math.ceil(in_invocation / 25))
+
+
+def test_an_item_may_be_given_its_size() -> None:
+    assert sized(MEASURED, 2500, None, 1990).item_bytes == 1990
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((500_000,), "over 400 KB"),
+        ((1000, None, 409_601), "over 400 KB"),
+        ((1000, 1040), "1,040 records of 1,000 bytes make a message over 1 MiB"),
+    ],
+)
+def test_a_size_that_aws_does_not_take_is_refused(arguments: tuple[Any, ...], words: str) -> None:
+    with pytest.raises(SizeError, match=words):
+        sized(MEASURED, *arguments)
+
+
+def test_a_file_is_imported_by_its_bytes_and_put_through_the_queue_by_its_records() -> None:
+    found = loads(PRICES, SIZE, 20_000_000, memory_mb=FULL_VCPU_MB, latency=0.005)
+
+    dollars = {load.way: load.dollars for load in found}
+    assert dollars == {
+        QUEUE: pytest.approx(20 * estimate(designs(SIZE)[PACKED], PRICES).total),
+        IMPORT_TABLE: pytest.approx(20e6 * 300 / 1e9 * 0.11),
+        BULK_PUT: None,
+    }
+    assert NO_PRICE in advice(found)
+
+
+def test_a_bulk_put_is_compared_once_its_price_is_known() -> None:
+    prices = replace(PRICES, bulk_put_gb=0.2)
+
+    found = loads(prices, SIZE, 20_000_000, memory_mb=FULL_VCPU_MB, latency=0.005)
+
+    assert {load.way: load.dollars for load in found}[BULK_PUT] == pytest.approx(20e6 * 300 / 1e9 * 0.2)
+    assert NO_PRICE not in advice(found)
+
+
+def test_a_queue_is_not_talked_into_for_a_file() -> None:
+    prices = Prices.load()
+
+    for size in MEASURED.sizes:
+        found = loads(prices, size, 1_000_000, memory_mb=FULL_VCPU_MB, latency=0.005)
+        dollars = {load.way: load.dollars or math.inf for load in found}
+        assert dollars[IMPORT_TABLE] < dollars[QUEUE]
+        assert advice(found)[0] == "A file that is loaded once does not need a queue."
+
+
 def changed(path: Path, change: dict[str, Any]) -> Path:
     content = json.loads(price_table.DEFAULT.read_text())
     content["prices"] |= change
@@ -183,6 +286,13 @@ def test_a_price_that_cannot_be_used_is_named(tmp_path: Path, entry: Any, words:
     assert "mine.json" in str(raised.value)
 
 
+def test_a_price_that_is_not_confirmed_may_be_given(tmp_path: Path) -> None:
+    assert Prices.load().bulk_put_gb is None
+    path = changed(tmp_path / "mine.json", {"bulk_put_gb": {"dollars": 3, "per": 20}})
+
+    assert Prices.load(path).bulk_put_gb == pytest.approx(0.15)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"prices": []}', "{"])
 def test_a_file_that_is_no_price_table_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "mine.json").write_text(text)
@@ -211,7 +321,7 @@ def test_the_command_follows_the_users_prices(tmp_path: Path) -> None:
 
     done = command("--json", "--prices", str(path))
 
-    rows = json.loads(done.stdout)
+    rows = json.loads(done.stdout)["per_million_records"]
     assert [row["dynamodb"] for row in rows if row["record_bytes"] == 1024] == pytest.approx([100.0] * 4)
 
 
@@ -221,3 +331,73 @@ def test_the_command_names_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "none.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"machine": "m", "sizes": [{}]}'])
+def test_the_command_names_measurements_that_cannot_be_used(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.json").write_text(text)
+
+    done = command("--measured", str(tmp_path / "mine.json"))
+
+    assert done.returncode == 2
+    assert "mine.json" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--record-size", "0"),
+        ("--record-size", "1,x"),
+        ("--record-size", "500000"),
+        ("--record-size", "1,2", "--item-size", "1"),
+        ("--item-size", "1"),
+        ("--records-per-message", "5000"),
+        ("--latency", "-1"),
+        ("--latency", "nan"),
+    ],
+)
+def test_a_workload_that_cannot_be_is_a_usage_error(arguments: tuple[str, ...]) -> None:
+    done = command(*arguments)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_the_command_reckons_the_users_own_workload() -> None:
+    done = command("--record-size", "2500", "--item-size", "1990", "--memory", "512", "--latency", "8")
+
+    assert done.returncode == 0, done.stderr
+    assert "| 2,500 bytes | DynamoDB's write units alone | $1.2500 |" in done.stdout
+    assert "Memory: 512 MB for sluice" in done.stdout
+    assert "answers in 8 ms" in done.stdout
+
+
+def test_a_load_is_in_the_json_too() -> None:
+    done = command("--json", "--record-size", "700", "--records", "1000000")
+
+    [through, imported, put] = json.loads(done.stdout)["loaded_once"]
+    assert (through["record_bytes"], through["records"], through["way"]) == (700, 1_000_000, QUEUE)
+    assert imported["dollars"] == pytest.approx(0.7 * Prices.load().import_gb)
+    assert put["dollars"] is None
+
+
+def test_only_prices_that_were_used_are_called_doubtful() -> None:
+    assert "import_gb" not in command().stdout
+    assert "import_gb" in command("--records", "5").stdout
+
+
+def test_the_commands_in_the_documentation_print_what_stands_there() -> None:
+    """Apart from digits: those change with every `make bench`."""
+    text = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
+    examples = re.findall(r"^```sh\nsluice cost ?(.*?)\n```\n\n```text\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+    assert len(examples) == text.count("```sh") == 3
+    for arguments, shown in examples:
+        printed = without_digits(command(*shlex.split(arguments)).stdout)
+        for part in without_digits(shown).split("…\n"):
+            assert part in printed
+
+
+def without_digits(text: str) -> str:
+    return re.sub(r"[0-9]+", "0", text)

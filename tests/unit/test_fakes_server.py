@@ -9,6 +9,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
 from tests.fakes import ConnectionLost, FakeDynamoDB, FakeSQS, Throttle, Timeout, Unprocessed
+from tests.fakes.protocol import FakeWire
 from tests.fakes.server import serve
 
 ITEM = {"pk": {"B": b"\x00\xff"}, "f": {"BS": [b"1"]}, "g": {"M": {"B": {"S": "not binary"}}}}
@@ -42,6 +43,15 @@ def client(service: str, endpoint: str, read_timeout: float = 30) -> Any:
         aws_secret_access_key="test",
         config=Config(read_timeout=read_timeout, retries={"total_max_attempts": 1}),
     )
+
+
+@pytest.mark.parametrize("text", ["QUJD=", "QUJD====", "QQ", "QQ=", "QQ===", "=", "QQ==QQ==", "*"])
+def test_binary_has_just_the_padding_that_it_needs(db: FakeDynamoDB, text: str) -> None:
+    request = '{"RequestItems": {"orders": [{"PutRequest": {"Item": {"pk": {"B": "%s"}}}}]}}'
+
+    assert FakeWire(db).post((request % "QQ==").encode(), None, 1).status == 200
+    with pytest.raises(ValueError, match="base64"):
+        FakeWire(db).post((request % text).encode(), None, 1)
 
 
 def test_dynamodb_answers_a_real_client(db: FakeDynamoDB, endpoint: str) -> None:

@@ -1,5 +1,6 @@
 """The JSON Schema of a message's body against the decoder, both ways."""
 
+import base64
 import json
 from collections.abc import Iterator
 from copy import deepcopy
@@ -197,6 +198,13 @@ def test_items_are_judged_alike_where_the_function_expects_items(data: st.DataOb
     agree(ITEM_DECODER, ITEMS, json_text(data.draw(spoilt(json.loads(json.dumps(body))))))
 
 
+@pytest.mark.parametrize("length", range(8))
+def test_binary_of_any_length_is_accepted_by_both(length: int) -> None:
+    body = {"PutRequest": {"Item": {"pk": {"S": "a"}, "b": {"B": base64.b64encode(b"\xff" * length).decode()}}}}
+
+    assert agree(DECODER, VALIDATOR, json.dumps(body))
+
+
 REFUSED = [
     *((code, as_json(body)) for code, body in MISTAKES if code not in BEYOND_THE_SCHEMA),
     ("UnknownOperation", "[]"),
@@ -215,6 +223,17 @@ REFUSED = [
     ("InvalidExpression", '{"put": {"pk": "a"}, "condition": null}'),
     ("InvalidExpression", '{"put": {"pk": "a"}, "condition": " "}'),
     ("InvalidExpression", '{"put": {"pk": "a"}, "condition": "pk = :v", "values": {"v": 1}}'),
+    ("InvalidExpression", '{"put": {"pk": "a"}, "condition": "pk = :v", "names": {":v": "pk"}}'),
+    ("InvalidExpression", '{"put": {"pk": "a"}, "condition": "#v = pk", "values": {"#v": 1}}'),
+    (
+        "InvalidExpression",
+        '{"Delete": {"Key": {"pk": {"S": "a"}}, "ConditionExpression": "#v = pk",'
+        ' "ExpressionAttributeValues": {"#v": {"N": "1"}}}}',
+    ),
+    *(
+        ("InvalidAttribute", f'{{"PutRequest": {{"Item": {{"pk": {{"S": "a"}}, "b": {{"B": "{text}"}}}}}}}}')
+        for text in ("QQ", "QQ=", "QQ===", "QUJD=", "QUJD====", "=", "Q", "QQ==QQ==", "Q Q=")
+    ),
     ("EmptyKey", '{"delete": {"pk": ""}}'),
 ]
 
