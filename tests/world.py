@@ -215,7 +215,7 @@ class World:
         return self.invoke(self.receive(), time_left)
 
     def invoke(self, records: list[dict[str, Any]], time_left: float = 30.0) -> Outcome:
-        outcome = self.pipeline.run(records, time_left)
+        outcome = self.pipeline.run(records, time_left, "123456789012")
         if outcome.error is None:
             failed = {failure["itemIdentifier"] for failure in outcome.item_failures}
             done = [record["receiptHandle"] for record in records if record["messageId"] not in failed]

@@ -16,7 +16,8 @@ from .settings import Settings, Table
 
 _PLAIN = ("put", "delete", "update")
 _NATIVE_EXPRESSIONS = {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
-_TABLE_ARN = re.compile(r"arn:aws[a-z-]*:dynamodb:([a-z0-9-]{1,32}):[0-9]{12}:table/([A-Za-z0-9_.-]{1,255})")
+_PARTITION = r"aws(?:-cn|-us-gov|-eusc|-iso(?:-[a-z])?)?"  # botocore's data/partitions.json
+_TABLE_ARN = re.compile(rf"arn:{_PARTITION}:dynamodb:([a-z0-9-]{{1,32}}):([0-9]{{12}}):table/([A-Za-z0-9_.-]{{1,255}})")
 _NO_EXPRESSIONS = Expressions()
 _ENCODE = msgspec.json.encode
 
@@ -24,14 +25,15 @@ _ENCODE = msgspec.json.encode
 class Forms:
     """Builds operations as the settings say; every method raises `Rejected`.
 
-    `region` is the function's own: a table ARN of another region is not one of our tables.
+    `region` and `account` are the function's own, as far as known: a table ARN of another is not one of our tables.
     """
 
-    def __init__(self, settings: Settings, region: str | None) -> None:
+    def __init__(self, settings: Settings, region: str | None, account: str | None) -> None:
         self._by_name = {table.name: table for table in settings.tables}
         self._tables = self._by_name | {table.alias: table for table in settings.tables}
         self._default = settings.tables[0]
         self._region = region
+        self.account = account
 
     def item(self, element: Any, source: Source) -> Operation:
         """A put of the element itself."""
@@ -124,9 +126,11 @@ class Forms:
             raise Rejected("UnknownTable", "the table must be named by a string")
         table = self._tables.get(name)
         if table is None and (arn := _TABLE_ARN.fullmatch(name)):
-            region, own_name = arn.groups()
+            region, account, own_name = arn.groups()
             if self._region not in (None, region):
                 raise Rejected("UnknownTable", f"a table of {region}; this function writes in {self._region}")
+            if self.account not in (None, account):
+                raise Rejected("UnknownTable", "a table of another account than the function's")
             table = self._by_name.get(own_name)
         if table is None:
             shown = name if len(name) <= 100 else name[:100] + "..."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -90,16 +91,16 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[s
     """
     records = _records(event)
     logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))
-    outcome = _handled(records, _time_left(context))
+    outcome = _handled(records, _time_left(context), _account(context))
     if outcome.error is not None:
         raise outcome.error
     return {"batchItemFailures": outcome.item_failures}
 
 
-def _handled(records: Sequence[dict[str, Any]], time_left: float) -> Outcome:
+def _handled(records: Sequence[dict[str, Any]], time_left: float, account: str | None) -> Outcome:
     try:
         try:
-            outcome = _PIPELINE.run(records, time_left)
+            outcome = _PIPELINE.run(records, time_left, account)
         except BaseException:  # Whatever it is, the whole event goes back.
             report.count_received(metrics, len(records))
             raise
@@ -115,6 +116,12 @@ def _records(event: dict[str, Any]) -> Sequence[dict[str, Any]]:
     if not isinstance(records, list):
         raise EventError("the event has no Records: it is not from SQS")
     return records
+
+
+def _account(context: Any) -> str | None:
+    """The function's account, from its ARN: arn:PARTITION:lambda:REGION:ACCOUNT:function:NAME."""
+    match = re.match(r"arn:[a-z-]+:lambda:[a-z0-9-]+:([0-9]{12}):", str(getattr(context, "invoked_function_arn", "")))
+    return match[1] if match else None
 
 
 def _time_left(context: Any) -> float:

@@ -52,11 +52,11 @@ class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
 class Decoder:
     """Decodes records as the settings say. Raises `SettingsError` at once for a bad RECORD_EXPRESSION.
 
-    `region` is the function's own: a table ARN of another region is not one of our tables.
+    `region` and `account` are the function's own, as far as known: a table ARN of another is not one of our tables.
     """
 
-    def __init__(self, settings: Settings, region: str | None = None) -> None:
-        self._forms = Forms(settings, region)
+    def __init__(self, settings: Settings, region: str | None = None, account: str | None = None) -> None:
+        self._forms = Forms(settings, region, account)
         self._is_item = settings.record_format == "item"
         self._shortcut: Shortcut | None = None
         self._open: Callable[[Any], Any] | None = None
@@ -66,6 +66,10 @@ class Decoder:
             from .envelope import Envelope  # jmespath costs cold starts time, and most functions never need it.
 
             self._open = Envelope(settings.record_expression, parse_json).open
+
+    def is_in(self, account: str) -> None:
+        """Be told the function's account, which it learns at its first invocation."""
+        self._forms.account = account
 
     def decode(self, record: Mapping[str, Any]) -> Message:
         if self._shortcut is not None:

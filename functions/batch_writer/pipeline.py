@@ -73,9 +73,10 @@ class Pipeline:
         self._paces: dict[str, Pace] = {}
         """By table. The table is the same for the next invocation, and its limit too; an old pace is forgotten."""
 
-    def run(self, records: Iterable[Mapping[str, Any]], time_left: float) -> Outcome:
+    def run(self, records: Iterable[Mapping[str, Any]], time_left: float, account: str | None = None) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.
 
+        `account` is the function's own: a table ARN of another one is not one of its tables.
         Raises `EventError` or `SettingsError` before anything is written; what goes wrong later is in the outcome.
         """
         ends = self._clock() + time_left
@@ -85,6 +86,8 @@ class Pipeline:
                 f"DEADLINE_MARGIN must be less than the function's timeout, got {margin:g} with {time_left:.1f} s left"
             )
             raise SettingsError(text)
+        if account is not None:
+            self._decoder.is_in(account)
         received = [self._decoder.decode(_from_sqs(record)) for record in records]
         are_dead_lettered = self._settings.dead_letter_queue_url is not None
         groups = Groups(received, are_dead_lettered=are_dead_lettered)

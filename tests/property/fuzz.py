@@ -31,6 +31,9 @@ from tests.fakes.service import REGION, copied
 from tests.strategies import TABLES, Digits, as_json, native
 from tests.world import EVENTS, VERSIONED
 
+ACCOUNT = "123456789012"
+"""The function's own."""
+
 TEXT_MARK, DIGITS_MARK = "mArK", "8675309"
 """In every text and in most numbers that are values: neither may stand in a reason."""
 
@@ -56,7 +59,7 @@ class Setup:
     decoder: Decoder = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "decoder", Decoder(self.settings, REGION))
+        object.__setattr__(self, "decoder", Decoder(self.settings, REGION, ACCOUNT))
 
     @property
     def tables(self) -> Sequence[Table]:
@@ -64,7 +67,7 @@ class Setup:
 
 
 def zipped(text: str) -> str:
-    return base64.b64encode(gzip.compress(text.encode(errors="replace"), 1, mtime=0)).decode()
+    return base64.b64encode(gzip.compress(text.encode(errors="surrogatepass"), 1, mtime=0)).decode()
 
 
 PLAIN = Setup(Settings(TABLES))
@@ -296,9 +299,10 @@ def _expressions(random: Random, action: str, as_native: bool) -> dict[str, Any]
 
 
 def _table_name(random: Random, table: Table) -> str:
-    arn = f"arn:aws:dynamodb:{REGION}:123456789012:table/{table.name}"
+    arn = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table.name}"
     elsewhere = arn.replace(REGION, "eu-west-1")
-    odd = ["", "nowhere", table.name + "/index/i", elsewhere, arn + "x", f"../{table.name}", table.name.upper()]
+    others = arn.replace(ACCOUNT, "999999999999")
+    odd = ["", "nowhere", table.name + "/index/i", elsewhere, others, arn + "x", f"../{table.name}", table.name.upper()]
     return random.choice([table.alias, table.name, arn] * 10 + odd)
 
 
@@ -542,7 +546,7 @@ def _plain_call(action: str, element: dict[str, Any], table: str | None) -> Call
 
 
 def _arn(table: Table) -> str:
-    return f"arn:aws:dynamodb:{REGION}:123456789012:table/{table.name}"
+    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table.name}"
 
 
 def _hashable(name: Any) -> str:

@@ -225,11 +225,18 @@ def test_only_a_text_names_a_table(name: Any) -> None:
     assert world.reasons() == ["UnknownTable"] * 2
 
 
-@pytest.mark.xfail(strict=True, reason="the account of an ARN is not looked at: the function's own table is written")
 def test_a_table_of_another_account_is_not_ours() -> None:
     world = World(tables=(ORDERS,))
 
     world.run(FORMS["plain put"](ARN.replace("123456789012", "999999999999") + "orders-table"))
+
+    assert world.reasons() == ["UnknownTable"]
+
+
+def test_a_table_of_a_partition_that_does_not_exist_is_not_ours() -> None:
+    world = World(tables=(ORDERS,))
+
+    world.run(FORMS["plain put"](ARN.replace("arn:aws:", "arn:awsue:") + "orders-table"))
 
     assert world.reasons() == ["UnknownTable"]
 
