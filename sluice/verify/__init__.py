@@ -1,0 +1,1 @@
+"""Whether the table holds what a file says."""

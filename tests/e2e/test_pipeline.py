@@ -1,0 +1,173 @@
+"""Real data from a file to the table and back by the commands: interrupted, throttled, dead-lettered, repaired."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.local.aws import LocalError
+from sluice.local.deploy import cdk_command
+from sluice.local.weather import DATA
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 300  # For any one step, on a busy machine.
+RECORDS = 52_230
+BROKEN_EVERY = 1_000
+"""Records between two that have lost a key attribute."""
+COLUMNS = ("origin", "time_hour", "temp", "dewp", "humid", "wind_speed", "visib")
+"""Half of those that there are: what takes time here is moto, for each attribute."""
+TYPES = "temp=N,dewp=N,humid=N,wind_speed=N,visib=N"
+REPAIR = """
+import json, sys
+for line in sys.stdin:
+    letter = json.loads(line)
+    operations = json.loads(letter["Body"])
+    assert letter["ErrorCode"] == "MissingKey", letter["ErrorCode"]
+    for operation in operations:
+        operation["put"]["time_hour"] = operation["put"].pop("lost")
+    letter["Body"] = json.dumps(operations)
+    print(json.dumps(letter))
+"""
+
+
+class Shell:
+    """The commands as somebody types them, with the playground's variables."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "sluice", *map(str, arguments)],
+            cwd=ROOT,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str | Path, status: int = 0) -> str:
+        """Standard output of a command that must end with this status."""
+        process = self.start(*arguments)
+        output, errors = process.communicate(timeout=SECONDS)
+        assert process.returncode == status, f"{arguments}: {output}\n{errors}"
+        return output
+
+    def json(self, *arguments: str | Path, status: int = 0) -> Any:
+        return json.loads(self.run(*arguments, "--json", status=status))
+
+    def local(self, action: str, *arguments: str) -> Any:
+        return self.json("local", action, "--directory", self.directory, *arguments)
+
+    def drained(self) -> Any:
+        """What is in queues and table once nothing is on its way any more."""
+        self.run("local", "wait", "--directory", self.directory)
+        return self.local("status")["now"]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    try:
+        cdk_command()
+    except LocalError as missing:
+        pytest.fail(str(missing))
+    shell = Shell(tmp_path / "playground")
+    try:
+        state = shell.local("up", "--key", "origin:S,time_hour:S", "--write-units", "2500")
+        shell.environ |= {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{state['port']}",
+            "AWS_REGION": state["region"],
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "QUEUE_URL": state["queue_url"],
+            "TABLE_NAME": state["table_name"],
+        }
+        yield shell
+    finally:
+        shell.run("local", "down", "--directory", shell.directory)
+
+
+def files(directory: Path) -> tuple[Path, Path, Path, int]:
+    """A year's weather, twice under different keys: as it should be, the same with some keys lost, and the lost alone.
+
+    And how many are lost.
+    """
+    with DATA.open(newline="") as file:
+        rows = [{name: row[name].replace("NA", "") for name in COLUMNS} for row in csv.DictReader(file)]
+    good = [{**row, "origin": f"{row['origin']}{copy}", "lost": ""} for copy in ("", "-again") for row in rows]
+    assert len(good) == RECORDS
+    lost = good[BROKEN_EVERY - 1 :: BROKEN_EVERY]
+    broken = list(good)
+    broken[BROKEN_EVERY - 1 :: BROKEN_EVERY] = [{**row, "time_hour": "", "lost": row["time_hour"]} for row in lost]
+    paths = [directory / name for name in ("good.csv", "weather.csv", "lost.csv")]
+    for path, content in zip(paths, (good, broken, lost), strict=True):
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, [*COLUMNS, "lost"])
+            writer.writeheader()
+            writer.writerows(content)
+    return paths[0], paths[1], paths[2], len(lost)
+
+
+def interrupt(process: subprocess.Popen[str], journal: Path, number: signal.Signals, records: int) -> None:
+    """Send a signal as soon as so many records have been accepted."""
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        lines = journal.read_text().split("\n")[1:-1] if journal.exists() else []
+        if lines and json.loads(lines[-1])["records"] > records:
+            assert process.poll() is None, process.communicate()
+            process.send_signal(number)
+            process.communicate(timeout=SECONDS)
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.001)
+    raise AssertionError("nothing was noted")
+
+
+def test_a_file_arrives_whole_though_everything_is_in_its_way(shell: Shell, tmp_path: Path) -> None:
+    good, weather, lost, count = files(tmp_path)
+    journal = Path(f"{weather}.sluice-journal")
+    # The table's key is not told, so that records without it get as far as the function.
+    send = ("send", weather, "--queue-url", shell.environ["QUEUE_URL"], "--types", TYPES, "--connections", "2")
+    table = ("--table-name", shell.environ["TABLE_NAME"], "--types", TYPES)
+    dlq = ("--queue-url", shell.environ["QUEUE_URL"])
+
+    # Sent in three parts: killed, interrupted, resumed.
+    interrupt(shell.start(*send), journal, signal.SIGKILL, RECORDS // 10)
+    interrupt(shell.start(*send, "--resume"), journal, signal.SIGINT, RECORDS // 2)
+    sent = shell.json(*send, "--resume")
+    assert sent["records"] == RECORDS
+    assert sent["resumed_after_line"] > RECORDS // 2
+
+    # Written, but for what has lost its key; that is dead-lettered.
+    now = shell.drained()
+    assert now["items"] == RECORDS - count
+    assert now["faults"]["unprocessed-items"] > 0
+    assert now["totals"]["UnprocessedItems"] > 0
+    found = shell.json("verify", lost, *table, status=1)
+    assert (found["equal"], found["missing"]) == (0, count)
+    letters = shell.json("dlq", "show", *dlq)
+    assert list(letters["codes"]) == ["MissingKey"]
+
+    # Repaired and sent again: nothing is missing.
+    repair = tmp_path / "repair.py"
+    repair.write_text(REPAIR)
+    redriven = shell.json("dlq", "redrive", *dlq, "--through", f"{sys.executable} {repair}", "--yes")
+    assert redriven["sent"] == letters["codes"]["MissingKey"]["count"]
+    now = shell.drained()
+    assert now["dead_letters"] == 0
+    found = shell.json("verify", good, *table)
+    assert (found["equal"], found["missing"], found["different"]) == (RECORDS, 0, 0)
