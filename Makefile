@@ -61,4 +61,4 @@ lock: venv  ## Resolve the requirements again into requirements.lock and functio
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
 
 clean:  ## Remove everything that make has made
-	rm -rf .venv .venv-bench node_modules cdk.out .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
