@@ -1,29 +1,34 @@
 """A deployed stack, seen from outside: what is sent is in the table, and what is bad is dead-lettered with its reason.
 
 `python -m tests.smoke --stack-outputs FILE [--endpoint-url URL]`, where FILE is from `cdk deploy --outputs-file FILE`.
-Leaves nothing behind: its records are deleted by way of the queue, its dead letters read and deleted. For stacks with
-the message format `operation` and no version attribute. Exit status: 0 all is well, 1 it is not, 2 usage.
+The records go by `sluice send` and are looked for by `sluice verify`. Leaves nothing behind: its records are deleted by
+way of the queue, its dead letters read and deleted. For stacks with the message format `operation` and no version
+attribute. Exit status: 0 all is well, 1 it is not, 2 usage.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import io
 import json
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 
+from sluice import cli
+
 RECORDS = 300
-RECORDS_IN_A_MESSAGE = 10
+KEYS_IN_A_MESSAGE = 10
 ENTRIES = 10  # Of one SendMessageBatch (SQS API reference).
 KEYS = 100  # Of one BatchGetItem (DynamoDB API reference).
 BAD = {"UnknownOperation": {"upsert": {}}, "MissingKey": {"put": {"smoke": "without its key"}}}
@@ -55,8 +60,18 @@ class Stack:
 class Smoke:
     """One run, whose records have keys of their own."""
 
-    def __init__(self, stack: Stack, sqs: Any, dynamodb: Any, *, seconds: float, say: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        sqs: Any,
+        dynamodb: Any,
+        *,
+        endpoint_url: str | None,
+        seconds: float,
+        say: Callable[[str], object],
+    ) -> None:
         self._stack = stack
+        self._endpoint = [] if endpoint_url is None else ["--endpoint-url", endpoint_url]
         self._sqs = sqs
         self._dynamodb = dynamodb
         self._seconds = seconds
@@ -69,14 +84,20 @@ class Smoke:
         types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
         names = [each["AttributeName"] for each in table["KeySchema"]]
         items = [self._item({name: types[name] for name in names}, number) for number in range(RECORDS)]
-        self._send(_bodies([_put(item) for item in items]))
+        with tempfile.TemporaryDirectory() as directory:
+            file = Path(directory) / "smoke.jsonl"
+            file.write_text("".join(f"{json.dumps({'Item': item}, default=_base64)}\n" for item in items))
+            self._check(file, [{name: item[name] for name in names} for item in items])
+
+    def _check(self, file: Path, keys: Sequence[dict[str, Any]]) -> None:
+        """The same for the items in the file, which is like a DynamoDB export."""
+        group = ["--group", self._run] if self._stack.queue_url.endswith(".fifo") else []
+        if self._command("send", str(file), "--queue-url", self._stack.queue_url, "--connections", "1", *group):
+            raise SmokeError("sluice send has failed")
         sent = dict(zip(BAD, self._send([json.dumps(operation) for operation in BAD.values()]), strict=True))
         self._say(f"sent {RECORDS} records, and {len(BAD)} that are bad")
-        keys = [{name: item[name] for name in names} for item in items]
         try:
-            self._wait(
-                f"{RECORDS} records in {self._stack.table_name}", lambda: self._read(keys) == _by_key(items, names)
-            )
+            self._wait(f"{RECORDS} records in {self._stack.table_name}", lambda: not self._command("verify", str(file)))
             self._say("all records are in the table, as they were sent")
             self._wait_for_dead_letters({message: code for code, message in sent.items()})
             self._say(f"the bad ones are dead-lettered: {', '.join(BAD)}")
@@ -84,6 +105,12 @@ class Smoke:
             self._send(_bodies([{"DeleteRequest": {"Key": key}} for key in keys]))
         self._wait("the records to be deleted", lambda: not self._read(keys))
         self._say("deleted again")
+
+    def _command(self, name: str, file: str, *more: str) -> int:
+        """The exit status of a command of sluice's; what it says is not said here."""
+        table = ["--table-name", self._stack.table_name]
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            return cli.main([name, file, "--input", "export", *table, *more, *self._endpoint])
 
     def _item(self, types: dict[str, str], number: int) -> dict[str, Any]:
         """An item in DynamoDB JSON, of whatever types the key is."""
@@ -114,16 +141,16 @@ class Smoke:
             ids += [by_id[entry["Id"]] for entry in entries]
         return ids
 
-    def _read(self, keys: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Those of the items that are in the table, by key."""
-        found = []
+    def _read(self, keys: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of the items that are in the table."""
+        found: list[dict[str, Any]] = []
         for start in range(0, len(keys), KEYS):
             request = {self._stack.table_name: {"Keys": keys[start : start + KEYS], "ConsistentRead": True}}
             while request:
                 answer = self._dynamodb.batch_get_item(RequestItems=request)
                 found += answer["Responses"].get(self._stack.table_name, [])
                 request = answer.get("UnprocessedKeys") or {}
-        return _by_key(found, list(keys[0]))
+        return found
 
     def _wait_for_dead_letters(self, codes: dict[str, str]) -> None:
         """Wait for the dead letters of these messages, and delete them; others' are left where they are."""
@@ -164,28 +191,15 @@ class Smoke:
             time.sleep(0.5)
 
 
-def _put(item: dict[str, Any]) -> dict[str, Any]:
-    """Plain JSON where the item has plain values alone, DynamoDB's own otherwise."""
-    if any("B" in value for value in item.values()):
-        native = {name: {"B": _base64(value["B"])} if "B" in value else value for name, value in item.items()}
-        return {"PutRequest": {"Item": native}}
-    plain = {name: TypeDeserializer().deserialize(value) for name, value in item.items()}
-    return {"put": {name: int(value) if not isinstance(value, str) else value for name, value in plain.items()}}
-
-
 def _bodies(operations: Sequence[dict[str, Any]]) -> list[str]:
     return [
-        json.dumps(operations[start : start + RECORDS_IN_A_MESSAGE], ensure_ascii=False, default=_base64)
-        for start in range(0, len(operations), RECORDS_IN_A_MESSAGE)
+        json.dumps(operations[start : start + KEYS_IN_A_MESSAGE], ensure_ascii=False, default=_base64)
+        for start in range(0, len(operations), KEYS_IN_A_MESSAGE)
     ]
 
 
 def _base64(value: bytes) -> str:
     return base64.b64encode(value).decode()
-
-
-def _by_key(items: Sequence[dict[str, Any]], names: Sequence[str]) -> dict[str, Any]:
-    return {json.dumps([item[name] for name in names], default=_base64): item for item in items}
 
 
 def _attribute(letter: dict[str, Any], name: str) -> str:
@@ -211,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         stack = Stack.from_file(options.stack_outputs)
         sqs, dynamodb = (client(service, options.endpoint_url) for service in ("sqs", "dynamodb"))
-        Smoke(stack, sqs, dynamodb, seconds=options.seconds, say=_say).check()
+        Smoke(stack, sqs, dynamodb, endpoint_url=options.endpoint_url, seconds=options.seconds, say=_say).check()
     except SmokeError as error:
         sys.stderr.write(f"smoke: {error}\n")
         return 1

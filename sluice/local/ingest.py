@@ -186,6 +186,10 @@ class OneAtATime:
         with self._lock:
             return self._client.delete_message_batch(**request)
 
+    def get_queue_attributes(self, **request: Any) -> Any:
+        with self._lock:
+            return self._client.get_queue_attributes(**request)
+
     def receive_message(self, **request: Any) -> Any:
         end = time.monotonic() + request.pop("WaitTimeSeconds", 0)
         while True:

@@ -17,6 +17,7 @@ from sluice.local.deploy import Cdk, Deployment, disable, found
 from sluice.local.ingest import OneAtATime
 from sluice.local.poller import polling
 from sluice.local.runtime import ExecutionEnvironment, link_runtime_client
+from sluice.send import command
 from tests import smoke
 
 pytestmark = pytest.mark.xdist_group("smoke")
@@ -71,6 +72,7 @@ def users_session(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     made = smoke.client
     monkeypatch.setattr(smoke, "client", lambda service, url: local.sqs if service == "sqs" else made(service, url))
+    monkeypatch.setattr(command, "client", lambda *_, **__: local.sqs)
 
 
 def test_a_stack_that_does_not_write_is_found_out(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
