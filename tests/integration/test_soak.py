@@ -52,8 +52,8 @@ from . import pipeline
 
 _run = pipeline.Pipeline.run
 
-def _run_backwards(self, records, time_left):
-    return _run(self, list(records)[::-1], time_left)
+def _run_backwards(self, records, *more):
+    return _run(self, list(records)[::-1], *more)
 
 pipeline.Pipeline.run = _run_backwards
 """
