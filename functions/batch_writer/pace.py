@@ -32,6 +32,10 @@ PROBE_GROWTH = 2.3
 FALL_SECONDS, FALL_SENT, FALL_UNTIL, FALL_MOST = 0.2, 50.0, 0.08, 0.5
 PROBE_LOSS, PROBE_CUT = 0.25, 0.6
 """Until a call loses more than a quarter: less may be a range of keys that is hot. What is left of the rate then."""
+NO_LIMIT = 1e6
+"""Write units per second; no invocation sends so many, so a probe that gets there has found no limit."""
+USED = 0.3
+"""A rate of which less than this share was used has not been tried, and does not grow."""
 PROBE_RATE, LEAST_RATE = 10.0, 1.0
 """Write units per second at which probing begins: the same for all writers that share the table, and are stopped
 together; and the least of all."""
@@ -146,7 +150,8 @@ class Pace(Struct, frozen=True, gc=False):
         if self.is_falling:  # A table that is closed for a moment does not tell how fast it is when open.
             return pace._counting_from(now) if pace.lost == pace.sent else pace._fallen(now)
         if self.is_probing and lost <= PROBE_LOSS * sent:
-            return pace._grown(PROBE_GROWTH * min(now - self.grown_at, 0.2), now)
+            grown = pace._grown(PROBE_GROWTH * min(now - self.grown_at, 0.2), now)
+            return grown if grown.rate < NO_LIMIT else Pace()
         if self.is_probing and pace.lost == pace.sent:  # Nothing was taken since: too early, or too fast.
             return pace._counting_from(now)
         if self.is_probing:
@@ -216,6 +221,8 @@ class Pace(Struct, frozen=True, gc=False):
             pace = self._at(min(self.rate, max(taken, self.rate * FALL_MOST)), now)
             # What is lost in the next second may still be due to the rate before.
             return replace(pace, judged_at=now + WINDOW)
+        if not share and self.sent < USED * self.rate * seconds:
+            return self._counting_from(now)
         growth = TARGET_LOSS * (FAIR_RATE / self.rate) ** FAIRNESS
         patience = min(MOST_LOSSLESS_SECONDS, max(LOSSLESS_SECONDS, LOSSLESS_UNITS / self.rate))
         lossless = now - self.lost_at - patience

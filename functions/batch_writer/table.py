@@ -127,7 +127,7 @@ class Tables:
         if isinstance(answer, Refusal | NoAnswer | NotConfigured):
             return _failed(answer, bodies)
         unprocessed = answer.get("UnprocessedItems")
-        if unprocessed is None:  # DynamoDB always says; an answer that does not has lost it on the way.
+        if not isinstance(unprocessed, Mapping):  # DynamoDB always says; an answer that does not has lost it.
             return Reply(Meaning.UNSURE, error="an answer without UnprocessedItems")
         return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed) if unprocessed else (), _units(answer))
 

@@ -193,7 +193,10 @@ class Writer:
         now = self._clock()
         self.outcome.latencies.append(milliseconds)
         self.outcome.consumed += sum(reply.consumed.values())
-        self._backlog.answered(sent, reply.consumed, _lost(sent.batch, reply), now)
+        lost = _lost(sent.batch, reply)
+        self._backlog.answered(sent, reply.consumed, lost, now)
+        if lost is not None and len(lost) < len(sent.batch):
+            self._at_once = min(self._at_once + 1, self._connections)
         if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
             self._accept(sent, reply, now)
             return
@@ -214,7 +217,6 @@ class Writer:
                 self.outcome.error = TableError(reply.error)
 
     def _accept(self, sent: Sending, reply: Reply, now: float) -> None:
-        self._at_once = min(self._at_once + 1, self._connections)
         unwritten = set(reply.unwritten)
         written = [operation for operation in sent.batch if operation not in unwritten] if unwritten else sent.batch
         self._finish(written)

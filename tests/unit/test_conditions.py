@@ -420,6 +420,17 @@ def test_conditional_writes_run_in_parallel_beside_the_batches(monkeypatch: pyte
     assert calls.clock() == pytest.approx(3.0)  # 16 calls of 1 s: 4 to begin with, then 8 at a time
 
 
+def test_conditions_that_do_not_hold_run_in_parallel_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = Overlapping(monkeypatch)
+    here = World(clock=calls.clock, executor=calls.executor, settings={"max_connections": 8})
+    here.db.always(Delay(1.0, calls))
+
+    outcome = here.run(*({"put": {"pk": f"c{n}"}, "condition": "attribute_exists(pk)"} for n in range(16)))
+
+    assert len(outcome.operations.conditions_failed) == 16
+    assert calls.clock() == pytest.approx(3.0)  # 4 to begin with, then 8 at a time
+
+
 def test_conditional_writes_are_no_batches_in_the_metrics() -> None:
     here = world()
 

@@ -230,3 +230,24 @@ def test_a_hot_range_of_keys_does_not_hold_back_the_others(table_rate: float, ho
 
     assert figures.others_slower < 1.5
     assert figures.hot_use > 0.2
+
+
+def kept_trickling(pace: Pace) -> Pace:
+    """After half an hour in which 250 units a second were sent, and all taken."""
+    for tenth in range(1, 18_001):
+        now = tenth / 10
+        pace = pace.spend(25.0, now).learn(25.0, 0.0, now - 0.005, now)
+    return pace
+
+
+def test_a_rate_that_is_not_used_does_not_grow_for_ever() -> None:
+    limited = Pace(bucket=Bucket(1000.0), judged_at=0.0)
+
+    assert 250.0 < kept_trickling(limited).rate < 2_000.0
+
+
+def test_a_probe_that_meets_no_limit_ends_in_none() -> None:
+    found = kept_trickling(Pace().restarted(0.0))
+
+    assert not found.is_limited
+    assert not found.is_probing
