@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Executor, Future
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar
 
-import pytest
-
-from functions.batch_writer import sdk
+from functions.batch_writer import calls, sdk
 from functions.batch_writer.answer import Answer
+from functions.batch_writer.calls import Running
 from functions.batch_writer.dynamodb import DynamoDB
 from functions.batch_writer.pipeline import Outcome, Pipeline
 from functions.batch_writer.queue import Queue
@@ -44,19 +42,14 @@ class Inline(Executor):
             future.set_exception(error)
         return future
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        pass
+    def wait(self, calls: Collection[Running[T]], seconds: float, *, for_all: bool = False) -> Sequence[Running[T]]:  # noqa: ARG002
+        return list(calls)
 
 
 class Overlapping:
-    """Calls side by side on one clock: each lasts as long as its faults say by `Delay(seconds, overlapping)`.
+    """Calls side by side on one clock: each lasts as long as its faults say by `Delay(seconds, overlapping)`."""
 
-    Stands in for threads and for `concurrent.futures.wait` where the function uses them; nothing really waits.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("functions.batch_writer.writer.wait", self.wait)
-        monkeypatch.setattr("functions.batch_writer.queue.wait", self.wait)
+    def __init__(self) -> None:
         self.clock = Clock()
         self._lasts = 0.0
         self._ends: dict[Future[Any], tuple[float, Future[Any]]] = {}
@@ -65,7 +58,7 @@ class Overlapping:
         """Lengthens the call that is being made; `math.inf` never ends."""
         self._lasts += seconds
 
-    def executor(self, workers: int) -> Executor:
+    def executor(self, workers: int) -> calls.Executor:
         return _OverlappingExecutor(self, workers)
 
     def submit(self, fn: Callable[..., T], *args: Any) -> Future[T]:
@@ -74,49 +67,49 @@ class Overlapping:
         self._ends[future] = (self.clock() + self._lasts, result)
         return future
 
-    def wait(
-        self, futures: Iterable[Future[Any]], timeout: float, return_when: str = ALL_COMPLETED
-    ) -> tuple[list[Future[Any]], list[Future[Any]]]:
-        """As `concurrent.futures.wait`: moves the clock to where the calls end, or by the timeout."""
-        waited_for = list(futures)
-        until = self.clock() + timeout
+    def wait(self, calls: Collection[Running[T]], seconds: float, *, for_all: bool = False) -> Sequence[Running[T]]:
+        """Move the clock to where the calls end, or by so many seconds."""
+        until = self.clock() + seconds
         while True:
             self._end_calls()
-            done = [future for future in waited_for if future.done()]
-            late = [future for future in waited_for if not future.done()]
-            if not late or (done and return_when == FIRST_COMPLETED):
-                return done, late
-            next_end = min(self._ends[future][0] for future in late)
+            done = [call for call in calls if call.done()]
+            if len(done) == len(calls) or (done and not for_all):
+                return done
+            next_end = min(end for call, (end, _) in self._ends.items() if call in calls)
             # Even a wait of no time takes some: a caller that asks again and again gets on.
             self.clock.sleep(max(LEAST_TICK, min(next_end, until) - self.clock()))
             if next_end > until:
-                return done, late
+                return done
+
+    @property
+    def unended(self) -> Collection[Future[Any]]:
+        return self._ends.keys()
 
     def _end_calls(self) -> None:
         for future, (end, result) in list(self._ends.items()):
             if end > self.clock():
                 continue
             del self._ends[future]
+            if future.cancelled():  # Nobody waits for it any more.
+                continue
             if (error := result.exception()) is not None:
                 future.set_exception(error)
             else:
                 future.set_result(result.result())
 
 
-class _OverlappingExecutor(Executor):
+class _OverlappingExecutor:
     def __init__(self, calls: Overlapping, workers: int) -> None:
         self._calls, self._workers = calls, workers
+        self.wait = calls.wait
         self._futures: list[Future[Any]] = []
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+    def submit(self, fn: Callable[..., T], /, *args: Any) -> Future[T]:
         # A call beyond the threads would wait in a line that is not simulated here.
         assert sum(not future.done() for future in self._futures) < self._workers
-        future = self._calls.submit(partial(fn, *args, **kwargs))
+        future = self._calls.submit(fn, *args)
         self._futures.append(future)
         return future
-
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        pass
 
 
 class FakeSdk:
@@ -145,7 +138,9 @@ class World:
     fifo: bool = False
     fifo_dead_letters: bool = False
     clock: Clock = field(default_factory=Clock)
-    executor: Callable[[int], Executor] = Inline
+    executor: Callable[[int], calls.Executor] = Inline
+    are_connected: bool = False
+    """Connections are open, as they are in most invocations."""
 
     def __post_init__(self) -> None:
         self._sent = 0
@@ -180,6 +175,19 @@ class World:
     def _dynamodb(self) -> DynamoDB:
         """As in Lambda, with the fake behind the wire and in the place of boto3's client."""
         return DynamoDB(lambda: FakeSdk(self.db, self._allow), self, lambda: Credentials("key", "secret"))
+
+    def begin(
+        self, body: bytes, credentials: Credentials, seconds: float, then: Callable[[Any], T]
+    ) -> Future[T] | None:
+        """A call that is over at once if connections are open; else it goes to the executor."""
+
+        def ended() -> T:
+            try:
+                return then(self.post(body, credentials, seconds))
+            except OSError as error:
+                return then(error)
+
+        return Inline().submit(ended) if self.are_connected else None
 
     def post(self, body: bytes, credentials: Credentials, seconds: float) -> Any:
         """Be the wire to whatever `db` is now."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from .answer import Answer, NoAnswer, understood
+from .calls import Running, Submit
 from .signature import Credentials
+
+T = TypeVar("T")
 
 LATE = 5.0
 """Seconds before the end: who still writes then may have to return something."""
@@ -29,7 +32,14 @@ _HOOKED = ("ddtrace", "newrelic")
 """They wrap boto3 when it is loaded, and not before."""
 
 
-class Post(Protocol):
+class Wire(Protocol):
+    def begin(
+        self,
+        body: bytes,
+        credentials: Credentials,
+        seconds: float,
+        then: Callable[[tuple[int, Mapping[str, str], bytes] | OSError], T],
+    ) -> Running[T] | None: ...
     def post(self, body: bytes, credentials: Credentials, seconds: float) -> tuple[int, Mapping[str, str], bytes]: ...
 
 
@@ -41,44 +51,61 @@ class Sdk(Protocol):
 class DynamoDB:
     """All calls to DynamoDB: batches by `wire`, or where there is none by boto3; all else by boto3.
 
-    `sdk` gives boto3's side and may take its time. `on_trouble` is told when there may soon be something to report to
-    SQS, so that what this takes can be made ready beside the calls.
+    `sdk` gives boto3's side and may take its time, and so may `credentials` unless they are static. `on_trouble` is
+    told when there may soon be something to report to SQS, so that what this takes can be made ready beside the calls.
     """
 
     def __init__(
         self,
         sdk: Callable[[], Sdk],
-        wire: Post | None,
+        wire: Wire | None,
         credentials: Callable[[], Credentials | None],
         *,
+        are_static: bool = True,
         on_trouble: Callable[[], object] = lambda: None,
     ) -> None:
         self._sdk = sdk
         self._wire = wire
         self._credentials = credentials
+        self._are_static = are_static
         self._on_trouble = on_trouble
 
-    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
-        """BatchWriteItem; `tables` are the names that stand in the body."""
+    def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]:
+        """BatchWriteItem; `tables` are the names that stand in the body. What may block is given to `submit`."""
         if seconds < LATE:
             self._on_trouble()
-        answer = self._batch_written(tables, body, seconds)
-        if not isinstance(answer, dict) or answer.get("UnprocessedItems"):
-            self._on_trouble()
-        return answer
-
-    def _batch_written(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
-        if self._wire is None or is_instrumented() or (credentials := self._credentials()) is None:
-            return self._sdk().batch_write(tables, body, seconds)
-        try:
-            status, headers, content = self._wire.post(body, credentials, seconds)
-        except OSError as error:
-            return NoAnswer(type(error).__name__)
-        return understood(status, headers, content)
+        if self._wire is None or is_instrumented():
+            return submit(self._by_boto3, tables, body, seconds)
+        if self._are_static and (credentials := self._credentials()) is not None:
+            call = self._wire.begin(body, credentials, seconds, self._understood)
+            if call is not None:
+                return call
+        return submit(self._by_wire, tables, body, seconds)
 
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
         """Any other operation, by the name that boto3's clients give it."""
         return self._sdk().call(operation, arguments, seconds)
+
+    def _by_boto3(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
+        return self._noticed(self._sdk().batch_write(tables, body, seconds))
+
+    def _by_wire(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
+        if self._wire is None or (credentials := self._credentials()) is None:
+            return self._by_boto3(tables, body, seconds)
+        try:
+            return self._understood(self._wire.post(body, credentials, seconds))
+        except OSError as error:
+            return self._understood(error)
+
+    def _understood(self, outcome: tuple[int, Mapping[str, str], bytes] | OSError) -> Answer:
+        if isinstance(outcome, OSError):
+            return self._noticed(NoAnswer(type(outcome).__name__))
+        return self._noticed(understood(*outcome))
+
+    def _noticed(self, answer: Answer) -> Answer:
+        if not isinstance(answer, dict) or answer.get("UnprocessedItems"):
+            self._on_trouble()
+        return answer
 
 
 def is_instrumented() -> bool:

@@ -45,6 +45,8 @@ class Endpoint:
     """File or directory; empty where the scheme is http."""
     credentials: Callable[[], Credentials | None]
     """None where boto3 itself must make the call."""
+    are_static: bool = True
+    """Whether the credentials never change, and asking for them takes no time."""
 
     @property
     def authority(self) -> str:
@@ -86,14 +88,18 @@ def are_printable(credentials: Credentials) -> bool:
     return all(_PRINTABLE.fullmatch(part) for part in credentials if part is not None)
 
 
-def at(url: str, region: str, bundle: str, credentials: Callable[[], Credentials | None]) -> Endpoint | None:
+def at(
+    url: str, region: str, bundle: str, credentials: Callable[[], Credentials | None], *, are_static: bool = True
+) -> Endpoint | None:
     """The endpoint with this URL; None where it is more than scheme, host and port, or nothing vouches for the host."""
     match = _URL.fullmatch(url)
     if match is None or (match[1] == "https" and not bundle):
         return None
     scheme = match[1]
     port = int(match[3]) if match[3] else {"https": 443, "http": 80}[scheme]
-    return Endpoint(scheme, match[2].lower(), port, region, bundle if scheme == "https" else "", credentials)
+    return Endpoint(
+        scheme, match[2].lower(), port, region, bundle if scheme == "https" else "", credentials, are_static
+    )
 
 
 def ca_bundle(environ: Mapping[str, str]) -> str:

@@ -42,9 +42,15 @@ class Aws:
 
     def dynamodb(self) -> DynamoDB:
         found = endpoint.plain(os.environ) or self.sdk().endpoint()
-        wire = None if found is None else Wire(found, self._connections)
-        credentials = (lambda: None) if found is None else found.credentials
-        return DynamoDB(self.sdk, wire, credentials, on_trouble=self.load_beside)
+        if found is None:
+            return DynamoDB(self.sdk, None, lambda: None, on_trouble=self.load_beside)
+        return DynamoDB(
+            self.sdk,
+            Wire(found, self._connections),
+            found.credentials,
+            are_static=found.are_static,
+            on_trouble=self.load_beside,
+        )
 
     def sdk(self) -> Sdk:
         from .sdk import Sdk  # boto3: it takes longer to load than all the rest.

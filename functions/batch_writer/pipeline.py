@@ -9,6 +9,7 @@ from random import random as any_chance
 from typing import Any
 
 from . import messages
+from .calls import Executor
 from .errors import EventError, NothingWrittenError, SettingsError, SluiceError
 from .groups import Groups
 from .messages import Decoder, Message
@@ -16,7 +17,7 @@ from .operation import Operation, Rejection, Source
 from .pace import Pace, visibility
 from .queue import DeadLetter, Queue, dead_letter
 from .settings import Settings
-from .threads import Executor, Threads
+from .threads import Threads
 from .writer import TablePort, Writer, Written
 
 Bad = Sequence[tuple[Source | None, Rejection]]

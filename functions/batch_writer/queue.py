@@ -10,11 +10,12 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from .calls import Executor
 from .operation import Rejection
+from .threads import Threads
 
 MAX_ENTRIES = 10
 MAX_MESSAGE_BYTES = 1024 * 1024  # Body and attributes; also the most that one SendMessageBatch takes.
@@ -106,12 +107,12 @@ class Queue:
         *,
         connections: int = 8,
         clock: Callable[[], float] = time.monotonic,
-        executor: Callable[[int], Executor] = ThreadPoolExecutor,
+        executor: Callable[[int], Executor] | None = None,
     ) -> None:
         self._client = client
         self._clock = clock
         self._connections = connections
-        self._executor = executor
+        self._executor = executor or Threads()
 
     def send(self, url: str, letters: Sequence[DeadLetter], *, until: float) -> Sent:
         """Send dead letters; what is not known to be sent by the time `until` counts as not sent."""
@@ -137,20 +138,17 @@ class Queue:
         sent = Sent()
         call = getattr(self._client(), action)
         executor = self._executor(self._connections)
-        try:
-            # As many at a time as there are connections, so that nothing is still waiting to be sent at the end.
-            while (wave := list(itertools.islice(batches, self._connections))) and self._clock() < until:
-                calls = [executor.submit(_call, call, url, batch) for batch in wave]
-                finished, late = wait(calls, timeout=max(0.0, until - self._clock()))
-                for future in finished:
-                    taken, failures = future.result()
-                    sent.taken |= taken
-                    sent.failures += failures
-                if late:
-                    sent.failures.append("SQS did not answer in time")
-                    break
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+        # As many at a time as there are connections, so that nothing is still waiting to be sent at the end.
+        while (wave := list(itertools.islice(batches, self._connections))) and self._clock() < until:
+            calls = [executor.submit(_call, call, url, batch) for batch in wave]
+            finished = executor.wait(calls, max(0.0, until - self._clock()), for_all=True)
+            for finished_call in finished:
+                taken, failures = finished_call.result()
+                sent.taken |= taken
+                sent.failures += failures
+            if len(finished) < len(calls):
+                sent.failures.append("SQS did not answer in time")
+                break
         return sent
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import boto3
+import botocore.credentials
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
@@ -110,7 +111,9 @@ class Sdk:
             return found if endpoint.are_printable(found) else None
 
         bundle = self._core.get_config_variable("ca_bundle") or endpoint.ca_bundle(os.environ)
-        return endpoint.at(url, region, bundle, credentials)
+        # Any other kind may ask a service for new ones before they expire.
+        are_static = type(source) is botocore.credentials.Credentials
+        return endpoint.at(url, region, bundle, credentials, are_static=are_static)
 
     def _made(self, timeout: int) -> Any:
         config = Config(

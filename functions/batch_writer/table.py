@@ -13,6 +13,7 @@ import msgspec
 
 from . import items, settings
 from .answer import Answer, NoAnswer, NotConfigured, Refusal
+from .calls import Running, Submit
 from .items import Rejected
 from .operation import AttributeValue, Operation
 
@@ -102,7 +103,7 @@ class Reply:
 
 
 class DynamoDB(Protocol):
-    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer: ...
+    def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]: ...
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
 
 
@@ -118,21 +119,31 @@ class Tables:
         self._dynamodb = dynamodb
         self._update_once = update_once
 
-    def write(self, batch: Sequence[Operation], seconds: float) -> Reply:
-        """One BatchWriteItem. Returns what every expected failure means; raises only what is a defect."""
+    def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Answer]:
+        """One BatchWriteItem, or one conditional write or update by itself. What may block is given to `submit`."""
+        alone = batch[0]
+        if not alone.goes_in_batches:
+            return submit(self._dynamodb.call, *self._request(alone), seconds)
         bodies: dict[str, list[bytes]] = {}
         for operation in batch:
             bodies.setdefault(operation.key[0], []).append(operation.body)
-        answer = self._dynamodb.batch_write(list(bodies), _batch_body(bodies), seconds)
+        return self._dynamodb.begin(list(bodies), _batch_body(bodies), seconds, submit)
+
+    def reply(self, batch: Sequence[Operation], answer: Answer) -> Reply:
+        """What the answer means to the operations of the call."""
         if isinstance(answer, Refusal | NoAnswer | NotConfigured):
-            return _failed(answer, bodies)
+            return _failed(answer, {operation.table for operation in batch})
+        if not batch[0].goes_in_batches:
+            if answer.get("ConsumedCapacity") is None:  # It was asked for; an answer without it is none of DynamoDB's.
+                return Reply(Meaning.UNSURE, error="an answer without ConsumedCapacity")
+            return Reply(Meaning.ACCEPTED, (), _units(answer))
         unprocessed = answer.get("UnprocessedItems")
         if not isinstance(unprocessed, Mapping):  # DynamoDB always says; an answer that does not has lost it.
             return Reply(Meaning.UNSURE, error="an answer without UnprocessedItems")
         return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed) if unprocessed else (), _units(answer))
 
-    def write_one(self, operation: Operation, seconds: float) -> Reply:
-        """One conditional write or update, by itself. Returns and raises as `write` does."""
+    def _request(self, operation: Operation) -> tuple[str, dict[str, Any]]:
+        """boto3's name of the call, and its arguments."""
         call: str = operation.call
         arguments: dict[str, Any] = {
             "TableName": operation.table,
@@ -143,12 +154,7 @@ class Tables:
         if call == "update_item" and self._update_once:
             token = {"ClientRequestToken": _token(operation)}
             arguments, call = {"TransactItems": [{"Update": arguments}], **token}, "transact_write_items"
-        answer = self._dynamodb.call(call, {**arguments, "ReturnConsumedCapacity": "TOTAL"}, seconds)
-        if isinstance(answer, Refusal | NoAnswer | NotConfigured):
-            return _failed(answer, [operation.table])
-        if answer.get("ConsumedCapacity") is None:  # It was asked for; an answer without it is none of DynamoDB's.
-            return Reply(Meaning.UNSURE, error="an answer without ConsumedCapacity")
-        return Reply(Meaning.ACCEPTED, (), _units(answer))
+        return call, {**arguments, "ReturnConsumedCapacity": "TOTAL"}
 
     def _unwritten(self, batch: Sequence[Operation], unprocessed: Mapping[str, Any]) -> Sequence[Operation]:
         """Match what came back by typed key. What cannot be matched may be any of them: then none counts as written."""

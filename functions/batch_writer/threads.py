@@ -1,64 +1,23 @@
-"""Calls side by side: threads that only wait for a service, kept warm from one invocation to the next.
+"""Threads for calls that block, kept warm from one invocation to the next.
 
 `concurrent.futures` does the same at twice the price: it makes the threads anew each time, and a lock for each call.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED
-from queue import Empty, SimpleQueue
+import math
+import os
+import select
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar, cast
+
+from . import calls
+from .calls import Executor, Polled, Running
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Running(Protocol[T_co]):
-    """A call that was submitted; `concurrent.futures.Future` is one."""
-
-    def done(self) -> bool: ...
-    def result(self) -> T_co: ...
-
-
-class Executor(Protocol):
-    """What an invocation submits its calls to; `concurrent.futures.Executor` is one."""
-
-    def submit(self, fn: Callable[..., T], /, *args: Any) -> Running[T]: ...
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None: ...
-
-
-class Call(Generic[T]):
-    """A call in a thread of its own."""
-
-    __slots__ = ("_arguments", "_call", "_error", "_is_done", "_result", "finished")
-
-    def __init__(self, finished: SimpleQueue[None], call: Callable[..., T], arguments: tuple[Any, ...]) -> None:
-        self.finished = finished
-        """Gets an entry for every call of the invocation that is over."""
-        self._call = call
-        self._arguments = arguments
-        self._is_done = False
-        self._error: BaseException | None = None
-        self._result: T
-
-    def run(self) -> None:
-        try:
-            self._result = self._call(*self._arguments)
-        except BaseException as error:  # noqa: BLE001  # Raised again where the result is asked for.
-            self._error = error
-        self._is_done = True
-
-    def done(self) -> bool:
-        return self._is_done
-
-    def result(self) -> T:
-        """What the call returned, once it is done; raises what it raised."""
-        if self._error is not None:
-            raise self._error
-        return self._result
 
 
 class Threads:
@@ -75,10 +34,12 @@ class Threads:
 class _Invocation:
     def __init__(self, idle: list[_Worker]) -> None:
         self._idle = idle
-        self._finished: SimpleQueue[None] = SimpleQueue()
+        self._bell: _Bell | None = None
 
-    def submit(self, fn: Callable[..., T], /, *args: Any) -> Call[T]:
-        call = Call(self._finished, fn, args)
+    def submit(self, fn: Callable[..., T], /, *args: Any) -> Running[T]:
+        if self._bell is None:
+            self._bell = _Bell()
+        call = _Call(self._bell, fn, args)
         try:
             worker = self._idle.pop()  # Atomic, as append is.
         except IndexError:
@@ -87,42 +48,91 @@ class _Invocation:
         worker.calls.put(call)
         return call
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Nothing to do: what still hangs ends in its thread, and nobody looks at it any more."""
+    def wait(self, running: Collection[Running[T]], seconds: float, *, for_all: bool = False) -> Sequence[Running[T]]:
+        return calls.wait(cast("Collection[Polled[T]]", running), seconds, for_all=for_all)
+
+
+class _Bell:
+    """Rung from any thread, heard by `select`. Open until nobody has it any more: a call that hangs may ring late."""
+
+    def __init__(self) -> None:
+        self._heard, self._rung = os.pipe()
+        os.set_blocking(self._heard, False)
+        os.set_blocking(self._rung, False)
+
+    def __del__(self) -> None:
+        os.close(self._heard)
+        os.close(self._rung)
+
+    def fileno(self) -> int:
+        return self._heard
+
+    def ring(self) -> None:
+        with suppress(BlockingIOError):  # It has been rung often enough.
+            os.write(self._rung, b"\0")
+
+    def silence(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._heard, 4096)
+
+
+class _Call(Generic[T]):
+    """A call in a thread of its own."""
+
+    __slots__ = ("_arguments", "_call", "_error", "_is_done", "_result", "bell")
+    events = select.POLLIN
+    due = math.inf
+
+    def __init__(self, bell: _Bell, call: Callable[..., T], arguments: tuple[Any, ...]) -> None:
+        self.bell = bell
+        """Rung for every call of the invocation that is over."""
+        self._call = call
+        self._arguments = arguments
+        self._is_done = False
+        self._error: BaseException | None = None
+        self._result: T
+
+    def run(self) -> None:
+        try:
+            self._result = self._call(*self._arguments)
+        except BaseException as error:  # noqa: BLE001  # Raised again where the result is asked for.
+            self._error = error
+        self._is_done = True
+
+    def fileno(self) -> int:
+        return self.bell.fileno()
+
+    def go_on(self) -> None:
+        self.bell.silence()
+
+    def give_up(self) -> None:
+        """Nothing to do: it is never due."""
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def result(self) -> T:
+        """What the call returned, once it is done; raises what it raised."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def cancel(self) -> None:
+        """Nothing to do: it ends in its thread, and nobody looks at it any more."""
 
 
 class _Worker(Thread):
     def __init__(self, idle: list[_Worker]) -> None:
         super().__init__(daemon=True)  # A process that ends does not wait for a call that hangs.
         self._idle = idle
-        self.calls: SimpleQueue[Call[Any]] = SimpleQueue()
+        self.calls: SimpleQueue[_Call[Any]] = SimpleQueue()
 
     def run(self) -> None:
         while True:
             call = self.calls.get()
             call.run()
-            finished = call.finished
+            bell = call.bell
             del call  # An idle thread must not hold an invocation's items.
             self._idle.append(self)
-            finished.put(None)
-
-
-def wait(
-    calls: Iterable[Running[T]], timeout: float, return_when: str = ALL_COMPLETED
-) -> tuple[list[Running[T]], list[Running[T]]]:
-    """As `concurrent.futures.wait`, for calls of one executor: those that are done, and those that are not."""
-    until = time.monotonic() + timeout
-    late = list(calls)
-    done: list[Running[T]] = []
-    while True:
-        over = [call for call in late if call.done()]
-        if over:
-            done += over
-            late = [call for call in late if call not in over]
-        if not late or (done and return_when == FIRST_COMPLETED):
-            return done, late
-        finished: SimpleQueue[None] = late[0].finished  # type: ignore[attr-defined]  # Others than `Call` are done.
-        try:
-            finished.get(timeout=max(0.0, until - time.monotonic()))
-        except Empty:
-            return done, late
+            bell.ring()
+            del bell

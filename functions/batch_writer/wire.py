@@ -1,7 +1,8 @@
 """BatchWriteItem over HTTP/1.1: one signed request and its answer, on connections that are kept alive.
 
 http.client would do it in three times the CPU time, most of it to parse headers as e-mail, and bounds each wait but not
-their sum: an answer that drips in would take for ever.
+their sum: an answer that drips in would take for ever. It also needs a thread for each call, and threads that contend
+for one interpreter cost more than all that is done in them.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
+from .calls import wait
 from .endpoint import Endpoint
 from .signature import Credentials, Signer
 
@@ -32,6 +34,12 @@ MAX_HEAD_BYTES = 64 * 1024
 ONE_WRITE_BYTES = 64 * 1024
 """Up to here head and body are copied into one write, and so one packet where they fit."""
 
+T = TypeVar("T")
+Steps = Generator[int, None, T]
+"""Gives what it waits for each time that it cannot go on: of `select`, POLLIN or POLLOUT."""
+
+_WANTED: Mapping[type[OSError], int] = {BlockingIOError: 0}
+"""What a socket that is not ready raises, and what for it is not: 0 for what was tried."""
 _USER_AGENT = f"Sluice ua/2.1 os/{sys.platform} lang/python#{sys.version.partition(' ')[0]}"
 _SAFE_IN_TRACE_ID = "-=;:+&[]{}\"',"  # botocore/handlers.py: add_recursion_detection_header
 
@@ -71,23 +79,39 @@ class Wire:
             f"User-Agent: {_USER_AGENT}\r\n"
         )
 
-    def post(self, body: bytes, credentials: Credentials, seconds: float) -> Answer:
-        """Send once, and take at most half of `seconds`, so that there is time for another call.
+    def begin(
+        self, body: bytes, credentials: Credentials, seconds: float, then: Callable[[Answer | OSError], T]
+    ) -> Exchange[T] | None:
+        """Send once, on a connection that is open and idle; None where there is none, as to connect takes time.
 
-        Raises OSError where no whole answer came back: the request may or may not have been carried out.
+        It takes at most half of `seconds`, so that there is time for another call. `then` makes its result of the
+        answer, or of the reason why there is none: the request may or may not have been carried out.
         """
-        ends = self._clock() + max(seconds / 2, min(LEAST_PATIENCE, seconds))
+        connection = self._kept()
+        return None if connection is None else self._exchange(connection, body, credentials, self._ends(seconds), then)
+
+    def post(self, body: bytes, credentials: Credentials, seconds: float) -> Answer:
+        """As `begin`, on any connection, and wait for the answer. Raises OSError where none came."""
+        ends = self._ends(seconds)
+        connection = self._kept() or self._connect(ends)
+        exchange = self._exchange(connection, body, credentials, ends, _answer)
+        wait([exchange], seconds)
+        return exchange.result()
+
+    def _ends(self, seconds: float) -> float:
+        return self._clock() + max(seconds / 2, min(LEAST_PATIENCE, seconds))
+
+    def _exchange(
+        self,
+        connection: _Connection,
+        body: bytes,
+        credentials: Credentials,
+        ends: float,
+        then: Callable[[Answer | OSError], T],
+    ) -> Exchange[T]:
         signature = self._signer.headers(body, credentials)
         head = f"{self._head}{_trace_line()}{signature}Content-Length: {len(body)}\r\n\r\n".encode("latin-1")
-        connection = self._kept() or self._connect(ends)
-        try:
-            connection.send(head, body, ends)
-            answer = connection.answer(ends)
-        except BaseException:
-            connection.close()
-            raise
-        self._keep(connection)
-        return answer
+        return Exchange(connection, head, body, ends, self._clock, self._keep, then)
 
     def _kept(self) -> _Connection | None:
         while True:
@@ -117,19 +141,96 @@ class Wire:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._tls is None:
-                return _Connection(plain, self._clock)
-            return _Connection(self._tls.wrap_socket(plain, server_hostname=self._endpoint.host), self._clock)
+                return _Connection(plain)
+            return _Connection(self._tls.wrap_socket(plain, server_hostname=self._endpoint.host), _wanted_by_tls())
         except BaseException:
             plain.close()
             raise
 
 
-class _Connection:
-    """One socket, used by one thread at a time."""
+def _answer(outcome: Answer | OSError) -> Answer:
+    if isinstance(outcome, OSError):
+        raise outcome
+    return outcome
 
-    def __init__(self, connected: socket.socket, clock: Callable[[], float]) -> None:
-        self._socket = connected
+
+class Exchange(Generic[T]):
+    """A request on its way, and its answer as it arrives. A call for `calls.wait`; nothing in it waits."""
+
+    __slots__ = ("_clock", "_connection", "_ends", "_keep", "_outcome", "_steps", "_then", "due", "events")
+
+    def __init__(
+        self,
+        connection: _Connection,
+        head: bytes,
+        body: bytes,
+        ends: float,
+        clock: Callable[[], float],
+        keep: Callable[[_Connection], None],
+        then: Callable[[Answer | OSError], T],
+    ) -> None:
+        self._connection = connection
+        self._steps = connection.exchange(head, body)
+        self._ends = ends
         self._clock = clock
+        self._keep = keep
+        self._then = then
+        self._outcome: Answer | OSError | None = None
+        self.events = 0
+        self.due = ends
+        self.go_on()
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def go_on(self) -> None:
+        """As far as it goes without waiting."""
+        try:
+            self.events = next(self._steps)
+        except StopIteration as end:
+            self._outcome = end.value
+            self._keep(self._connection)
+        except OSError as error:
+            self._fail(error)
+        except BaseException:
+            self._connection.close()
+            raise
+        else:
+            now = self._clock()
+            if now >= self._ends:  # However much there is still to come.
+                self.give_up()
+            else:
+                self.due = min(self._ends, now + MAX_SILENCE)
+
+    def give_up(self) -> None:
+        self._fail(TimeoutError("the call takes too long"))
+
+    def cancel(self) -> None:
+        """Its connection must not be used again: the answer may still come."""
+        if self._outcome is None:
+            self._connection.close()
+
+    def done(self) -> bool:
+        return self._outcome is not None
+
+    def result(self) -> T:
+        """What `then` makes of the outcome, once it is done."""
+        assert self._outcome is not None
+        return self._then(self._outcome)
+
+    def _fail(self, error: OSError) -> None:
+        self._connection.close()
+        self._outcome = error
+
+
+class _Connection:
+    """One socket, used by one call at a time; `wanted` says what its errors wait for that are none."""
+
+    def __init__(self, connected: socket.socket, wanted: Mapping[type[OSError], int] = _WANTED) -> None:
+        connected.setblocking(False)
+        self._socket = connected
+        self._wanted = wanted
+        self._not_ready = tuple(wanted)
         self._readable = select.poll()
         self._readable.register(connected, select.POLLIN)
         self._received = b""
@@ -138,6 +239,9 @@ class _Connection:
         self.since = 0.0
         """Idle since, in seconds since 1970."""
 
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
     def close(self) -> None:
         self._socket.close()
 
@@ -145,84 +249,96 @@ class _Connection:
         """Whether nothing has come since the last answer: neither the end of the connection nor anything else."""
         return not self._readable.poll(0)
 
-    def send(self, head: bytes, body: bytes, ends: float) -> None:
-        self._socket.settimeout(self._left(ends))
+    def exchange(self, head: bytes, body: bytes) -> Steps[Answer]:
         if len(body) <= ONE_WRITE_BYTES:
-            self._socket.sendall(head + body)
+            yield from self._send(head + body)
         else:
-            self._socket.sendall(head)
-            self._socket.sendall(body)
+            yield from self._send(head)
+            yield from self._send(body)
+        yield select.POLLIN  # The answer is hardly ever there at once: not worth a look.
+        return (yield from self._answer())
 
-    def answer(self, ends: float) -> Answer:
+    def _send(self, data: bytes) -> Steps[None]:
+        rest = memoryview(data)
+        while rest:
+            try:
+                rest = rest[self._socket.send(rest) :]
+            except self._not_ready as error:
+                yield self._wanted[type(error)] or select.POLLOUT
+
+    def _answer(self) -> Steps[Answer]:
         """The next answer but for those that are only provisional (1xx)."""
         self.may_be_kept = False
         while True:
-            version, status, headers = _head(self._until(b"\r\n\r\n", ends))
+            version, status, headers = _head((yield from self._until(b"\r\n\r\n")))
             if status >= 200:
                 break
         length = headers.get("content-length")
         if status in (204, 304):
             content, has_end = b"", True
         elif "transfer-encoding" in headers:
-            content, has_end = self._chunked(headers["transfer-encoding"], ends), True
+            content, has_end = (yield from self._chunked(headers["transfer-encoding"])), True
         elif length is not None:
-            content, has_end = self._exactly(_number(length, 10), ends), True
+            content, has_end = (yield from self._exactly(_number(length, 10))), True
         else:
-            content, has_end = self._all(ends), False
+            content, has_end = (yield from self._all()), False
         # What has come beyond the answer belongs to nothing that was asked.
         closes = version != "HTTP/1.1" or "close" in headers.get("connection", "").lower()
         self.may_be_kept = has_end and not closes and not self._received
         return Answer(status, headers, content)
 
-    def _chunked(self, coding: str, ends: float) -> bytes:
+    def _chunked(self, coding: str) -> Steps[bytes]:
         if coding.lower() != "chunked":
             raise ProtocolError("an unknown Transfer-Encoding")
         chunks = []
-        while size := _number(self._until(b"\r\n", ends).partition(";")[0].strip(), 16):
-            chunks.append(self._exactly(size, ends))
-            if self._until(b"\r\n", ends):
+        while size := _number((yield from self._until(b"\r\n")).partition(";")[0].strip(), 16):
+            chunks.append((yield from self._exactly(size)))
+            if (yield from self._until(b"\r\n")):
                 raise ProtocolError("a chunk of another length than announced")
-        while self._until(b"\r\n", ends):  # Trailers.
+        while (yield from self._until(b"\r\n")):  # Trailers.
             pass
         return b"".join(chunks)
 
-    def _until(self, mark: bytes, ends: float) -> str:
+    def _until(self, mark: bytes) -> Steps[str]:
         """The text before the mark; the mark is used up."""
         while (end := self._received.find(mark)) < 0:
             if len(self._received) > MAX_HEAD_BYTES:
                 raise ProtocolError("a head without end")
-            self._received += self._receive(ends) or _broken_off()
+            self._received += (yield from self._receive()) or _broken_off()
         text = self._received[:end].decode("latin-1")
         self._received = self._received[end + len(mark) :]
         return text
 
-    def _exactly(self, size: int, ends: float) -> bytes:
+    def _exactly(self, size: int) -> Steps[bytes]:
         received = self._received
         if len(received) < size:
             parts, missing = [received], size - len(received)
             while missing > 0:
-                part = self._receive(ends) or _broken_off()
+                part = (yield from self._receive()) or _broken_off()
                 parts.append(part)
                 missing -= len(part)
             received = b"".join(parts)
         self._received = received[size:]
         return received[:size]
 
-    def _all(self, ends: float) -> bytes:
+    def _all(self) -> Steps[bytes]:
         parts, self._received = [self._received], b""
-        while part := self._receive(ends):
+        while part := (yield from self._receive()):
             parts.append(part)
         return b"".join(parts)
 
-    def _receive(self, ends: float) -> bytes:
-        self._socket.settimeout(min(self._left(ends), MAX_SILENCE))
-        return self._socket.recv(64 * 1024)
+    def _receive(self) -> Steps[bytes]:
+        while True:
+            try:
+                return self._socket.recv(64 * 1024)
+            except self._not_ready as error:
+                yield self._wanted[type(error)] or select.POLLIN
 
-    def _left(self, ends: float) -> float:
-        left = ends - self._clock()
-        if left <= 0:
-            raise TimeoutError("the call takes too long")
-        return left
+
+def _wanted_by_tls() -> Mapping[type[OSError], int]:
+    import ssl  # As below.
+
+    return {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT, **_WANTED}
 
 
 def tls_context(ca_bundle: str) -> ssl.SSLContext:

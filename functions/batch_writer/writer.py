@@ -1,25 +1,25 @@
 """Drives the plan: sends batches in parallel, tries again what did not get through, stops in time.
 
-One thread decides; the others only wait for DynamoDB. Time, chance and the threads are arguments.
+One thread decides, and moves on the calls that are on open connections; others only wait for what blocks. Time,
+chance and the executor of the calls are arguments.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
-from concurrent.futures import FIRST_COMPLETED
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import plan
 from .backlog import Backlog, Sending
+from .calls import Executor, Running, Submit
 from .errors import TableError
 from .items import is_newer, is_same
 from .operation import AttributeValue, Key, Operation, Rejection
 from .pace import Pace
 from .plan import Batch, Step
 from .table import Meaning, Reply
-from .threads import Executor, Running, wait
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 FIRST_CALLS = 4
@@ -28,8 +28,8 @@ LEAST_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 
 
 class TablePort(Protocol):
-    def write(self, batch: Batch, seconds: float) -> Reply: ...
-    def write_one(self, operation: Operation, seconds: float) -> Reply: ...
+    def begin(self, batch: Batch, seconds: float, submit: Submit) -> Running[Any]: ...
+    def reply(self, batch: Batch, answer: Any) -> Reply: ...
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class Writer:
         on its way. Empty where every item has one, and nothing waits for another's end."""
         self._unsure: set[Operation] = set()
         """Sent before, with an unknown outcome."""
-        self._in_flight: dict[Running[tuple[Reply, float]], Sending] = {}
+        self._in_flight: dict[Running[Any], Sending] = {}
         self.outcome = Written()
         self._gives_up = 0.0
         self._within_message = False
@@ -121,12 +121,12 @@ class Writer:
         try:
             while self._has_work() and self._clock() < deadline and self.outcome.error is None:
                 self._send_what_may_go(executor)
-                self._wait(deadline)
-            self._wait_for_stragglers(min(self._gives_up, self._clock() + patience))
+                self._wait(executor, deadline)
+            self._wait_for_stragglers(executor, min(self._gives_up, self._clock() + patience))
             self._judge()
         finally:
-            # Not waited for: a call that hangs is abandoned, and what it carried counts as not written.
-            executor.shutdown(wait=False, cancel_futures=True)
+            for call in self._in_flight:  # It is abandoned, and what it carries counts as not written.
+                call.cancel()
         return self.outcome
 
     def _add(self, operations: Sequence[Operation]) -> None:
@@ -157,17 +157,10 @@ class Writer:
                 return
             if sending.batch[0].goes_in_batches:
                 self.outcome.batch_fills.append(len(sending.batch))
-            seconds = max(LEAST_PAUSE, self._gives_up - now)
-            self._in_flight[executor.submit(self._call, sending.batch, seconds)] = sending
+            call = self._table.begin(sending.batch, max(LEAST_PAUSE, self._gives_up - now), executor.submit)
+            self._in_flight[call] = sending
 
-    def _call(self, batch: Batch, seconds: float) -> tuple[Reply, float]:
-        """Runs in a thread of its own; touches nothing that the deciding thread owns."""
-        started = self._clock()
-        alone = batch[0]
-        reply = self._table.write(batch, seconds) if alone.goes_in_batches else self._table.write_one(alone, seconds)
-        return reply, (self._clock() - started) * 1000
-
-    def _wait(self, deadline: float) -> None:
+    def _wait(self, executor: Executor, deadline: float) -> None:
         """Until a call comes back or something may be sent."""
         now = self._clock()
         pause = deadline - now
@@ -175,23 +168,23 @@ class Writer:
             pause = min(pause, waits)
         pause = max(LEAST_PAUSE, min(pause, MAX_IDLE))
         if self._in_flight:
-            self._settle_finished(pause)
+            self._settle_finished(executor, pause)
         else:
             self.outcome.backoff += pause * 1000
             self._sleep(pause)
 
-    def _wait_for_stragglers(self, until: float) -> None:
+    def _wait_for_stragglers(self, executor: Executor, until: float) -> None:
         while self._in_flight and (left := until - self._clock()) > 0:
-            self._settle_finished(left)
+            self._settle_finished(executor, left)
 
-    def _settle_finished(self, timeout: float) -> None:
-        finished, _ = wait(self._in_flight, timeout=timeout, return_when=FIRST_COMPLETED)
-        for call in finished:
-            self._settle(self._in_flight.pop(call), *call.result())
+    def _settle_finished(self, executor: Executor, seconds: float) -> None:
+        for call in executor.wait(self._in_flight, seconds):
+            sent = self._in_flight.pop(call)
+            self._settle(sent, self._table.reply(sent.batch, call.result()))
 
-    def _settle(self, sent: Sending, reply: Reply, milliseconds: float) -> None:
+    def _settle(self, sent: Sending, reply: Reply) -> None:
         now = self._clock()
-        self.outcome.latencies.append(milliseconds)
+        self.outcome.latencies.append((now - sent.at) * 1000)
         self.outcome.consumed += sum(reply.consumed.values())
         lost = _lost(sent.batch, reply)
         self._backlog.answered(sent, reply.consumed, lost, now)

@@ -12,13 +12,13 @@ import itertools
 import statistics
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from queue import Empty
 from random import Random
 from typing import Any, TypeVar
 
 from functions.batch_writer import plan
+from functions.batch_writer.calls import Running, Submit
 from functions.batch_writer.operation import Operation, Source
 from functions.batch_writer.pace import Pace
 from functions.batch_writer.table import Meaning, Reply
@@ -100,33 +100,11 @@ class Actor(threading.Thread):
             self.resume()
 
 
-class Finished:
-    """What `SimpleQueue.get` is to threads."""
-
+class Call:
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
-        self._tokens = 0
-        self._is_waited_for = False
-
-    def put(self) -> None:
-        self._tokens += 1
-        if self._is_waited_for:
-            self._actor.wake()
-
-    def get(self, timeout: float) -> None:
-        if not self._tokens:
-            self._is_waited_for = True
-            self._actor.sleep(timeout)
-            self._is_waited_for = False
-        if not self._tokens:
-            raise Empty
-        self._tokens -= 1
-
-
-class Call:
-    def __init__(self, finished: Finished) -> None:
-        self.finished = finished
         self._results: list[Any] = []
+        self.is_waited_for = False
 
     def done(self) -> bool:
         return bool(self._results)
@@ -134,20 +112,23 @@ class Call:
     def result(self) -> Any:
         return self._results[0]
 
+    def cancel(self) -> None:
+        """It ends all the same."""
+
     def end(self, result: Any) -> None:
         self._results.append(result)
-        self.finished.put()
+        if self.is_waited_for:
+            self._actor.wake()
 
 
 class Calls:
     """An executor whose calls reach the table after half of their latency and end after the other half."""
 
     def __init__(self, actor: Actor, chance: Random, latency: float) -> None:
-        self._time, self._chance, self._latency = actor.time, chance, latency
-        self._finished = Finished(actor)
+        self._actor, self._time, self._chance, self._latency = actor, actor.time, chance, latency
 
     def submit(self, fn: Callable[..., T], /, *args: Any) -> Any:
-        call = Call(self._finished)
+        call = Call(self._actor)
         half = self._latency / 2
 
         def arrive() -> None:
@@ -157,8 +138,17 @@ class Calls:
         self._time.at(self._time.now + half * self._chance.uniform(0.8, 1.2), arrive)
         return call
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        pass
+    def wait(self, calls: Collection[Any], seconds: float, *, for_all: bool = False) -> Sequence[Any]:
+        assert not for_all
+        if not any(call.done() for call in calls):
+            self._wait_for(calls, True)
+            self._actor.sleep(seconds)
+            self._wait_for(calls, False)
+        return [call for call in calls if call.done()]
+
+    def _wait_for(self, calls: Collection[Any], is_waited_for: bool) -> None:
+        for call in calls:
+            call.is_waited_for = is_waited_for
 
 
 @dataclass(slots=True)
@@ -234,11 +224,11 @@ class Port:
     table: Table
     writer: int
 
-    def write(self, batch: Sequence[Operation], seconds: float) -> Reply:  # noqa: ARG002
-        return self.table.write(batch, self.writer)
+    def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Reply]:  # noqa: ARG002
+        return submit(self.table.write, batch, self.writer)
 
-    def write_one(self, operation: Operation, seconds: float) -> Reply:  # noqa: ARG002
-        return self.table.write([operation], self.writer)
+    def reply(self, batch: Sequence[Operation], answer: Reply) -> Reply:  # noqa: ARG002
+        return answer
 
 
 def operations(count: int, prefix: str, keys: int = 0) -> list[Operation]:

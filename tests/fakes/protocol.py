@@ -30,6 +30,9 @@ class FakeWire:
         self._db = db
         self._sent = sent
 
+    def begin(self, *_: object) -> None:
+        """No connection is ever open."""
+
     def post(self, body: bytes, credentials: object, seconds: float) -> Answer:  # noqa: ARG002  # As the real one.
         self._sent(body, seconds)
         try:

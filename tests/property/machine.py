@@ -85,6 +85,7 @@ class Function(RuleBasedStateMachine):
             fifo=self.fifo,
             fifo_dead_letters=self.fifo,
             clock=self.clock,
+            are_connected=connections % 2 == 0,
         )
 
     # What happens

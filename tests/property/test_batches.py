@@ -21,7 +21,7 @@ from tests.fakes.dynamodb import wire_bytes
 from tests.fakes.protocol import FakeWire
 from tests.property.model import requests_of
 from tests.strategies import TABLES, Intent, as_json, drafts, examples
-from tests.world import EVENTS, ORDERS, FakeSdk, World
+from tests.world import EVENTS, ORDERS, FakeSdk, Inline, World
 
 # API_BatchWriteItem
 REQUESTS, REQUEST_BYTES = 25, 16 * 1024 * 1024
@@ -212,7 +212,8 @@ def test_what_comes_back_unprocessed_counts_as_unwritten_and_in_doubt_all_of_it(
     stub = Stub(returned)
     wire = FakeWire(stub, sent=lambda *_: None)
     dynamodb = DynamoDB(lambda: FakeSdk(stub, lambda _: None), wire, lambda: Credentials("key", "secret"))
-    reply = Tables(TABLES, dynamodb).write(list(batch.values()), seconds=1.0)
+    tables, operations = Tables(TABLES, dynamodb), list(batch.values())
+    reply = tables.reply(operations, tables.begin(operations, 1.0, Inline().submit).result())
 
     assert reply.meaning is Meaning.ACCEPTED
     assert set(reply.unwritten) == set(batch.values() if stranger else unprocessed)

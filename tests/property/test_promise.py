@@ -52,7 +52,7 @@ seeds = st.integers(0, 2**32 - 1)
 def world_of(bodies: Sequence[Body], seed: int, **settings: Any) -> World:
     """A world in which there is something to delete, and in which the service rejects what is poison."""
     dead_letters = settings.pop("dead_letters", True)
-    world = World(TABLES, settings, dead_letters, Random(seed).random)
+    world = World(TABLES, settings, dead_letters, Random(seed).random, are_connected=seed % 2 == 0)
     put_old_items(world, bodies)
     world.db.reject_if(lambda _, request: is_poison(request))
     return world

@@ -528,10 +528,8 @@ def test_offenders_in_several_tables_are_found_in_one_batch() -> None:
 
 
 @pytest.mark.parametrize("seconds", [2.0, 4.0, 8.0])
-def test_an_isolation_that_ends_with_the_deadline_returns_the_rest(
-    monkeypatch: pytest.MonkeyPatch, seconds: float
-) -> None:
-    calls = Overlapping(monkeypatch)
+def test_an_isolation_that_ends_with_the_deadline_returns_the_rest(seconds: float) -> None:
+    calls = Overlapping()
     here = World(clock=calls.clock, executor=calls.executor, settings={"max_connections": 1})
     here.db.reject_if(lambda _, request: "'a7'" in str(request))
     here.db.always(Delay(seconds, calls))

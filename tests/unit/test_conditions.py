@@ -407,8 +407,8 @@ def test_a_wrong_value_keeps_its_own_code() -> None:
 # Side by side
 
 
-def test_conditional_writes_run_in_parallel_beside_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = Overlapping(monkeypatch)
+def test_conditional_writes_run_in_parallel_beside_the_batches() -> None:
+    calls = Overlapping()
     here = World(clock=calls.clock, executor=calls.executor, settings={"max_connections": 8})
     here.db.always(Delay(1.0, calls))
     operations = [{"put": {"pk": f"c{n}"}, "condition": IF_NEW} for n in range(14)]
@@ -420,8 +420,8 @@ def test_conditional_writes_run_in_parallel_beside_the_batches(monkeypatch: pyte
     assert calls.clock() == pytest.approx(3.0)  # 16 calls of 1 s: 4 to begin with, then 8 at a time
 
 
-def test_conditions_that_do_not_hold_run_in_parallel_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = Overlapping(monkeypatch)
+def test_conditions_that_do_not_hold_run_in_parallel_too() -> None:
+    calls = Overlapping()
     here = World(clock=calls.clock, executor=calls.executor, settings={"max_connections": 8})
     here.db.always(Delay(1.0, calls))
 

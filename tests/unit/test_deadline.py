@@ -36,8 +36,8 @@ KINDS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> Overlapping:
-    return Overlapping(monkeypatch)
+def calls() -> Overlapping:
+    return Overlapping()
 
 
 def world(calls: Overlapping, operation: str = "", chance: Callable[[], float] = lambda: 0.5, **settings: Any) -> World:
@@ -314,3 +314,12 @@ def test_a_call_that_was_abandoned_and_ends_later_changes_no_later_invocation(ca
     assert len(second.received) == 3
     assert second.written == second.received
     assert keys(here) == {"a", "b", "c"}
+
+
+def test_what_is_in_flight_at_the_end_is_cancelled(calls: Overlapping) -> None:
+    here = world(calls)
+    here.db.script(Delay(FOR_EVER, calls))
+
+    here.run(KINDS["BatchWriteItem"]("a"))
+
+    assert [call.cancelled() for call in calls.unended] == [True]

@@ -288,8 +288,8 @@ def test_where_every_group_is_held_nothing_is_written(lasting: Fault) -> None:
     assert "held" not in sent(world)
 
 
-def test_a_slow_item_does_not_hold_another_group(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = Overlapping(monkeypatch)
+def test_a_slow_item_does_not_hold_another_group() -> None:
+    calls = Overlapping()
     world = fifo(clock=calls.clock, executor=calls.executor)
     world.db.script(Delay(float("inf"), calls), operation="UpdateItem")
     world.db.always(Delay(0.5, calls))

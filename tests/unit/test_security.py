@@ -21,9 +21,9 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics, plan
+from functions.batch_writer.calls import Running, Submit
 from functions.batch_writer.errors import SettingsError
 from functions.batch_writer.messages import Decoder, Message
-from functions.batch_writer.operation import Operation
 from functions.batch_writer.pipeline import Outcome, Pipeline
 from functions.batch_writer.queue import Queue
 from functions.batch_writer.settings import Settings, Table
@@ -409,11 +409,11 @@ class TakesAll:
     def __init__(self, meaning: Meaning = Meaning.ACCEPTED) -> None:
         self._reply = Reply(meaning)
 
-    def write(self, batch: plan.Batch, seconds: float) -> Reply:  # noqa: ARG002
-        return self._reply
+    def begin(self, batch: plan.Batch, seconds: float, submit: Submit) -> Running[Reply]:  # noqa: ARG002
+        return submit(lambda: self._reply)
 
-    def write_one(self, operation: Operation, seconds: float) -> Reply:  # noqa: ARG002
-        return self._reply
+    def reply(self, batch: plan.Batch, answer: Reply) -> Reply:  # noqa: ARG002
+        return answer
 
     def send_message_batch(self, **request: Any) -> Any:
         return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}

@@ -574,8 +574,8 @@ def test_what_was_restored_too_late_is_returned() -> None:
     assert outcome.written == [outcome.received[2]]
 
 
-def test_a_slow_update_holds_up_neither_batches_nor_other_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = Overlapping(monkeypatch)
+def test_a_slow_update_holds_up_neither_batches_nor_other_updates() -> None:
+    calls = Overlapping()
     world = World(clock=calls.clock, executor=calls.executor)
     world.db.script(Delay(10.0, calls), operation="UpdateItem")
     world.db.always(Delay(0.1, calls))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import http.client
 import io
 import itertools
+import select
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -16,12 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.batch_writer import wire as wire_module
+from functions.batch_writer.calls import Running, wait
 from functions.batch_writer.endpoint import Endpoint
 from functions.batch_writer.signature import Credentials
-from functions.batch_writer.wire import Answer, Wire, _Connection
+from functions.batch_writer.threads import Threads
+from functions.batch_writer.wire import Answer, Exchange, Wire, _Connection
 from tests.fakes.scripted import CLOSE, ScriptedServer
 
 CREDENTIALS = Credentials("access", "secret", "token")
+LONG = 30.0  # Seconds that no test takes.
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
@@ -88,19 +92,41 @@ FRAMES = st.sampled_from(["length", "chunked", "end"])
 
 
 class Pieces:
-    """A socket that gives what it has in given pieces."""
+    """A socket that gives what it has in given pieces, and is not ready before each."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
         self._pieces = list(pieces)
+        self._is_ready = True
+        self.is_closed = False
 
     def fileno(self) -> int:
         return 0
 
-    def settimeout(self, seconds: float) -> None:
-        assert seconds > 0
+    def setblocking(self, flag: bool) -> None:
+        assert not flag
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def send(self, data: memoryview) -> int:
+        return len(data)
 
     def recv(self, _: int) -> bytes:
+        self._is_ready = not self._is_ready
+        if not self._is_ready:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
         return self._pieces.pop(0) if self._pieces else b""
+
+
+def exchange_on(
+    pieces: Pieces,
+    *,
+    ends: float = 1e9,
+    clock: Callable[[], float] = lambda: 0.0,
+    keep: Callable[[_Connection], None] = lambda _: None,
+) -> Exchange[Answer | OSError]:
+    connection = _Connection(pieces)  # type: ignore[arg-type]
+    return Exchange(connection, b"", b"{}", ends, clock, keep, lambda outcome: outcome)
 
 
 def framed(frame: str, lines: list[tuple[str, str]], status: int, content: bytes, chunk: int) -> bytes:
@@ -120,10 +146,14 @@ def cut(whole: bytes, places: list[int]) -> list[bytes]:
 
 
 def read(pieces: Sequence[bytes]) -> tuple[Answer, bool]:
-    ticks = itertools.count()
-    connection = _Connection(Pieces(pieces), lambda: float(next(ticks)))  # type: ignore[arg-type]
-    answer = connection.answer(1e9)
-    return answer, connection.may_be_kept
+    kept: list[_Connection] = []
+    exchange = exchange_on(Pieces(pieces), keep=kept.append)
+    while not exchange.done():
+        exchange.go_on()
+    answer = exchange.result()
+    if isinstance(answer, OSError):
+        raise answer
+    return answer, kept[0].may_be_kept
 
 
 class _Stream(io.BytesIO):
@@ -322,35 +352,39 @@ def drips() -> Iterator[bytes]:
         yield b"X-Drip-%d: 1\r\n" % number
 
 
-@pytest.mark.parametrize("seconds", [4.0, 20.0, 100.0])
-def test_an_answer_that_drips_in_is_given_up_at_half_time(seconds: float) -> None:
+@pytest.mark.parametrize("ends", [2.0, 10.0, 50.0])
+def test_an_answer_that_drips_in_is_given_up_in_time(ends: float) -> None:
     clock = Ticking()
-    connection = _Connection(Pieces(list(drips())), clock)  # type: ignore[arg-type]
+    exchange = exchange_on(Pieces(list(drips())), ends=ends, clock=clock)
 
-    with pytest.raises(TimeoutError):
-        connection.answer(seconds / 2)
+    while not exchange.done():
+        exchange.go_on()
 
-    assert seconds / 2 <= clock.now < seconds / 2 + 2
-
-
-class Recording(Pieces):
-    def __init__(self, pieces: Sequence[bytes]) -> None:
-        super().__init__(pieces)
-        self.timeouts: list[float] = []
-
-    def settimeout(self, seconds: float) -> None:
-        self.timeouts.append(seconds)
+    assert isinstance(exchange.result(), TimeoutError)
+    assert ends <= clock.now < ends + 2
 
 
 @given(st.floats(0.001, 1000.0))
 @settings(max_examples=50)
 def test_no_wait_is_longer_than_the_time_left_or_the_silence_allowed(ends: float) -> None:
-    silent = Recording([OK[:10], OK[10:30], OK[30:]])
-    connection = _Connection(silent, lambda: 0.0)  # type: ignore[arg-type]
+    exchange = exchange_on(Pieces([OK[:10], OK[10:30], OK[30:]]), ends=ends)
+    waits = []
 
-    connection.answer(ends)
+    while not exchange.done():
+        waits.append((exchange.due, exchange.events))
+        exchange.go_on()
 
-    assert silent.timeouts == [min(ends, wire_module.MAX_SILENCE)] * 3
+    assert waits == [(min(ends, wire_module.MAX_SILENCE), select.POLLIN)] * 4  # For the answer, and for each piece.
+
+
+def test_silence_counts_from_the_last_that_came() -> None:
+    now = [0.0]
+    exchange = exchange_on(Pieces([OK[:10], OK[10:30], OK[30:]]), ends=100.0, clock=lambda: now[0])
+
+    now[0] = 7.0
+    exchange.go_on()
+
+    assert exchange.due == 7.0 + wire_module.MAX_SILENCE
 
 
 @pytest.mark.parametrize(("seconds", "ends"), [(30.0, 15.0), (3.0, 1.5), (1.5, 1.0), (0.4, 0.4)])
@@ -358,31 +392,139 @@ def test_a_call_takes_half_of_the_time_left_but_a_second_where_there_is_one(
     seconds: float, ends: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[float] = []
-
-    def send(_self: object, _head: bytes, _body: bytes, until: float) -> None:
-        asked.append(until)
-
-    monkeypatch.setattr(_Connection, "send", send)
-    monkeypatch.setattr(_Connection, "answer", lambda *_: Answer(200, {}, b"{}"))
-    with ScriptedServer([OK]) as server:
-        post(wire_to(server.port, clock=lambda: 100.0), seconds=seconds)
+    monkeypatch.setattr(wire_module, "wait", lambda exchanges, _: asked.extend(each._ends for each in exchanges))
+    with ScriptedServer([OK, OK]) as server:
+        wire = wire_to(server.port, clock=lambda: 100.0)
+        with pytest.raises(AssertionError):  # There is no answer yet.
+            post(wire, seconds=seconds)
 
     assert asked == [100.0 + ends]
 
 
-def test_a_call_that_was_given_up_leaves_no_connection_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(*_: object) -> Answer:
-        raise TimeoutError("timed out")
-
-    with ScriptedServer([OK] * 3, [OK]) as server:
+def test_a_call_that_was_given_up_leaves_no_connection_behind() -> None:
+    with ScriptedServer([OK] * 3, [OK] * 3, [OK]) as server:
         wire = wire_to(server.port)
         post(wire)
-        with monkeypatch.context() as patched:
-            patched.setattr(_Connection, "answer", never)
-            with pytest.raises(TimeoutError):
-                post(wire)
+        cancelled = begun(wire)
+        cancelled.cancel()
+        post(wire)
+        given_up = begun(wire)
+        given_up.give_up()
+        assert isinstance(given_up.result(), TimeoutError)
         assert wire._idle == []
+        assert cancelled.fileno() == given_up.fileno() == -1  # Closed.
 
-        assert post(wire).content == b"{}"  # Not what the second call would have got.
+        assert post(wire).content == b"{}"  # Not what one of these would have got.
 
-    assert server.connections == 2
+    assert server.connections == 3
+
+
+# Without a thread
+
+
+def begun(wire: Wire, body: bytes = b"{}", seconds: float = 20.0) -> Exchange[Answer | OSError]:
+    exchange = wire.begin(body, CREDENTIALS, seconds, lambda outcome: outcome)
+    assert exchange is not None
+    return exchange
+
+
+def after(event: threading.Event, answer: bytes) -> Iterator[bytes]:
+    yield OK
+    assert event.wait(LONG)
+    yield answer
+
+
+def connected(server: ScriptedServer, connections: int) -> Wire:
+    """A wire with so many connections that are open and idle."""
+    wire = wire_to(server.port)
+    wire._connections = connections
+    made = [wire._connect(wire._ends(LONG)) for _ in range(connections)]
+    exchanges = [wire._exchange(each, b"{}", CREDENTIALS, wire._ends(LONG), lambda answer: answer) for each in made]
+    assert len(wait(exchanges, LONG, for_all=True)) == connections
+    return wire
+
+
+def test_a_call_needs_a_connection_that_is_open_and_idle() -> None:
+    with ScriptedServer([OK] * 2) as server:
+        wire = wire_to(server.port)
+        assert wire.begin(b"{}", CREDENTIALS, 20.0, lambda outcome: outcome) is None
+        post(wire)
+        exchange = begun(wire)
+        assert wire.begin(b"{}", CREDENTIALS, 20.0, lambda outcome: outcome) is None
+
+        wait([exchange], LONG)
+
+        assert exchange.result() == (200, {"content-length": "2"}, b"{}")
+    assert server.connections == 1
+
+
+def test_a_call_that_hangs_does_not_keep_the_others_waiting() -> None:
+    hold = threading.Event()
+    with ScriptedServer(after(hold, OK), [OK] * 9, [OK] * 9) as server:
+        wire = connected(server, 3)
+        exchanges = [begun(wire) for _ in range(3)]
+
+        late = list(exchanges)
+        for _ in range(2):
+            late.remove(wait(late, LONG)[0])  # type: ignore[arg-type]
+        assert not late[0].done()
+        hold.set()
+
+        assert wait(late, LONG) == late
+        assert all(exchange.result() == (200, {"content-length": "2"}, b"{}") for exchange in exchanges)
+
+
+@pytest.mark.parametrize("size", [wire_module.ONE_WRITE_BYTES + 1, 16_000_000])
+def test_large_bodies_go_out_side_by_side_whatever_the_socket_takes_at_once(size: int) -> None:
+    body = bytes(itertools.islice(itertools.cycle(b"0123456789"), size))
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, body)
+    with ScriptedServer([OK, answer], [OK, answer]) as server:
+        wire = connected(server, 2)
+        exchanges = [begun(wire, body), begun(wire, body)]
+
+        assert len(wait(exchanges, LONG, for_all=True)) == 2
+
+    assert all(exchange.result() == (200, {"content-length": str(size)}, body) for exchange in exchanges)
+    assert [request.partition(b"\r\n\r\n")[2] for request in server.requests[2:]] == [body, body]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_what_takes_too_long_is_given_up_by_the_wait(which: int) -> None:
+    hold = threading.Event()
+    with ScriptedServer(after(hold, OK), after(hold, OK)) as server:
+        wire = connected(server, 2)
+        exchanges = [begun(wire, seconds=0.01 if number == which else LONG * 9) for number in range(2)]
+
+        assert wait(exchanges, LONG) == [exchanges[which]]
+
+        assert isinstance(exchanges[which].result(), TimeoutError)
+        hold.set()
+
+
+def test_a_thread_that_is_done_is_heard_beside_a_connection_that_is_silent() -> None:
+    hold = threading.Event()
+    with ScriptedServer(after(hold, OK)) as server:
+        exchange, executor = begun(connected(server, 1)), Threads()(1)
+        call = executor.submit(int, "7")
+        both: list[Running[object]] = [exchange, call]
+
+        assert executor.wait(both, LONG) == [call]
+        hold.set()
+        assert len(executor.wait(both, LONG, for_all=True)) == 2
+
+
+def test_a_defect_is_raised_where_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer([OK] * 2) as server:
+        wire = connected(server, 1)
+        exchange = begun(wire)
+        monkeypatch.setattr(wire_module, "_head", lambda _: 1 / 0)
+
+        with pytest.raises(ZeroDivisionError):
+            wait([exchange], LONG)
+
+        assert wire._idle == []
+        assert exchange.fileno() == -1  # Closed.
+
+
+def test_of_no_call_nothing_is_waited_for() -> None:
+    assert wait([], LONG) == []

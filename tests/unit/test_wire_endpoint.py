@@ -127,6 +127,7 @@ class Environ:
 
 
 def check_is_boto3s(found: Endpoint) -> None:
+    assert found.are_static == ("AWS_CREDENTIAL_EXPIRATION" not in os.environ)
     client = boto3.Session().client("dynamodb")
     frozen = boto3.Session().get_credentials().get_frozen_credentials()
     credentials = found.credentials()
@@ -246,3 +247,4 @@ def test_credentials_are_asked_for_anew_for_each_call_so_that_they_can_be_refres
     keys = [credentials.access_key for _ in range(3) if (credentials := found.credentials())]
 
     assert len(keys) == len(set(keys)) == 3
+    assert not found.are_static  # To ask for them takes as long as the process does.

@@ -8,8 +8,9 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import botocore.endpoint  # noqa: F401  # Loaded, as in a function in which boto3 is.
 import pytest
@@ -29,7 +30,9 @@ from functions.batch_writer.signature import Credentials
 from functions.batch_writer.wire import ProtocolError
 from tests.fakes import FakeDynamoDB, Raised
 from tests.fakes import Refusal as Refused
+from tests.world import Inline
 
+T = TypeVar("T")
 CREDENTIALS = Credentials("access", "secret")
 WRITTEN: tuple[int, dict[str, str], bytes] = (200, {}, b'{"UnprocessedItems":{}}')
 
@@ -37,11 +40,19 @@ WRITTEN: tuple[int, dict[str, str], bytes] = (200, {}, b'{"UnprocessedItems":{}}
 class Ways:
     """Both ways, and which were taken."""
 
-    def __init__(self, answer: Any = WRITTEN, credentials: Credentials | None = CREDENTIALS) -> None:
+    def __init__(
+        self,
+        answer: Any = WRITTEN,
+        credentials: Credentials | None = CREDENTIALS,
+        *,
+        are_static: bool = True,
+        are_connected: bool = False,
+    ) -> None:
         self.taken: list[str] = []
         self.made = self.troubles = 0
         self._answer = answer
-        self.db = DynamoDB(self._sdk, self, lambda: credentials, on_trouble=self._trouble)
+        self._are_connected = are_connected
+        self.db = DynamoDB(self._sdk, self, lambda: credentials, are_static=are_static, on_trouble=self._trouble)
 
     def _sdk(self) -> Ways:
         self.made += 1
@@ -49,6 +60,15 @@ class Ways:
 
     def _trouble(self) -> None:
         self.troubles += 1
+
+    def begin(
+        self, body: bytes, credentials: Credentials, seconds: float, then: Callable[[Any], T]
+    ) -> Future[T] | None:
+        if not self._are_connected:
+            return None
+        assert (body, credentials, seconds) == (b"{}", CREDENTIALS, self.seconds)
+        self.taken.append("open connection")
+        return Inline().submit(then, self._answer)
 
     def post(self, body: bytes, credentials: Credentials, seconds: float) -> tuple[int, Mapping[str, str], bytes]:
         assert (body, credentials, seconds) == (b"{}", CREDENTIALS, self.seconds)
@@ -69,7 +89,7 @@ class Ways:
 
     def write(self, seconds: float = 20.0) -> Answer:
         self.seconds = seconds
-        return self.db.batch_write(["t"], b"{}", seconds)
+        return self.db.begin(["t"], b"{}", seconds, Inline().submit).result()
 
 
 def test_a_batch_goes_by_the_wire_and_boto3_is_not_even_made() -> None:
@@ -80,6 +100,21 @@ def test_a_batch_goes_by_the_wire_and_boto3_is_not_even_made() -> None:
     assert ways.made == 0
 
 
+def test_a_connection_that_is_open_is_taken_without_a_thread() -> None:
+    ways = Ways(are_connected=True)
+
+    assert ways.write() == {"UnprocessedItems": {}}
+    assert ways.taken == ["open connection"]
+
+
+def test_credentials_that_may_have_to_be_refreshed_are_asked_for_in_a_thread() -> None:
+    ways = Ways(are_static=False, are_connected=True)
+
+    ways.write()
+
+    assert ways.taken == ["wire"]
+
+
 def test_anything_else_goes_through_boto3() -> None:
     ways = Ways()
 
@@ -87,8 +122,9 @@ def test_anything_else_goes_through_boto3() -> None:
     assert ways.taken == ["put_item"]
 
 
-def test_without_credentials_that_the_wire_can_use_boto3_is_asked() -> None:
-    ways = Ways(credentials=None)
+@pytest.mark.parametrize("are_static", [True, False])
+def test_without_credentials_that_the_wire_can_use_boto3_is_asked(are_static: bool) -> None:
+    ways = Ways(credentials=None, are_static=are_static, are_connected=True)
 
     ways.write()
 
@@ -109,8 +145,9 @@ def test_without_credentials_that_the_wire_can_use_boto3_is_asked() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_connection_that_fails_leaves_the_outcome_open(error: OSError) -> None:
-    assert Ways(error).write() == NoAnswer(type(error).__name__)
+@pytest.mark.parametrize("are_connected", [True, False])
+def test_a_connection_that_fails_leaves_the_outcome_open(error: OSError, are_connected: bool) -> None:
+    assert Ways(error, are_connected=are_connected).write() == NoAnswer(type(error).__name__)
 
 
 def test_a_defect_is_not_taken_for_a_lost_connection() -> None:
@@ -152,14 +189,14 @@ def test_where_boto3_is_wrapped_everything_goes_through_it(
 ) -> None:
     of: Any = importlib.import_module(module)
     of = getattr(of, made) if made else of
-    ways = Ways()
+    ways = Ways(are_connected=True)
     ways.write()
     with monkeypatch.context() as patched:
         patched.setattr(of, method, wrap(vars(of)[method]))
         ways.write()
     ways.write()
 
-    assert ways.taken == ["wire", "boto3", "wire"]
+    assert ways.taken == ["open connection", "boto3", "open connection"]
 
 
 @pytest.mark.parametrize("library", ["ddtrace", "newrelic"])
@@ -202,9 +239,10 @@ TROUBLE: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("are_connected", [True, False])
 @pytest.mark.parametrize("answer", TROUBLE.values(), ids=TROUBLE)
-def test_trouble_is_told_at_once(answer: Any) -> None:
-    ways = Ways(answer)
+def test_trouble_is_told_at_once(answer: Any, are_connected: bool) -> None:
+    ways = Ways(answer, are_connected=are_connected)
 
     ways.write()
 
