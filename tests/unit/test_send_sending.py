@@ -285,7 +285,7 @@ def test_what_was_sent_further_on_is_remembered_by_a_run_that_does_not_get_there
     )
     journal = Journal(path.with_suffix(".journal"))
     third = windows[2]
-    journal.start(HEADING, State(sent=frozenset((third.start.offset, number) for number in range(10))))
+    journal.start(HEADING, State(sent=frozenset((third.end.offset, number) for number in range(10))))
     journal.close()
 
     for _ in range(2):
