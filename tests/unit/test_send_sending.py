@@ -14,11 +14,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.batch_writer.operation import Rejection
 from sluice.cli import CommandError
 from sluice.send.check import Checker
 from sluice.send.journal import Heading, Journal, State
 from sluice.send.outbox import Outgoing
-from sluice.send.packing import Packing
+from sluice.send.packing import Packing, Rejected
 from sluice.send.reading import Input, Reader
 from sluice.send.sender import Sender
 from sluice.send.sending import Rejects, Sending
@@ -296,6 +297,19 @@ def test_what_was_sent_further_on_is_remembered_by_a_run_that_does_not_get_there
     there = {element["put"]["pk"] for message in third.messages for element in json.loads(message.body)}
     assert len(there) == 40
     assert Counter(queue.sent()) == Counter({f"k{n}" for n in range(400)} - there)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_is_told_in_a_sentence_and_what_was_rejected_is_not_taken_for_noted(tmp_path: Path) -> None:
+    path = tmp_path / "rejected"
+    path.symlink_to("/dev/full")
+    rejects = Rejects(path, 1)
+    rejects.write(Rejected(1, Rejection("MissingKey", "no key"), b"{}"))
+
+    with pytest.raises(CommandError, match=r"cannot write .*rejected: No space left"):
+        rejects.sync()
+    with pytest.raises(CommandError, match=r"cannot write .*rejected: No space left"):
+        rejects.close()
 
 
 # The sender
