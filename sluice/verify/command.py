@@ -74,6 +74,8 @@ def run(options: argparse.Namespace) -> int:
 
     given = input_of(options)
     found = tables(options)
+    if not found:
+        raise UsageError("--table-name and --function must not be empty")
     if options.table is not None and options.function and options.table not in _names(found):
         raise UsageError(f"function {options.function} knows no table {options.table!r}")
     reader = Reader(given, {attribute.name: attribute.type for attribute in _default(found, options).key})

@@ -50,7 +50,7 @@ def outcome(expected: Expected, stored: Item | None, *, keys_only: bool = False)
         return Outcome.UNCOMPARED
     if stored is None:
         return Outcome.ABSENT if expected.item is None else Outcome.MISSING
-    if expected.version is not None and not keys_only:
+    if expected.version is not None:
         name, version = expected.version
         held = stored.get(name)
         if held is not None and items.is_newer(held, version):

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.batch_writer.settings import KeyAttribute, Table
-from sluice.cli import CommandError
+from sluice import cli
+from sluice.cli import CommandError, main
 from sluice.send.reading import Input, Reader
 from sluice.verify.comparison import Outcome
 from sluice.verify.expected import Expectations
@@ -77,7 +78,7 @@ def _projected(item: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     if "ProjectionExpression" not in wanted:
         return item
     names = [wanted["ExpressionAttributeNames"][name] for name in wanted["ProjectionExpression"].split(",")]
-    return {name: item[name] for name in names}
+    return {name: item[name] for name in names if name in item}
 
 
 def verify(
@@ -222,6 +223,31 @@ def test_keys_only_asks_for_no_more_than_keys(tmp_path: Path) -> None:
     assert result.count(Outcome.EQUAL) == 1
     assert lines_of(result, Outcome.MISSING) == [2]
     assert all("ProjectionExpression" in request for request in client.requests)
+
+
+def test_keys_only_still_sees_that_the_table_holds_a_newer_version_than_was_deleted(tmp_path: Path) -> None:
+    client = FakeTable([stored(pk, v={"N": "5"}, n={"N": "1"}) for pk in "abc"])
+    lines = [
+        *({"delete": {"pk": "a"}, "version": 4}, {"delete": {"pk": "b"}, "version": 5}),
+        *({"delete": {"pk": "c"}, "version": 4}, put("c", v=5)),
+    ]
+
+    result = verify(tmp_path, lines, client, table=VERSIONED, keys_only=True)
+
+    assert result.totals.keys == {Outcome.NEWER: 1, Outcome.UNDELETED: 1, Outcome.EQUAL: 1}
+    assert lines_of(result, Outcome.UNDELETED) == [2]
+    assert client.requests[0]["ProjectionExpression"].count(",") == 1
+
+
+@pytest.mark.parametrize("option", ["--table-name", "--function"])
+def test_an_empty_name_as_of_a_variable_that_is_not_set_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("pk\na\n")
+
+    assert main(["verify", str(file), option, ""]) == cli.USAGE
+    assert "sluice verify: --table-name and --function must not be empty" in capsys.readouterr().err
 
 
 def test_unprocessed_keys_are_asked_for_again_after_a_growing_pause(tmp_path: Path) -> None:
