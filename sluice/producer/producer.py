@@ -147,6 +147,7 @@ class Producer:
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when all that was taken so far is accepted. Raises `NotSentError`, and TimeoutError after so long."""
+        self._check_process()
         with self._changed:
             for group in list(self._filling):
                 self._seal(group)
@@ -158,6 +159,7 @@ class Producer:
 
     def close(self, timeout: float | None = None) -> None:
         """Flush, and take no more. Raises as `flush` does; after a TimeoutError it can be called again."""
+        self._check_process()
         with self._changed:
             self._closed = True
         try:
@@ -202,8 +204,7 @@ class Producer:
         size = len(body) + 1
         if size + 1 > MAX_BYTES:
             raise InvalidRecordError("ItemTooLarge", f"{size + 1:,} bytes of JSON; SQS takes {MAX_BYTES:,}")
-        if os.getpid() != self._process:
-            raise RuntimeError("a Producer does not survive a fork: make one in each process")
+        self._check_process()
         with self._changed:
             self._wait_for_room(size)
             self._start()
@@ -219,6 +220,11 @@ class Producer:
             self._buffered += size
             if filling.size >= self._message_bytes:
                 self._seal(group)
+
+    def _check_process(self) -> None:
+        # Threads do not come along into a fork: whoever waits for them there waits for ever.
+        if os.getpid() != self._process:
+            raise RuntimeError("a Producer does not survive a fork: make one in each process")
 
     def _wait_for_room(self, size: int) -> None:
         def may_go_on() -> bool:
@@ -290,6 +296,8 @@ class Producer:
         return taken
 
     def _close_at_exit(self) -> None:
+        if os.getpid() != self._process:  # What is left is its parent's to send.
+            return
         try:
             self.close()
         except NotSentError as error:
@@ -300,6 +308,7 @@ def _client(session: Any, queue_url: str, connections: int) -> Any:
     import boto3
     from botocore.config import Config
 
+    own_region = session and session.region_name
     session = session or boto3.Session()
     config = Config(
         connect_timeout=5,
@@ -307,4 +316,5 @@ def _client(session: Any, queue_url: str, connections: int) -> Any:
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 1},  # The sender tries again.
     )
-    return session.client("sqs", region_name=region_of(queue_url) or os.environ.get("AWS_REGION"), config=config)
+    region = region_of(queue_url) or own_region or os.environ.get("AWS_REGION")
+    return session.client("sqs", region_name=region, config=config)
