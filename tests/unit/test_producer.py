@@ -370,6 +370,7 @@ def test_a_sessions_own_region_counts_where_the_url_names_none(monkeypatch: pyte
 
 FORKED = """
 import os
+import signal
 import sys
 import threading
 
@@ -385,6 +386,7 @@ producer = Producer("https://queue", client=Never(), linger=0)
 producer.put({"pk": "a"})
 child = os.fork()
 if child == 0:
+    signal.alarm(25)  # Whatever happens, it does not stay.
     for call in (producer.flush, producer.close):
         try:
             call(timeout=1)
