@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..arguments import whole
 from ..cli import (
     DONE,
     FAILED,
@@ -66,14 +67,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("messages")
     group.add_argument(
         "--message-size",
-        type=_message_size,
+        type=whole(1024, MAX_BYTES),
         default=BILLED_BYTES,
         metavar="BYTES",
         help="fill messages up to so many bytes (default: 65536, which SQS bills as one request)",
     )
     group.add_argument("--group-by", metavar="ATTRIBUTE", help="the attribute whose value is the message group")
     group.add_argument("--group", metavar="NAME", help="one message group for the whole file")
-    group.add_argument("--connections", type=_connections, default=8, metavar="N", help="calls at once (default: 8)")
+    group.add_argument("--connections", type=whole(1, 100), default=8, metavar="N", help="calls at once (default: 8)")
     again = parser.add_argument_group("after an interruption")
     again.add_argument("--resume", action="store_true", help="go on where the last accepted message ended")
     again.add_argument("--restart", action="store_true", help="send all again although an earlier send is unfinished")
@@ -261,15 +262,3 @@ def _description(reader: Reader, target: Target) -> Iterator[str]:
             "Keys and item sizes are not checked, as the table is not known:"
             " --function, --table-name or --key would tell it."
         )
-
-
-def _message_size(text: str) -> int:
-    if not text.isdecimal() or not 1024 <= int(text) <= MAX_BYTES:
-        raise argparse.ArgumentTypeError(f"must be 1024 to {MAX_BYTES} bytes, got {text!r}")
-    return int(text)
-
-
-def _connections(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"must be 1 to 100, got {text!r}")
-    return int(text)
