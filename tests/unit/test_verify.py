@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.batch_writer import items
 from functions.batch_writer.settings import KeyAttribute, Table
 from sluice import cli
 from sluice.cli import CommandError, main
@@ -22,7 +23,7 @@ from sluice.send.reading import Input, Reader
 from sluice.verify.comparison import Outcome
 from sluice.verify.expected import Expectations
 from sluice.verify.table import PATIENCE, Budget, TableReader
-from sluice.verify.tally import Tally
+from sluice.verify.tally import Tally, rank
 from sluice.verify.verifying import Result, Verification
 from tests.fakes import Clock
 from tests.world import Inline
@@ -309,6 +310,12 @@ def test_a_record_that_the_function_rejects_is_not_in_the_table(tmp_path: Path) 
         (None, [put("a", v=3), {"delete": {"pk": "a"}, "version": 4}], Outcome.ABSENT),
         (3, [put("a", v=3), {"delete": {"pk": "a"}, "version": 4}], Outcome.UNDELETED),
         (5, [put("a", v=5), {"delete": {"pk": "a"}, "version": 4}], Outcome.EQUAL),
+        (None, [put("a", v=3), {"update": {"pk": "a"}, "expression": "SET n = n"}], Outcome.MISSING),
+        (None, [{"delete": {"pk": "a"}, "version": 4}, put("a", v=5)], Outcome.MISSING),
+        (None, [put("a", v=10), {"delete": {"pk": "a"}, "version": 9}, put("a", v=8)], Outcome.MISSING),
+        (None, [{"delete": {"pk": "a"}, "version": -4}, put("a", v=-3)], Outcome.MISSING),
+        (None, [{"delete": {"pk": "a"}, "version": -4}, put("a", v=-5)], Outcome.ABSENT),
+        (None, [{"delete": {"pk": "a"}, "version": 4}, put("a", v=3)], Outcome.ABSENT),
     ],
 )
 def test_where_versions_are_kept_the_table_may_hold_a_newer_one(
@@ -319,6 +326,29 @@ def test_where_versions_are_kept_the_table_may_hold_a_newer_one(
     result = verify(tmp_path, lines, client, table=VERSIONED)
 
     assert result.totals.keys == {expected: 1}
+
+
+@pytest.mark.parametrize(
+    ("put_at", "expected"), [("2026-11-22T10:00:01Z", Outcome.MISSING), ("2026-11-22T09:59:59Z", Outcome.ABSENT)]
+)
+def test_versions_that_are_texts_tell_what_came_after_a_delete(tmp_path: Path, put_at: str, expected: Outcome) -> None:
+    lines = [put("a", v=put_at), {"delete": {"pk": "a"}, "version": "2026-11-22T10:00:00Z"}]
+
+    result = verify(tmp_path, lines, FakeTable([]), table=VERSIONED)
+
+    assert result.totals.keys == {expected: 1}
+    assert lines_of(result, Outcome.MISSING) == ([1] if expected is Outcome.MISSING else [])
+
+
+numbers = st.decimals(allow_nan=False, allow_infinity=False, places=3) | st.integers(-(10**37), 10**37)
+
+
+@given(st.lists(numbers, min_size=2, max_size=2))
+def test_a_larger_rank_is_a_newer_version(pair: list[Any]) -> None:
+    one, other = ({"N": str(number)} for number in pair)
+
+    assert rank(one) <= rank(other) or items.is_newer(one, other)
+    assert rank({"N": str(pair[0])}) < rank({"N": f"{Decimal(pair[0]) + abs(Decimal(pair[0])) + 1}"})
 
 
 def test_as_many_examples_as_wanted_are_given_of_each_kind(tmp_path: Path) -> None:
