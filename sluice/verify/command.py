@@ -37,7 +37,8 @@ _EXAMPLES = """examples:
 
 Use the same input options as for `sluice send`. Deletes are expected to be gone; updates and conditional writes cannot
 be compared and are counted as such. Read units: half a unit for each item and 4 KB; with --consistent a whole one.
-Exit status: 0 all equal, 1 something is missing, different, not deleted or was rejected, 2 usage."""
+Exit status: 0 all equal, 1 something is missing, different, not deleted or was rejected, or nothing could be compared,
+2 usage."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
