@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     """Send; returns the exit status."""
     from ..local.processes import Interrupt, Interrupted
 
-    if options.queue_url is None and not options.dry_run:
+    if not options.queue_url and not options.dry_run:
         raise UsageError("--queue-url is required, unless with --dry-run")
     if options.resume and (options.restart or options.no_journal):
         raise UsageError("--resume goes with neither --restart nor --no-journal")

@@ -178,6 +178,17 @@ def test_no_message_is_larger_than_the_queue_takes(queue: tuple[FakeSQS, str], t
     assert json.loads(rejected)["ErrorCode"] == "MessageTooLarge"
 
 
+@pytest.mark.usefixtures("queue")
+def test_an_empty_url_as_of_a_variable_that_is_not_set_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"pk": "a"}\n')
+
+    assert main(["send", str(path), "--queue-url", ""]) == cli.USAGE
+    assert "--queue-url is required" in capsys.readouterr().err
+
+
 def test_the_first_bad_record_ends_it_on_request(
     queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
