@@ -236,6 +236,13 @@ def test_a_left_over_process_is_ended_and_no_other(tmp_path: Path) -> None:
     assert leftover.mark(process.pid) == ""
 
 
+def test_a_machine_without_ps_has_a_playground_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert leftover.own_child("anything") is None
+    leftover.end((os.getpid(), "a mark of before"))
+
+
 def test_the_variables_lead_a_shell_to_the_playground() -> None:
     state = State("ready", port=4567, queue_url="http://127.0.0.1:4567/1/q", table_name="it's")
     script = "\n".join(variables(state)) + '\nprintf "%s %s %s" "$AWS_ENDPOINT_URL" "$QUEUE_URL" "$TABLE_NAME"'
