@@ -229,6 +229,9 @@ class Producer:
     def _wait_for_room(self, size: int) -> None:
         def may_go_on() -> bool:
             has_room = self._buffered + size <= self._buffer_bytes or not self._buffered
+            if not has_room and not self._unfinished:  # All of it waits for company, which there is no room for.
+                for group in list(self._filling):
+                    self._seal(group)
             return has_room or self._closed or bool(self._not_sent)
 
         if not self._blocks and not may_go_on():
@@ -285,7 +288,8 @@ class Producer:
                 if self._closed and not self._filling and not self._unfinished:
                     return []
                 first = min((filling.since for filling in self._filling.values()), default=None)
-                self._changed.wait(None if first is None else max(0.0, first + self._linger - now))
+                left = None if first is None else max(0.0, first + self._linger - now)
+                self._changed.wait(left and min(left, threading.TIMEOUT_MAX))
 
     def _raise_not_sent(self) -> None:
         if self._not_sent:

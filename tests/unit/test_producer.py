@@ -194,6 +194,25 @@ def test_a_full_buffer_blocks_until_there_is_room() -> None:
     assert Counter(gate.keys()) == Counter(f"k{number}" for number in range(100))
 
 
+@pytest.mark.parametrize("linger", [float("inf"), 1e6])
+def test_a_buffer_full_of_messages_that_wait_for_more_is_sent_whatever_the_linger(linger: float) -> None:
+    gate = Gate(fifo=True)
+    producer = gate.producer(message_bytes=4000, buffer_bytes=5000, linger=linger)
+    text = "x" * 1500
+
+    def put() -> None:
+        for number in range(6):
+            producer.put({"pk": f"k{number}", "x": text}, group=f"g{number}")
+        producer.flush(SECONDS)
+
+    thread = threading.Thread(target=put, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+
+    assert sorted(gate.keys()) == [f"k{number}" for number in range(6)]
+    producer.close(SECONDS)
+
+
 def test_a_record_larger_than_the_buffer_goes_alone() -> None:
     gate = Gate()
 
