@@ -130,6 +130,7 @@ class _Send:
             most_bytes=target.most_bytes,
             group=options.group,
             group_by=options.group_by,
+            bare=options.format == "item",
             run=self._heading.run if target.is_fifo else None,
             stops=options.stop_on_rejected,
         )
