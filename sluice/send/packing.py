@@ -1,8 +1,8 @@
 """Records to messages, window by window: what a window holds depends on its beginning and the options alone.
 
 So a send that is interrupted can begin again at any window, and its messages come out as they did before. A message is
-known by the end of its window and its number there: a window that is cut short at a bad record ends elsewhere than the
-one that a send without `stops` makes of the same beginning, and its messages are not taken for those.
+known by both ends of its window and its number there: a window that is cut short at a bad record ends elsewhere than
+the one that a send without `stops` makes of the same beginning, and its messages are not taken for those.
 """
 
 from __future__ import annotations
@@ -93,8 +93,7 @@ class Packing:
                     reason = Rejection("MissingGroup", f"no string or number {self.group_by!r} to group by")
             if reason is not None:
                 if self.stops:
-                    if window.end != window.start:
-                        yield window.closed()
+                    yield window.closed()
                     raise StoppedAtError(Rejected(record.line, reason, body))
                 if not window.refuse(Rejected(record.line, reason, body)):
                     yield window.closed()
@@ -159,8 +158,8 @@ class _Filling:
     def _message(self, number: int, group: str | None, bodies: list[bytes]) -> Outgoing:
         body = b"[" + b",".join(bodies) + b"]"
         run = self._packing.run
-        deduplication_id = None if run is None else f"{run}-{self.end.offset}-{number}"
-        origin = (self.end.offset, number)
+        origin = (self.start.offset, self.end.offset, number)
+        deduplication_id = None if run is None else "-".join(map(str, (run, *origin)))
         return Outgoing(body.decode(), len(body), len(bodies), group, deduplication_id, origin)
 
 

@@ -133,7 +133,7 @@ class Sending:
         self._check = check
         self._show = show
         self._pending: deque[_Pending] = deque()
-        self._by_end: dict[int, _Pending] = {}
+        self._by_start: dict[int, _Pending] = {}
         self._calls: dict[Future[dict[int, Failure]], list[Outgoing]] = {}
         self._packed_to = state.position.offset
         self._stop = stop
@@ -179,12 +179,12 @@ class Sending:
             return False
         for rejected in window.rejected:
             self._rejects.write(rejected)
-        end = window.end.offset
-        left = {number for number in range(len(window.messages)) if (end, number) not in self._before}
+        start = window.start.offset
+        left = {number for number, message in enumerate(window.messages) if message.origin not in self._before}
         pending = _Pending(window, left, self._rejects.length)
         self._pending.append(pending)
-        self._by_end[end] = pending
-        self._packed_to = end
+        self._by_start[start] = pending
+        self._packed_to = window.end.offset
         for number in sorted(left):
             self._outbox.add(window.messages[number])
         return True
@@ -201,8 +201,8 @@ class Sending:
             failures += refused.values()
             for position, message in enumerate(messages):
                 if position not in refused:
-                    end, number = message.origin
-                    self._by_end[end].left.discard(number)
+                    start, _, number = message.origin
+                    self._by_start[start].left.discard(number)
         return failures
 
     def _note(self) -> None:
@@ -210,7 +210,7 @@ class Sending:
         state = self.state
         while self._pending and not self._pending[0].left:
             pending = self._pending.popleft()
-            del self._by_end[pending.window.end.offset]
+            del self._by_start[pending.window.start.offset]
             state = beyond(state, pending.window, pending.rejected_bytes)
         state = replace(state, sent=frozenset(self._sent_beyond()))
         if state == self.state:
@@ -221,11 +221,10 @@ class Sending:
             self._journal.note(state)
         self.state = state
 
-    def _sent_beyond(self) -> Iterator[tuple[int, int]]:
+    def _sent_beyond(self) -> Iterator[tuple[int, int, int]]:
         for pending in self._pending:
-            end = pending.window.end.offset
-            for number in range(len(pending.window.messages)):
+            for number, message in enumerate(pending.window.messages):
                 if number not in pending.left:
-                    yield end, number
+                    yield message.origin
         # What an earlier part has sent further on than this one has come yet.
-        yield from (message for message in self._before if message[0] > self._packed_to)
+        yield from (message for message in self._before if message[0] >= self._packed_to)
