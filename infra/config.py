@@ -13,6 +13,7 @@ from infra import outage
 from infra.context import (
     KMS_KEY_ARN,
     ConfigError,
+    Setting,
     choice,
     expression,
     flag,
@@ -21,7 +22,7 @@ from infra.context import (
     one_of_or,
     optional,
     read,
-    read_by,
+    setting,
     settings_of,
     tags,
     whole,
@@ -69,233 +70,167 @@ LOG_RETENTIONS = {
 class Config:
     """The stack's settings; `from_context` checks each by itself and all of them together."""
 
-    stack_name: str = field(
-        default="Sluice",
-        metadata=read_by(
-            matching(r"[A-Za-z][A-Za-z0-9-]{0,127}", "1 to 128 letters, digits and hyphens, beginning with a letter"),
-            "CloudFormation's rule for names. It also names the dashboard and tells the metrics of stacks apart.",
-        ),
+    stack_name: str = setting(
+        "Sluice",
+        matching(r"[A-Za-z][A-Za-z0-9-]{0,127}", "1 to 128 letters, digits and hyphens, beginning with a letter"),
+        "CloudFormation's rule for names. It also names the dashboard and tells the metrics of stacks apart.",
     )
     """With the stage, where there is one."""
-    stage: str | None = field(
-        default=None,
-        metadata=read_by(
-            optional(matching(r"[A-Za-z0-9-]{1,32}", "1 to 32 letters, digits and hyphens")),
-            "Appended to stackName, so that test and production can live in one account and region.",
-        ),
+    stage: str | None = setting(
+        None,
+        optional(matching(r"[A-Za-z0-9-]{1,32}", "1 to 32 letters, digits and hyphens")),
+        "Appended to stackName, so that test and production can live in one account and region.",
     )
     tags: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=read_by(tags, "For the bill and for your rules; CloudFormation puts them on every resource."),
+        metadata={
+            "setting": Setting(tags, "For the bill and for your rules; CloudFormation puts them on every resource.")
+        },
     )
 
-    tables: tuple[TableConfig, ...] = field(
-        default=(TableConfig(),),
-        metadata=read_by(
-            tables,
-            "One table, made of the settings of a table given by themselves. The first of several is the default.",
-        ),
+    tables: tuple[TableConfig, ...] = setting(
+        (TableConfig(),),
+        tables,
+        "One table, made of the settings of a table given by themselves. The first of several is the default.",
     )
 
-    record_format: Literal["operation", "item"] = field(
-        default="operation",
-        metadata=read_by(
-            choice(("operation", "item")), "`item` is for producers that send items and know of no operations."
-        ),
+    record_format: Literal["operation", "item"] = setting(
+        "operation", choice(("operation", "item")), "`item` is for producers that send items and know of no operations."
     )
-    record_expression: str | None = field(
-        default=None,
-        metadata=read_by(optional(expression), "Needed only where SNS, EventBridge or others wrap the records."),
+    record_expression: str | None = setting(
+        None, optional(expression), "Needed only where SNS, EventBridge or others wrap the records."
     )
-    on_condition_failed: Literal["skip", "dead-letter"] = field(
-        default="skip",
-        metadata=read_by(
-            choice(("skip", "dead-letter")), "A condition that does not hold is mostly what it was written for."
-        ),
+    on_condition_failed: Literal["skip", "dead-letter"] = setting(
+        "skip", choice(("skip", "dead-letter")), "A condition that does not hold is mostly what it was written for."
     )
-    update_once: bool = field(
-        default=False,
-        metadata=read_by(
-            flag, "Only updates that add or append need it; it costs twice the write units, by transactions."
-        ),
+    update_once: bool = setting(
+        False, flag, "Only updates that add or append need it; it costs twice the write units, by transactions."
     )
 
-    memory: int = field(
-        default=1769,
-        metadata=read_by(
-            whole(128, 10_240, "MB"),
-            "One vCPU (Lambda developer guide, Configure memory): all that one Python process can use.",
-        ),
+    memory: int = setting(
+        1769,
+        whole(128, 10_240, "MB"),
+        "One vCPU (Lambda developer guide, Configure memory): all that one Python process can use.",
     )
-    timeout: int = field(
-        default=60,
-        metadata=read_by(
-            whole(1, 900, "seconds"),
-            "Rides out a burst of throttling inside one invocation; the queue hides a batch six times as long.",
-        ),
+    timeout: int = setting(
+        60,
+        whole(1, 900, "seconds"),
+        "Rides out a burst of throttling inside one invocation; the queue hides a batch six times as long.",
     )
-    deadline_margin: float = field(
-        default=5.0,
-        metadata=read_by(
-            number(0.25, 60, "seconds"),
-            "Kept back from the timeout to report what was written.",
-            "5, but a quarter of a timeout of less than 20",
-        ),
+    deadline_margin: float = setting(
+        5.0,
+        number(0.25, 60, "seconds"),
+        "Kept back from the timeout to report what was written.",
+        "5, but a quarter of a timeout of less than 20",
     )
-    max_connections: int = field(
-        default=8,
-        metadata=read_by(
-            whole(1, 50, "connections"),
-            "BatchWriteItem calls in flight at once: at 10 ms a call, as many as one vCPU can keep busy.",
-        ),
+    max_connections: int = setting(
+        8,
+        whole(1, 50, "connections"),
+        "BatchWriteItem calls in flight at once: at 10 ms a call, as many as one vCPU can keep busy.",
     )
-    max_write_units_per_second: float = field(
-        default=math.inf,
-        metadata=read_by(
-            number(1, math.inf, "write units per second"),
-            "A table throttles where it must. It is for all invocations together; each gets an equal share.",
-        ),
+    max_write_units_per_second: float = setting(
+        math.inf,
+        number(1, math.inf, "write units per second"),
+        "A table throttles where it must. It is for all invocations together; each gets an equal share.",
     )
-    reserve_concurrency: bool = field(
-        default=False,
-        metadata=read_by(
-            flag,
-            "A reserve is taken from the account's other functions, and a new account has none to give."
-            " With it, no other function can take this one's place.",
-        ),
+    reserve_concurrency: bool = setting(
+        False,
+        flag,
+        "A reserve is taken from the account's other functions, and a new account has none to give."
+        " With it, no other function can take this one's place.",
     )
-    tracing: bool = field(
-        default=False,
-        metadata=read_by(
-            flag,
-            "Lambda's own X-Ray traces need a permission that cannot be narrowed to a resource, and cost by the trace.",
-        ),
+    tracing: bool = setting(
+        False,
+        flag,
+        "Lambda's own X-Ray traces need a permission that cannot be narrowed to a resource, and cost by the trace.",
     )
-    log_retention: int = field(
-        default=30,
-        metadata=read_by(
-            choice(LOG_RETENTIONS, " days (CloudWatch Logs has no others)"), "A month to look into a dead letter."
-        ),
+    log_retention: int = setting(
+        30, choice(LOG_RETENTIONS, " days (CloudWatch Logs has no others)"), "A month to look into a dead letter."
     )
 
-    queue_type: Literal["standard", "fifo"] = field(
-        default="standard",
-        metadata=read_by(
-            choice(("standard", "fifo")),
-            "No limit to its throughput, and full batches. FIFO keeps the order of each group; changing it later"
-            " makes a new queue, so empty the old one first.",
-        ),
+    queue_type: Literal["standard", "fifo"] = setting(
+        "standard",
+        choice(("standard", "fifo")),
+        "No limit to its throughput, and full batches. FIFO keeps the order of each group; changing it later"
+        " makes a new queue, so empty the old one first.",
     )
-    deduplication_scope: Literal["messageGroup", "queue"] = field(
-        default="messageGroup",
-        metadata=read_by(
-            choice(("messageGroup", "queue")),
-            "FIFO alone. By group, throughput is SQS's high-throughput mode; by queue it is 300 calls a second.",
-        ),
+    deduplication_scope: Literal["messageGroup", "queue"] = setting(
+        "messageGroup",
+        choice(("messageGroup", "queue")),
+        "FIFO alone. By group, throughput is SQS's high-throughput mode; by queue it is 300 calls a second.",
     )
-    content_based_deduplication: bool = field(
-        default=False,
-        metadata=read_by(
-            flag, "FIFO alone. By content, the second of two equal bodies within five minutes is dropped in silence."
-        ),
+    content_based_deduplication: bool = setting(
+        False, flag, "FIFO alone. By content, the second of two equal bodies within five minutes is dropped in silence."
     )
-    queue_encryption: str = field(
-        default="sqs",
-        metadata=read_by(
-            one_of_or(("sqs", "kms"), KMS_KEY_ARN),
-            "SQS's own keys cost nothing and need no policy. `kms` makes a key: its use is logged and can be refused.",
-        ),
+    queue_encryption: str = setting(
+        "sqs",
+        one_of_or(("sqs", "kms"), KMS_KEY_ARN),
+        "SQS's own keys cost nothing and need no policy. `kms` makes a key: its use is logged and can be refused.",
     )
-    data_key_reuse: int = field(
-        default=300,
-        metadata=read_by(
-            whole(60, 86_400, "seconds"), "SQS's default. With KMS, longer costs less, and a revoked key works longer."
-        ),
+    data_key_reuse: int = setting(
+        300, whole(60, 86_400, "seconds"), "SQS's default. With KMS, longer costs less, and a revoked key works longer."
     )
-    producers: tuple[Producer, ...] = field(
-        default=(),
-        metadata=read_by(
-            producers, "Principals of the stack's account need only IAM. Others, and services, must be named here."
-        ),
+    producers: tuple[Producer, ...] = setting(
+        (), producers, "Principals of the stack's account need only IAM. Others, and services, must be named here."
     )
-    queue_retention: int = field(
-        default=4,
+    queue_retention: int = setting(
+        4,
         # Dead letters keep the time at which they were first sent, so theirs must be longer.
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-        metadata=read_by(
-            whole(1, DEAD_LETTER_RETENTION - 1, f"days, less than the {DEAD_LETTER_RETENTION} of dead letters,"),
-            "SQS's default: longer than a weekend.",
-        ),
+        whole(1, DEAD_LETTER_RETENTION - 1, f"days, less than the {DEAD_LETTER_RETENTION} of dead letters,"),
+        "SQS's default: longer than a weekend.",
     )
-    survived_outage: int = field(
-        default=60,
-        metadata=read_by(
-            whole(0, 5760, "minutes"),
-            "How long the table may take nothing before good messages become dead letters. An hour is longer than"
-            " an outage mostly is.",
-        ),
+    survived_outage: int = setting(
+        60,
+        whole(0, 5760, "minutes"),
+        "How long the table may take nothing before good messages become dead letters. An hour is longer than"
+        " an outage mostly is.",
     )
-    max_receive_count: int = field(
-        default=27,
-        metadata=read_by(
-            whole(outage.LEAST_RECEIVES, outage.MOST_RECEIVES, "receives"),
-            "The least with which all but one in a million messages outlive that outage, by the function's backoff.",
-            "from survivedOutage: 27 for 60 minutes",
-        ),
+    max_receive_count: int = setting(
+        27,
+        whole(outage.LEAST_RECEIVES, outage.MOST_RECEIVES, "receives"),
+        "The least with which all but one in a million messages outlive that outage, by the function's backoff.",
+        "from survivedOutage: 27 for 60 minutes",
     )
 
-    batch_size: int = field(
-        default=1000,
-        metadata=read_by(
-            whole(1, 10_000, "messages"),
-            "One-record messages: 40 full calls, one second of a partition, and little to repeat after a crash.",
-            "1000; FIFO 10, its maximum",
-        ),
+    batch_size: int = setting(
+        1000,
+        whole(1, 10_000, "messages"),
+        "One-record messages: 40 full calls, one second of a partition, and little to repeat after a crash.",
+        "1000; FIFO 10, its maximum",
     )
-    batching_window: int = field(
-        default=5,
-        metadata=read_by(
-            whole(0, 300, "seconds"),
-            "Five records a second are enough to fill a call of 25; a full batch does not wait.",
-            "5; FIFO 0, as it has none",
-        ),
+    batching_window: int = setting(
+        5,
+        whole(0, 300, "seconds"),
+        "Five records a second are enough to fill a call of 25; a full batch does not wait.",
+        "5; FIFO 0, as it has none",
     )
-    max_concurrency: int | None = field(
-        default=10,
-        metadata=read_by(
-            optional(whole(2, 1000, "invocations")),
-            "Leaves the account's concurrency to others, yet can ask for all that a new on-demand table takes.",
-            "10; none with provisioned pollers",
-        ),
+    max_concurrency: int | None = setting(
+        10,
+        optional(whole(2, 1000, "invocations")),
+        "Leaves the account's concurrency to others, yet can ask for all that a new on-demand table takes.",
+        "10; none with provisioned pollers",
     )
-    min_pollers: int | None = field(
-        default=None,
-        metadata=read_by(
-            optional(whole(2, 200, "pollers")),
-            "Instead of maxConcurrency: they are there before the load is, and are paid by the hour.",
-        ),
+    min_pollers: int | None = setting(
+        None,
+        optional(whole(2, 200, "pollers")),
+        "Instead of maxConcurrency: they are there before the load is, and are paid by the hour.",
     )
-    max_pollers: int | None = field(
-        default=None,
-        metadata=read_by(
-            optional(whole(2, 10_000, "pollers")),
-            "Each polls up to 1 MB a second and runs up to ten invocations at once.",
-        ),
+    max_pollers: int | None = setting(
+        None,
+        optional(whole(2, 10_000, "pollers")),
+        "Each polls up to 1 MB a second and runs up to ten invocations at once.",
     )
 
-    alarm_email: str | None = field(
-        default=None,
-        metadata=read_by(
-            optional(matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),
-            "Without one, alarms go to the topic alone.",
-        ),
+    alarm_email: str | None = setting(
+        None,
+        optional(matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),
+        "Without one, alarms go to the topic alone.",
     )
-    alarm_topic_arn: str | None = field(
-        default=None,
-        metadata=read_by(
-            optional(matching(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+", "the ARN of an SNS topic")),
-            "Without one, the stack makes its own. CloudWatch must be allowed to publish to it.",
-        ),
+    alarm_topic_arn: str | None = setting(
+        None,
+        optional(matching(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+", "the ARN of an SNS topic")),
+        "Without one, the stack makes its own. CloudWatch must be allowed to publish to it.",
     )
 
     @classmethod

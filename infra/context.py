@@ -6,14 +6,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, cast
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar, cast
 
 from functions.batch_writer.envelope import Envelope
 from functions.batch_writer.errors import SettingsError
 from functions.batch_writer.messages import parse_json
 from functions.batch_writer.settings import KEY_TYPES, KeyAttribute, KeyType
 
+T = TypeVar("T")
 Parse = Callable[[Any], Any]
 """Takes a JSON value, or text; raises `ValueError` with what it must be."""
 
@@ -32,9 +33,9 @@ class Setting:
     """From what the default follows, where it is not the same for all."""
 
 
-def read_by(parse: Parse, reason: str, follows: str = "") -> dict[str, Setting]:
-    """A dataclass field's metadata."""
-    return {"setting": Setting(parse, reason, follows)}
+def setting(default: T, parse: Parse, reason: str, follows: str = "") -> T:
+    """A field of a dataclass that is read from CDK context."""
+    return field(default=default, metadata={"setting": Setting(parse, reason, follows)})
 
 
 def settings_of(kind: type) -> dict[str, tuple[str, Setting]]:

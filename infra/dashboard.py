@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.alarms import Alarms
@@ -38,10 +35,6 @@ class Dashboard(Construct):
         construct_id: str,
         *,
         config: Config,
-        queue: sqs.IQueue,
-        dead_letters: sqs.IQueue,
-        function: lambda_.Function,
-        tables: Mapping[str, dynamodb.ITable],
         alarms: Alarms,
         prices: Prices | None = None,
     ) -> None:
@@ -49,7 +42,6 @@ class Dashboard(Construct):
         super().__init__(scope, construct_id)
         self._config, self._prices = config, prices or Prices.load()
         self._watched = alarms.watched
-        self._queue, self._dead_letters, self._function, self._tables = queue, dead_letters, function, tables
         # Dashboards are global to an account: without the region, stacks in two regions would share one.
         self.dashboard = cloudwatch.Dashboard(
             self,
@@ -85,7 +77,7 @@ class Dashboard(Construct):
         )
 
     def _progress(self, alarms: Alarms) -> list[cloudwatch.IWidget]:
-        queue, own = self._queue, self._watched.own
+        queue, own = self._watched.queue, self._watched.own
         returned = cloudwatch.MathExpression(
             expression="100 * returned / received",
             using_metrics={"returned": own("MessagesReturned"), "received": own("MessagesReceived")},
@@ -148,7 +140,7 @@ class Dashboard(Construct):
 
     def _units_a_second(self) -> list[cloudwatch.IMetric]:
         units: list[cloudwatch.IMetric] = []
-        for number, (alias, table) in enumerate(self._tables.items()):
+        for number, (alias, table) in enumerate(self._watched.tables.items()):
             consumed = f"consumed{number}"
             units.append(
                 cloudwatch.MathExpression(
@@ -168,11 +160,13 @@ class Dashboard(Construct):
     def _rejections(self, alarms: Alarms) -> list[cloudwatch.IWidget]:
         own = self._watched.own
         sums = ", ".join(f"sum(error_codes.{code}) as {code}" for code in ERROR_CODES)
-        group = self._function.log_group
+        group = self._watched.function.log_group
         return [
             graph(
                 "Dead letters waiting",
-                self._dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", label="waiting"),
+                self._watched.dead_letters.metric_approximate_number_of_messages_visible(
+                    statistic="Maximum", label="waiting"
+                ),
                 alarms=[alarms.dead_letters],
             ),
             cloudwatch.LogQueryWidget(
@@ -203,7 +197,7 @@ class Dashboard(Construct):
         time = cloudwatch.MathExpression(
             expression="1000 * duration / written",
             using_metrics={
-                "duration": self._function.metric_duration(statistic="Sum"),
+                "duration": self._watched.function.metric_duration(statistic="Sum"),
                 "written": own("OperationsWritten"),
             },
             label="time",
@@ -227,7 +221,7 @@ class Dashboard(Construct):
 
     def _cost(self) -> list[cloudwatch.IMetric]:
         """Dollars for a million operations, to the order of magnitude; what is kept, logged or watched is not in it."""
-        own, queue, function = self._watched.own, self._queue, self._function
+        own, queue, function = self._watched.own, self._watched.queue, self._watched.function
         memory = self._config.memory / 1024
         prices = self._prices
         request = prices.sqs_fifo_request if self._config.is_fifo else prices.sqs_request
@@ -266,7 +260,7 @@ class Dashboard(Construct):
         ]
 
     def _health(self, alarms: Alarms) -> list[cloudwatch.IWidget]:
-        function = self._function
+        function = self._watched.function
         return [
             graph(
                 "Errors",
@@ -292,7 +286,7 @@ class Dashboard(Construct):
         ]
 
     def _named(self, alias: str, label: str) -> str:
-        return label if len(self._tables) == 1 else f"{alias}: {label}"
+        return label if len(self._watched.tables) == 1 else f"{alias}: {label}"
 
 
 def _table_maximum(table: dynamodb.ITable, name: str, label: str) -> cloudwatch.Metric:

@@ -86,7 +86,7 @@ class Watched:
     """The stack's name, by which its metrics are told from those of other stacks."""
     queue: sqs.IQueue
     dead_letters: sqs.IQueue
-    function: lambda_.IFunction
+    function: lambda_.Function
     tables: Mapping[str, dynamodb.ITable]
     """By alias."""
 

@@ -55,16 +55,7 @@ class SluiceStack(Stack):
             "Serverless-SNSRedrivePolicy",
             "A queue of alarm mails that were not delivered would be one more thing to watch; the alarms' states stay.",
         )
-        dashboard = Dashboard(
-            self,
-            "Overview",
-            config=config,
-            queue=queues.queue,
-            dead_letters=queues.dead_letters,
-            function=writer.function,
-            tables=tables,
-            alarms=alarms,
-        ).dashboard
+        dashboard = Dashboard(self, "Overview", config=config, alarms=alarms).dashboard
 
         CfnOutput(self, "QueueUrl", value=queues.queue.queue_url, description="Send messages here")
         CfnOutput(self, "QueueArn", value=queues.queue.queue_arn)

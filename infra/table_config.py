@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from functions.batch_writer.settings import KeyAttribute
@@ -20,7 +20,7 @@ from infra.context import (
     one_of_or,
     optional,
     read,
-    read_by,
+    setting,
     settings_of,
     whole,
 )
@@ -40,121 +40,87 @@ MOST_UNITS = 10_000_000  # More than any quota that AWS has said it would raise 
 class TableConfig:
     """One table; `from_context` checks its settings by themselves and against each other."""
 
-    alias: str = field(
-        default=DEFAULT_ALIAS,
-        metadata=read_by(
-            matching(r"[A-Za-z][A-Za-z0-9_-]{0,63}", "1 to 64 letters, digits, _ and -, beginning with a letter"),
-            "Messages name the table by it. Renamed, it is a new, empty table; the old one goes as tableRemoval says.",
-        ),
+    alias: str = setting(
+        DEFAULT_ALIAS,
+        matching(r"[A-Za-z][A-Za-z0-9_-]{0,63}", "1 to 64 letters, digits, _ and -, beginning with a letter"),
+        "Messages name the table by it. Renamed, it is a new, empty table; the old one goes as tableRemoval says.",
     )
-    existing_table: str | None = field(
-        default=None,
-        metadata=read_by(
-            optional(matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a table of this account and region")),
-            "For a table that something else makes. Its key has to be told, as nothing is looked up in the account.",
-        ),
+    existing_table: str | None = setting(
+        None,
+        optional(matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a table of this account and region")),
+        "For a table that something else makes. Its key has to be told, as nothing is looked up in the account.",
     )
-    partition_key: KeyAttribute = field(
-        default=KeyAttribute("pk", "S"),
-        metadata=read_by(key_attribute, "A table's key cannot be changed later: choose it before the first deploy."),
+    partition_key: KeyAttribute = setting(  # noqa: RUF009  # A field, made anew for each.
+        KeyAttribute("pk", "S"),
+        key_attribute,
+        "A table's key cannot be changed later: choose it before the first deploy.",
     )
-    sort_key: KeyAttribute | None = field(
-        default=None,
-        metadata=read_by(
-            optional(key_attribute), "Without one a message has the least to bring. As final as the partition key."
-        ),
+    sort_key: KeyAttribute | None = setting(  # noqa: RUF009
+        None, optional(key_attribute), "Without one a message has the least to bring. As final as the partition key."
     )
-    version_attribute: str | None = field(
-        default=None,
-        metadata=read_by(
-            optional(attribute_name(65_535)),
-            "With one the newest version wins, whatever order messages come in; such writes go one by one.",
-        ),
+    version_attribute: str | None = setting(
+        None,
+        optional(attribute_name(65_535)),
+        "With one the newest version wins, whatever order messages come in; such writes go one by one.",
     )
-    ttl_attribute: str | None = field(
-        default=None,
-        metadata=read_by(
-            optional(attribute_name(255)),
-            "Items stay until they are deleted, unless this attribute tells their end in seconds since 1970.",
-        ),
+    ttl_attribute: str | None = setting(
+        None,
+        optional(attribute_name(255)),
+        "Items stay until they are deleted, unless this attribute tells their end in seconds since 1970.",
     )
-    table_removal: Literal["retain", "destroy"] = field(
-        default="retain",
-        metadata=read_by(
-            choice(("retain", "destroy")),
-            "Data outlives the stack and is protected from deletion; `destroy` is for stacks to be thrown away.",
-        ),
+    table_removal: Literal["retain", "destroy"] = setting(
+        "retain",
+        choice(("retain", "destroy")),
+        "Data outlives the stack and is protected from deletion; `destroy` is for stacks to be thrown away.",
     )
-    deletion_protection: bool = field(
-        default=True,
-        metadata=read_by(flag, "Nobody deletes the table by a slip.", "true, but false with tableRemoval destroy"),
+    deletion_protection: bool = setting(
+        True, flag, "Nobody deletes the table by a slip.", "true, but false with tableRemoval destroy"
     )
-    point_in_time_recovery: int = field(
-        default=35,
-        metadata=read_by(
-            whole(0, 35, "days (0: none)"),
-            "The most there is: a producer that has written nonsense is often found out late. It is billed by size,"
-            " not by days.",
-        ),
+    point_in_time_recovery: int = setting(
+        35,
+        whole(0, 35, "days (0: none)"),
+        "The most there is: a producer that has written nonsense is often found out late. It is billed by size,"
+        " not by days.",
     )
-    table_encryption: str = field(
-        default="owned",
-        metadata=read_by(
-            one_of_or(("owned", "managed"), KMS_KEY_ARN),
-            "Always encrypted: by a key of DynamoDB's own, free; by the account's aws/dynamodb; or by yours."
-            " Of an existing table only a key of yours has to be named, so that the function may use it.",
-        ),
+    table_encryption: str = setting(
+        "owned",
+        one_of_or(("owned", "managed"), KMS_KEY_ARN),
+        "Always encrypted: by a key of DynamoDB's own, free; by the account's aws/dynamodb; or by yours."
+        " Of an existing table only a key of yours has to be named, so that the function may use it.",
     )
-    billing: Literal["on-demand", "provisioned"] = field(
-        default="on-demand",
-        metadata=read_by(
-            choice(("on-demand", "provisioned")),
-            "Nothing to foresee. Provisioned pays off under a load that is steady (docs/sizing.md).",
-        ),
+    billing: Literal["on-demand", "provisioned"] = setting(
+        "on-demand",
+        choice(("on-demand", "provisioned")),
+        "Nothing to foresee. Provisioned pays off under a load that is steady (docs/sizing.md).",
     )
-    max_write_units: int | None = field(
-        default=None,
-        metadata=read_by(
-            optional(whole(1, MOST_UNITS, "write units per second")),
-            "On demand: a bound on what can be spent. Provisioned: the top of autoscaling.",
-        ),
+    max_write_units: int | None = setting(
+        None,
+        optional(whole(1, MOST_UNITS, "write units per second")),
+        "On demand: a bound on what can be spent. Provisioned: the top of autoscaling.",
     )
-    min_write_units: int | None = field(
-        default=None,
-        metadata=read_by(
-            optional(whole(1, MOST_UNITS, "write units per second")),
-            "Provisioned alone: where autoscaling starts. Without one there is none, and the top is what there is.",
-        ),
+    min_write_units: int | None = setting(
+        None,
+        optional(whole(1, MOST_UNITS, "write units per second")),
+        "Provisioned alone: where autoscaling starts. Without one there is none, and the top is what there is.",
     )
-    max_read_units: int | None = field(
-        default=None,
-        metadata=read_by(
-            optional(whole(1, MOST_UNITS, "read units per second")),
-            f"As maxWriteUnits. The function reads nothing; {PROVISIONED_READS} provisioned are for a look at it.",
-        ),
+    max_read_units: int | None = setting(
+        None,
+        optional(whole(1, MOST_UNITS, "read units per second")),
+        f"As maxWriteUnits. The function reads nothing; {PROVISIONED_READS} provisioned are for a look at it.",
     )
-    min_read_units: int | None = field(
-        default=None,
-        metadata=read_by(optional(whole(1, MOST_UNITS, "read units per second")), "As minWriteUnits."),
+    min_read_units: int | None = setting(
+        None, optional(whole(1, MOST_UNITS, "read units per second")), "As minWriteUnits."
     )
-    target_utilization: int = field(
-        default=70,
-        metadata=read_by(
-            whole(20, 90, "percent"), "Of the provisioned units; AWS's own default. The rest is for while it scales."
-        ),
+    target_utilization: int = setting(
+        70, whole(20, 90, "percent"), "Of the provisioned units; AWS's own default. The rest is for while it scales."
     )
-    warm_write_units: int | None = field(
-        default=None,
-        metadata=read_by(
-            optional(whole(NEW_TABLE_WRITES, MOST_UNITS, "write units per second")),
-            f"A new table takes {NEW_TABLE_WRITES:,} and grows with its load. To start with more; paid once, for good.",
-        ),
+    warm_write_units: int | None = setting(
+        None,
+        optional(whole(NEW_TABLE_WRITES, MOST_UNITS, "write units per second")),
+        f"A new table takes {NEW_TABLE_WRITES:,} and grows with its load. To start with more; paid once, for good.",
     )
-    warm_read_units: int | None = field(
-        default=None,
-        metadata=read_by(
-            optional(whole(NEW_TABLE_READS, MOST_UNITS, "read units per second")), "The same for those who read."
-        ),
+    warm_read_units: int | None = setting(
+        None, optional(whole(NEW_TABLE_READS, MOST_UNITS, "read units per second")), "The same for those who read."
     )
 
     @classmethod

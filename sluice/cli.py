@@ -68,10 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"sluice {name} needs the Python package {error.name}, which is not installed\n")
         return FAILED
-    except (
-        Exception
-    ) as error:  # Told in one sentence where it is ours or AWS's; anything else is a bug and shows itself.
-        if not isinstance(error, CommandError) and not _is_from_aws(error):
+    except Exception as error:
+        # Told in one sentence where it is ours, AWS's or the system's (a full disk); anything else is a bug.
+        if not isinstance(error, CommandError | OSError) and not _is_from_aws(error):
             raise
         sys.stderr.write(f"sluice {name}: {error}\n")
         return FAILED
@@ -114,7 +113,10 @@ def client(options: argparse.Namespace, service: str, *, connections: int = 10, 
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    return session.client(service, endpoint_url=options.endpoint_url, config=config)
+    try:
+        return session.client(service, endpoint_url=options.endpoint_url, config=config)
+    except ValueError as error:  # botocore's own word for an endpoint that is no URL, here or in a variable.
+        raise UsageError(str(error)) from None
 
 
 def say(*lines: str) -> None:

@@ -11,6 +11,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from sluice.arguments import real, whole
 from sluice.cli import DONE, UsageError, add_json_option, put_out, put_out_json
 
 from . import load, measured, prices
@@ -40,12 +41,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--item-size", type=_sizes, metavar="BYTES[,...]", help="each record as an item, by DynamoDB's size rule"
     )
     own.add_argument(
-        "--records-per-message", type=_whole, metavar="N", help="of packed messages; default: what fits into 64 KB"
+        "--records-per-message", type=whole(1), metavar="N", help="of packed messages; default: what fits into 64 KB"
     )
-    own.add_argument("--records", type=_whole, metavar="N", help="a file of so many that is loaded once")
-    own.add_argument("--memory", type=_whole, default=FULL_VCPU_MB, metavar="MB", help="memory of sluice's function")
+    own.add_argument("--records", type=whole(1), metavar="N", help="a file of so many that is loaded once")
+    own.add_argument("--memory", type=whole(1), default=FULL_VCPU_MB, metavar="MB", help="memory of sluice's function")
     own.add_argument(
-        "--latency", type=_milliseconds, default=5.0, metavar="MS", help="how long DynamoDB takes to answer"
+        "--latency",
+        type=real("a number of milliseconds", lambda value: 0 <= value < math.inf),
+        default=5.0,
+        metavar="MS",
+        help="how long DynamoDB takes to answer",
     )
     parser.add_argument("--prices", type=Path, default=prices.DEFAULT, metavar="FILE", help="a price table of your own")
     parser.add_argument(
@@ -82,24 +87,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _sizes(text: str) -> list[int]:
-    return [_whole(part) for part in text.split(",")]
-
-
-def _whole(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return number
-
-
-def _milliseconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number of milliseconds, got {text!r}")
-    return number
+    return [whole(1)(part) for part in text.split(",")]
 
 
 def _measured(path: Path) -> Measured:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..arguments import real
 from ..local.processes import Interrupt, Interrupted
 from .definition import widgets
 from .page import html, svg
@@ -19,7 +20,7 @@ TITLE = "Sluice"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Record a run, or draw one; returns the exit status: 0, 1 where the run failed, 130 after Ctrl-C."""
+    """Record a run, or draw one; returns the exit status: 0, 1 where that failed, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     with Interrupt() as interrupt:
         from ..local.aws import LocalError
@@ -57,8 +58,13 @@ def _recorded(interrupt: Interrupt, save: Path | None) -> tuple[str, Recording]:
 
 
 def _read(path: Path) -> tuple[str, Recording]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content["body"], Recording.from_json(json.dumps(content["recording"]))
+    from ..local.aws import LocalError
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return content["body"], Recording.from_json(json.dumps(content["recording"]))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise LocalError(f"{path} does not hold a recording: {error!r}") from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,22 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--save", type=Path, metavar="FILE", help="keep the recording of the run, to draw it again")
     parser.add_argument(
         "--minute",
-        type=_seconds,
+        type=real("a number of seconds from 0.1 to 3600", lambda value: 0.1 <= value <= 3600),
         default=3.0,
         metavar="S",
         help="seconds of the run for each minute of a graph's period (default: 3; in CloudWatch 60)",
     )
     return parser
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds from 0.1 to 3600, got {text!r}")
-    return seconds
 
 
 def _say(text: str) -> None:

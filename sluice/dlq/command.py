@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ..arguments import whole
 from ..cli import add_aws_options, add_json_option, say
 
 SHOWN = 1000
@@ -30,14 +31,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="show|export|redrive|purge")
 
     show = _action(actions, "show", "count them by reason, with ages and examples; nothing is changed")
-    show.add_argument("--limit", type=_positive, default=SHOWN, metavar="N", help=f"look at so many (default: {SHOWN})")
-    show.add_argument("--examples", type=_positive, default=1, metavar="N", help="of each reason (default: 1)")
+    show.add_argument("--limit", type=whole(1), default=SHOWN, metavar="N", help=f"look at so many (default: {SHOWN})")
+    show.add_argument("--examples", type=whole(1), default=1, metavar="N", help="of each reason (default: 1)")
     show.add_argument("--show-values", action="store_true", help="print the bodies of examples, too")
 
     export = _action(actions, "export", "write them to a file, one JSON object a line; they stay in the queue")
     export.add_argument("file", metavar="FILE", help="a new file, or `-` for standard output")
     export.add_argument("--code", action="append", metavar="CODE", help="only with this ErrorCode (may be repeated)")
-    export.add_argument("--limit", type=_positive, metavar="N", help="look at so many letters at most (default: all)")
+    export.add_argument("--limit", type=whole(1), metavar="N", help="look at so many letters at most (default: all)")
 
     redrive = _action(actions, "redrive", "send them to the queue again")
     redrive.add_argument("--code", action="append", metavar="CODE", help="only with this ErrorCode (may be repeated)")
@@ -49,8 +50,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " letters that it leaves out stay",
     )
     change.add_argument("--from", dest="edited", metavar="FILE", help="an export, edited; letters not in it stay")
-    redrive.add_argument("--rate", type=_positive, metavar="N", help="at most so many a second")
-    redrive.add_argument("--limit", type=_positive, metavar="N", help="look at so many letters at most (default: all)")
+    redrive.add_argument("--rate", type=whole(1), metavar="N", help="at most so many a second")
+    redrive.add_argument("--limit", type=whole(1), metavar="N", help="look at so many letters at most (default: all)")
     redrive.add_argument(
         "--method",
         choices=("auto", "move", "copy"),
@@ -91,9 +92,3 @@ def run(options: argparse.Namespace) -> int:
     except Interrupted as stop:
         say(f"Stopped ({stop}). Letters that were not done stay where they were.")
         return stop.exit_status
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
-    return int(text)

@@ -87,10 +87,10 @@ def _copied(
             {"method": "copy", **asdict(result)},
             [f"{result.sent:>8,}  letters sent to {target}", *_notes(result)],
         )
-    if edited is not None and result.sent < len(edited):
-        rest = len(edited) - result.sent
+    rest = 0 if edited is None or options.code or options.limit else len(edited) - result.sent
+    if rest:
         say(f"{rest:,} letters of {options.edited} were not sent: they are not in the queue, or hidden by somebody.")
-    return DONE if result.is_good else FAILED
+    return DONE if result.is_good and not rest else FAILED
 
 
 def _notes(result: Sent) -> Iterator[str]:

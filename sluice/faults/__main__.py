@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import sys
 import time
 from collections.abc import Sequence
 
+from ..arguments import positive, whole
 from ..local.processes import Interrupt, Interrupted
 from .injector import Injector
 from .profiles import PROFILES
 from .server import serve
+from .upstream import Upstream
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,28 +51,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--upstream", type=_url, required=True, metavar="URL", help="the endpoint, http://host:port")
     parser.add_argument("--profile", choices=PROFILES, default="hostile", help="which faults (default: hostile)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same faults (default: 1)")
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: any free one)")
-    parser.add_argument("--write-units", type=_units, metavar="N", help="write units per second of each table")
+    parser.add_argument("--port", type=whole(0, 65_535), default=0, help="port on 127.0.0.1 (default: any free one)")
     parser.add_argument(
-        "--partition-write-units", type=_units, metavar="N", help="write units per second of each partition key"
+        "--write-units", type=positive("write units"), metavar="N", help="write units per second of each table"
+    )
+    parser.add_argument(
+        "--partition-write-units",
+        type=positive("write units"),
+        metavar="N",
+        help="write units per second of each partition key",
     )
     return parser
 
 
 def _url(text: str) -> str:
-    if not text.startswith("http://"):
-        raise argparse.ArgumentTypeError(f"must be an http:// URL, got {text!r}")
-    return text
-
-
-def _units(text: str) -> float:
     try:
-        units = float(text)
-    except ValueError:
-        units = math.nan
-    if not 0 < units < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a positive number of write units, got {text!r}")
-    return units
+        Upstream(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def _say(*lines: str) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from ..arguments import real
 from ..local.aws import LocalAws, LocalError, local_aws
 from ..local.poller import Answer, EventSourceMapping, Invocation, Poller
 from ..local.processes import Interrupt, Interrupted
@@ -381,14 +382,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < 86_400:
-        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, less than a day, got {text!r}")
-    return number
+_seconds = real("a positive number of seconds, less than a day", lambda value: 0 < value < 86_400)
 
 
 def _task_root(text: str) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from ..arguments import tcp_port, whole
 from .processes import Interrupt, Interrupted
 
 STATE = Path(__file__).absolute().parents[2] / ".demo"
@@ -158,21 +159,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 every record is accounted for, 1 not so or the demo could not run, 2 usage,"
         " 130 stopped by Ctrl-C. Logs are left in .demo/run.",
     )
-    parser.add_argument("--records", type=_positive, metavar="N", help="send only the first N records (default: all)")
-    parser.add_argument("--port", type=_port, help="port of the local AWS (default: any free one)")
+    parser.add_argument("--records", type=whole(1), metavar="N", help="send only the first N records (default: all)")
+    parser.add_argument("--port", type=tcp_port, help="port of the local AWS (default: any free one)")
     return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"must be a port number from 1024 to 65535, got {text!r}")
-    return int(text)
 
 
 def _say(*lines: str) -> None:

@@ -18,13 +18,12 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from .aws import LocalAws, LocalError
 from .poller import Answer
 from .processes import child, tail
+from .serving import QuietHandler, serving
 
 RUNTIME_CLIENT = "awslambdaric"
 INIT_SECONDS = 20
@@ -77,8 +76,8 @@ class RuntimeApi:
         """Serve on a free port of 127.0.0.1; yields host:port."""
         api = self
 
-        class Handler(_Handler):
-            def do_GET(self) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:  # noqa: N802  # The names that http.server calls.
                 if not self.path.endswith("/runtime/invocation/next"):
                     self.reply(404)
                     return
@@ -95,7 +94,7 @@ class RuntimeApi:
                 }
                 self.reply(200, event, headers)
 
-            def do_POST(self) -> None:
+            def do_POST(self) -> None:  # noqa: N802
                 payload = self.payload()
                 *_, resource, outcome = self.path.split("/")
                 if resource == "init":
@@ -104,49 +103,11 @@ class RuntimeApi:
                     api._answers.put((resource, outcome, payload))
                 self.reply(202)
 
-        server = _Server(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": TICK}, daemon=True)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_port}"
-        finally:
-            self._invocations.put(None)
-            server.shutdown()
-            server.server_close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, _request: Any, _client_address: Any) -> None:
-        """Say nothing: a process that was ended leaves a broken connection behind."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = 1 << 16  # Header and body leave in one write; in two, delayed ACKs cost 40 ms an invocation.
-
-    def payload(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    def reply(self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> None:
-        self.send_response_only(status)
-        for name, value in {**(headers or {}), "Content-Length": str(len(body))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: standard error is the user's."""
+        with serving(Handler) as port:
+            try:
+                yield f"127.0.0.1:{port}"
+            finally:
+                self._invocations.put(None)
 
 
 class ExecutionEnvironment:

@@ -127,9 +127,10 @@ def logs(options: argparse.Namespace, place: Place) -> int:
     places = {}
     for log in found:
         put_out(f"==> {log}")
-        text = log.read_text(errors="replace")
-        places[log] = len(text.encode("utf-8", "replace"))
-        put_out(*text.splitlines()[-options.lines :])
+        content = log.read_bytes()
+        places[log] = len(content)
+        lines = content.decode(errors="replace").splitlines()
+        put_out(*lines[max(0, len(lines) - options.lines) :])
     while options.follow and place.keeper() is not None:
         for log, offset in places.items():
             with log.open("rb") as file:

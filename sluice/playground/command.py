@@ -6,10 +6,10 @@ client. Nothing leaves this machine, and no AWS account is needed."""
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
+from ..arguments import positive, tcp_port, whole
 from ..cli import add_json_option
 
 _EXAMPLES = """examples:
@@ -37,23 +37,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     up.add_argument(
         "--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="a setting of the stack"
     )
-    up.add_argument("--port", type=_port, default=0, help="where it answers (default: any free port)")
+    up.add_argument("--port", type=tcp_port, default=0, help="where it answers (default: any free port)")
     up.add_argument("--faults", choices=PROFILES, default="calm", help="let the table fail like this (default: calm)")
-    up.add_argument("--write-units", type=_units, metavar="N", help="write units per second that the table takes")
+    up.add_argument(
+        "--write-units", type=positive("write units"), metavar="N", help="write units per second that the table takes"
+    )
     up.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same faults (default: 1)")
     up.add_argument("--foreground", action="store_true", help="watch it, and stop it on Ctrl-C")
 
     _action(actions, "down", "stop it, and throw its data away")
     _action(actions, "status", "what is in its queues and its table")
     wait = _action(actions, "wait", "wait until nothing is in its queue any more")
-    wait.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="give up after (default: 300)")
+    wait.add_argument(
+        "--timeout", type=positive("seconds"), default=300.0, metavar="SECONDS", help="give up after (default: 300)"
+    )
     _action(actions, "env", "print the variables that lead to it, for a shell")
     _action(actions, "watch", "throughput, backlog, throttles and dead letters on the terminal")
     logs = _action(actions, "logs", "the end of its logs")
     logs.add_argument(
         "name", nargs="?", default="function", choices=("function", "moto", "cdk", "keeper"), help="(default: function)"
     )
-    logs.add_argument("-n", "--lines", type=int, default=20, metavar="N", help="of each log (default: 20)")
+    logs.add_argument("-n", "--lines", type=whole(0), default=20, metavar="N", help="of each log (default: 20)")
     logs.add_argument("--follow", action="store_true", help="go on as they grow")
 
 
@@ -109,19 +113,3 @@ def _setting(text: str) -> tuple[str, str]:
     if name in ("partitionKey", "sortKey", "tables", "existingTable", "stackName", "stage"):
         raise argparse.ArgumentTypeError(f"{name} is not for a playground; the key is set by --key")
     return name, value
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 1024 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"must be a port number from 1024 to 65535, got {text!r}")
-    return int(text)
-
-
-def _units(text: str) -> float:
-    try:
-        units = float(text)
-    except ValueError:
-        units = math.nan
-    if not 0 < units < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a positive number of write units, got {text!r}")
-    return units

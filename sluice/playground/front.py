@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from ..local.serving import QuietHandler, serving
 
 IDLE = 0.1
 """Seconds between two looks into an empty queue."""
-TICK = 0.05
 OWN = "/-/"
 """Paths that are answered here; S3 knows no bucket of that name (S3 user guide, bucketnamingrules)."""
 _SERVICE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([a-z0-9-]+)/aws4_request")
@@ -46,19 +46,19 @@ class Front:
         """Serve on a port of 127.0.0.1, by default any free one; yields it."""
         front = self
 
-        class Handler(_Handler):
-            def answered(self, body: bytes) -> Reply:
-                return front.answer(self.command, self.path, dict(self.headers.items()), body)
+        class Handler(QuietHandler):
+            def _answer(self) -> None:
+                asked = dict(self.headers.items())
+                status, headers, content = front.answer(self.command, self.path, asked, self.payload())
+                self.reply(status, content, headers)
 
-        server = _Server(("127.0.0.1", port), Handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": TICK}, daemon=True)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            self._stopping.set()
-            server.shutdown()
-            server.server_close()
+            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815  # The names that http.server calls.
+
+        with serving(Handler, port) as served:
+            try:
+                yield served
+            finally:
+                self._stopping.set()
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """See one request through."""
@@ -129,46 +129,3 @@ def _without_waiting(body: bytes, is_json: bool) -> tuple[float, bytes]:
     request = json.loads(body)
     seconds = request.pop("WaitTimeSeconds", 0)
     return float(seconds), json.dumps({**request, "WaitTimeSeconds": 0}).encode()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def handle_error(self, _request: Any, _client_address: Any) -> None:
-        """Say nothing: clients come and go."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = 1 << 16  # Header and body leave in one write; in two, delayed ACKs cost 40 ms.
-
-    def answered(self, body: bytes) -> Reply:
-        raise NotImplementedError
-
-    def _handle(self) -> None:
-        status, headers, content = self.answered(self._body())
-        self.send_response_only(status)
-        for name, value in {**headers, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-        self.wfile.flush()
-
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _handle  # noqa: N815  # The names that http.server calls.
-
-    def _body(self) -> bytes:
-        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        parts = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
-        return b"".join(parts)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: what happens can be watched."""

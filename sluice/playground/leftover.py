@@ -40,5 +40,8 @@ def end(process: Sequence[int | str] | None) -> None:
 
 
 def _ps(*arguments: str) -> list[str]:
-    done = subprocess.run(["ps", "-ww", *arguments], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["ps", "-ww", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # As in a slim image: nothing can be told of processes, so nothing is tidied up.
+        return []
     return [line.strip() for line in done.stdout.splitlines() if line.strip()]

@@ -147,6 +147,7 @@ class Producer:
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when all that was taken so far is accepted. Raises `NotSentError`, and TimeoutError after so long."""
+        self._check_process()
         with self._changed:
             for group in list(self._filling):
                 self._seal(group)
@@ -158,6 +159,7 @@ class Producer:
 
     def close(self, timeout: float | None = None) -> None:
         """Flush, and take no more. Raises as `flush` does; after a TimeoutError it can be called again."""
+        self._check_process()
         with self._changed:
             self._closed = True
         try:
@@ -202,8 +204,7 @@ class Producer:
         size = len(body) + 1
         if size + 1 > MAX_BYTES:
             raise InvalidRecordError("ItemTooLarge", f"{size + 1:,} bytes of JSON; SQS takes {MAX_BYTES:,}")
-        if os.getpid() != self._process:
-            raise RuntimeError("a Producer does not survive a fork: make one in each process")
+        self._check_process()
         with self._changed:
             self._wait_for_room(size)
             self._start()
@@ -220,9 +221,17 @@ class Producer:
             if filling.size >= self._message_bytes:
                 self._seal(group)
 
+    def _check_process(self) -> None:
+        # Threads do not come along into a fork: whoever waits for them there waits for ever.
+        if os.getpid() != self._process:
+            raise RuntimeError("a Producer does not survive a fork: make one in each process")
+
     def _wait_for_room(self, size: int) -> None:
         def may_go_on() -> bool:
             has_room = self._buffered + size <= self._buffer_bytes or not self._buffered
+            if not has_room and not self._unfinished:  # All of it waits for company, which there is no room for.
+                for group in list(self._filling):
+                    self._seal(group)
             return has_room or self._closed or bool(self._not_sent)
 
         if not self._blocks and not may_go_on():
@@ -279,7 +288,8 @@ class Producer:
                 if self._closed and not self._filling and not self._unfinished:
                     return []
                 first = min((filling.since for filling in self._filling.values()), default=None)
-                self._changed.wait(None if first is None else max(0.0, first + self._linger - now))
+                left = None if first is None else max(0.0, first + self._linger - now)
+                self._changed.wait(left and min(left, threading.TIMEOUT_MAX))
 
     def _raise_not_sent(self) -> None:
         if self._not_sent:
@@ -290,6 +300,8 @@ class Producer:
         return taken
 
     def _close_at_exit(self) -> None:
+        if os.getpid() != self._process:  # What is left is its parent's to send.
+            return
         try:
             self.close()
         except NotSentError as error:
@@ -300,6 +312,7 @@ def _client(session: Any, queue_url: str, connections: int) -> Any:
     import boto3
     from botocore.config import Config
 
+    own_region = session and session.region_name
     session = session or boto3.Session()
     config = Config(
         connect_timeout=5,
@@ -307,4 +320,5 @@ def _client(session: Any, queue_url: str, connections: int) -> Any:
         max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": 1},  # The sender tries again.
     )
-    return session.client("sqs", region_name=region_of(queue_url) or os.environ.get("AWS_REGION"), config=config)
+    region = region_of(queue_url) or own_region or os.environ.get("AWS_REGION")
+    return session.client("sqs", region_name=region, config=config)

@@ -129,6 +129,8 @@ class Columns:
                     continue
                 end = Position(lines.offset, lines.line)
                 try:
+                    if lines.is_over:  # The reader wanted one more: what it gives is all that came after a quote.
+                        raise _BadCell("InvalidRow", "a quotation mark is not closed before the end of the file")
                     if len(row) != width:
                         raise _BadCell("InvalidRow", f"{len(row)} cells in a row; the header has {width}")
                     body = convert(row)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..arguments import whole
 from ..cli import (
     DONE,
     FAILED,
@@ -66,14 +67,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("messages")
     group.add_argument(
         "--message-size",
-        type=_message_size,
+        type=whole(1024, MAX_BYTES),
         default=BILLED_BYTES,
         metavar="BYTES",
         help="fill messages up to so many bytes (default: 65536, which SQS bills as one request)",
     )
     group.add_argument("--group-by", metavar="ATTRIBUTE", help="the attribute whose value is the message group")
     group.add_argument("--group", metavar="NAME", help="one message group for the whole file")
-    group.add_argument("--connections", type=_connections, default=8, metavar="N", help="calls at once (default: 8)")
+    group.add_argument("--connections", type=whole(1, 100), default=8, metavar="N", help="calls at once (default: 8)")
     again = parser.add_argument_group("after an interruption")
     again.add_argument("--resume", action="store_true", help="go on where the last accepted message ended")
     again.add_argument("--restart", action="store_true", help="send all again although an earlier send is unfinished")
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     """Send; returns the exit status."""
     from ..local.processes import Interrupt, Interrupted
 
-    if options.queue_url is None and not options.dry_run:
+    if not options.queue_url and not options.dry_run:
         raise UsageError("--queue-url is required, unless with --dry-run")
     if options.resume and (options.restart or options.no_journal):
         raise UsageError("--resume goes with neither --restart nor --no-journal")
@@ -129,6 +130,7 @@ class _Send:
             most_bytes=target.most_bytes,
             group=options.group,
             group_by=options.group_by,
+            bare=options.format == "item",
             run=self._heading.run if target.is_fifo else None,
             stops=options.stop_on_rejected,
         )
@@ -261,15 +263,3 @@ def _description(reader: Reader, target: Target) -> Iterator[str]:
             "Keys and item sizes are not checked, as the table is not known:"
             " --function, --table-name or --key would tell it."
         )
-
-
-def _message_size(text: str) -> int:
-    if not text.isdecimal() or not 1024 <= int(text) <= MAX_BYTES:
-        raise argparse.ArgumentTypeError(f"must be 1024 to {MAX_BYTES} bytes, got {text!r}")
-    return int(text)
-
-
-def _connections(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"must be 1 to 100, got {text!r}")
-    return int(text)

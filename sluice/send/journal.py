@@ -11,7 +11,7 @@ from typing import Any
 from ..cli import CommandError
 from .source import START, Identity, Position
 
-VERSION = 1
+VERSION = 2
 _LONGEST = 1 << 20
 """Bytes after which the journal is written anew; it holds a line for each time that something was noted."""
 
@@ -33,8 +33,8 @@ class State:
     """Everything before `position` is done; beyond it, single messages may be."""
 
     position: Position = START
-    sent: frozenset[tuple[int, int]] = frozenset()
-    """Messages beyond `position`: beginning of the window, number within it."""
+    sent: frozenset[tuple[int, int, int]] = frozenset()
+    """Messages beyond `position`: beginning and end of the window, number within it."""
     records: int = 0
     messages: int = 0
     size: int = 0
@@ -124,14 +124,14 @@ def _line(state: State) -> bytes:
     return json.dumps(asdict(state) | {"sent": _runs(sorted(state.sent))}).encode() + b"\n"
 
 
-def _runs(sent: list[tuple[int, int]]) -> list[list[int]]:
-    """Beginning of the window, first and last number of messages that follow each other."""
+def _runs(sent: list[tuple[int, int, int]]) -> list[list[int]]:
+    """Both ends of the window, first and last number of messages that follow each other."""
     runs: list[list[int]] = []
-    for start, number in sent:
-        if runs and runs[-1][0] == start and runs[-1][2] == number - 1:
-            runs[-1][2] = number
+    for *window, number in sent:
+        if runs and runs[-1][:2] == window and runs[-1][3] == number - 1:
+            runs[-1][3] = number
         else:
-            runs.append([start, number, number])
+            runs.append([*window, number, number])
     return runs
 
 
@@ -141,7 +141,7 @@ def _state(line: bytes) -> State | None:
     except ValueError:
         return None
     runs = value.pop("sent")
-    sent = frozenset((start, number) for start, first, last in runs for number in range(first, last + 1))
+    sent = frozenset((start, end, number) for start, end, first, last in runs for number in range(first, last + 1))
     return State(position=Position(*value.pop("position")), sent=sent, **value)
 
 

@@ -1,6 +1,8 @@
 """Records to messages, window by window: what a window holds depends on its beginning and the options alone.
 
-So a send that is interrupted can begin again at any window, and its messages come out as they did before.
+So a send that is interrupted can begin again at any window, and its messages come out as they did before. A message is
+known by both ends of its window and its number there: a window that is cut short at a bad record ends elsewhere than
+the one that a send without `stops` makes of the same beginning, and its messages are not taken for those.
 """
 
 from __future__ import annotations
@@ -67,6 +69,8 @@ class Packing:
     """The group of all messages."""
     group_by: str | None = None
     """The attribute whose value is the group of a record."""
+    bare: bool = False
+    """The records are items, not operations."""
     run: str | None = None
     """Begins the deduplication ids; None for a queue without them."""
     stops: bool = False
@@ -84,7 +88,7 @@ class Packing:
                 )
             group = self.group
             if reason is None and self.group_by is not None:
-                group = group_of(body, self.group_by)
+                group = group_of(body, self.group_by, bare=self.bare)
                 if group is None:
                     reason = Rejection("MissingGroup", f"no string or number {self.group_by!r} to group by")
             if reason is not None:
@@ -154,20 +158,21 @@ class _Filling:
     def _message(self, number: int, group: str | None, bodies: list[bytes]) -> Outgoing:
         body = b"[" + b",".join(bodies) + b"]"
         run = self._packing.run
-        deduplication_id = None if run is None else f"{run}-{self.start.offset}-{number}"
-        origin = (self.start.offset, number)
+        origin = (self.start.offset, self.end.offset, number)
+        deduplication_id = None if run is None else "-".join(map(str, (run, *origin)))
         return Outgoing(body.decode(), len(body), len(bodies), group, deduplication_id, origin)
 
 
 _exact = msgspec.json.Decoder(float_hook=str)
 
 
-def group_of(body: bytes, attribute: str) -> str | None:
+def group_of(body: bytes, attribute: str, *, bare: bool = False) -> str | None:
     """The message group of a record by one of its attributes; None where it has none that is a string or number.
 
     A value that SQS does not take as a group, such as one with a space, stands as its SHA-256.
     """
-    value = _attribute(_exact.decode(body), attribute)
+    element = _exact.decode(body)
+    value = element.get(attribute) if bare else _attribute(element, attribute)
     if isinstance(value, dict) and len(value) == 1:  # DynamoDB JSON
         value = value.get("S", value.get("N"))
     if isinstance(value, bool) or not isinstance(value, str | int):
@@ -177,7 +182,7 @@ def group_of(body: bytes, attribute: str) -> str | None:
 
 
 def _attribute(element: dict[str, Any], attribute: str) -> Any:
-    """The value in the item or key of an operation; of a record that is no operation, its own."""
+    """The value in the item or key of an operation."""
     for name in ("put", "delete", "update"):
         if isinstance(element.get(name), dict):
             return element[name].get(attribute)
@@ -186,4 +191,4 @@ def _attribute(element: dict[str, Any], attribute: str) -> Any:
             return element[name].get(inner, {}).get(attribute)
     if isinstance(element.get("Update"), dict):
         return element["Update"].get("Key", {}).get(attribute)
-    return element.get(attribute)
+    return None

@@ -98,6 +98,7 @@ def _what_matters(options: argparse.Namespace, reader: Reader, target: Target) -
         "empty": options.empty,
         "columns": None if columns is None else [columns.delimiter, list(columns.names), list(columns.types)],
         "message_size": min(options.message_size, target.most_bytes),
+        "the queue's longest message": target.most_bytes,
         "group": options.group,
         "group_by": options.group_by,
         "tables": [asdict(table) for table in target.tables],

@@ -7,6 +7,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -24,21 +25,22 @@ _LONGEST_SHOWN = 1 << 20
 
 
 class Rejects:
-    """The file of rejected records, one JSON object a line; there is none until there is a record for it."""
+    """The file of rejected records, one JSON object a line; there is none until there is a record for it.
+
+    All raise `CommandError` where it cannot be written.
+    """
 
     def __init__(self, path: Path, length: int) -> None:
         """`length`: bytes that are kept of what an earlier part of this send has left."""
         self.path = path
         self._file: IO[bytes] | None = None
         self._is_new = length == 0
-        try:
+        with self._writing():
             if length == 0:
                 path.unlink(missing_ok=True)
             elif path.exists() and path.stat().st_size > length:
                 os.truncate(path, length)
             self.length = path.stat().st_size if path.exists() else 0
-        except OSError as error:
-            raise CommandError(f"cannot write {path}: {error.strerror}") from None
 
     def write(self, rejected: Rejected) -> None:
         line = {
@@ -47,24 +49,31 @@ class Rejects:
             "ErrorMessage": rejected.reason.message,
             "record": rejected.body[:_LONGEST_SHOWN].decode("utf-8", "replace"),
         }
-        try:
+        with self._writing():
             self._file = self._file or self.path.open("ab")
             self.length += self._file.write(json.dumps(line).encode() + b"\n")
-        except OSError as error:
-            raise CommandError(f"cannot write {self.path}: {error.strerror}") from None
 
     def sync(self) -> None:
         """Returns when all is on disk."""
         if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            if self._is_new:
-                sync_directory(self.path.parent)
-                self._is_new = False
+            with self._writing():
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                if self._is_new:
+                    sync_directory(self.path.parent)
+                    self._is_new = False
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._writing():
+                self._file.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise CommandError(f"cannot write {self.path}: {error.strerror}") from None
 
 
 def beyond(state: State, window: Window, rejected_bytes: int) -> State:
@@ -171,7 +180,7 @@ class Sending:
         for rejected in window.rejected:
             self._rejects.write(rejected)
         start = window.start.offset
-        left = {number for number in range(len(window.messages)) if (start, number) not in self._before}
+        left = {number for number, message in enumerate(window.messages) if message.origin not in self._before}
         pending = _Pending(window, left, self._rejects.length)
         self._pending.append(pending)
         self._by_start[start] = pending
@@ -192,7 +201,7 @@ class Sending:
             failures += refused.values()
             for position, message in enumerate(messages):
                 if position not in refused:
-                    start, number = message.origin
+                    start, _, number = message.origin
                     self._by_start[start].left.discard(number)
         return failures
 
@@ -212,11 +221,10 @@ class Sending:
             self._journal.note(state)
         self.state = state
 
-    def _sent_beyond(self) -> Iterator[tuple[int, int]]:
+    def _sent_beyond(self) -> Iterator[tuple[int, int, int]]:
         for pending in self._pending:
-            start = pending.window.start.offset
-            for number in range(len(pending.window.messages)):
+            for number, message in enumerate(pending.window.messages):
                 if number not in pending.left:
-                    yield start, number
+                    yield message.origin
         # What an earlier part has sent further on than this one has come yet.
         yield from (message for message in self._before if message[0] >= self._packed_to)

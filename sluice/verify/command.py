@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from ..arguments import positive, whole
 from ..cli import (
     DONE,
     FAILED,
@@ -36,7 +37,8 @@ _EXAMPLES = """examples:
 
 Use the same input options as for `sluice send`. Deletes are expected to be gone; updates and conditional writes cannot
 be compared and are counted as such. Read units: half a unit for each item and 4 KB; with --consistent a whole one.
-Exit status: 0 all equal, 1 something is missing, different, not deleted or was rejected, 2 usage."""
+Exit status: 0 all equal, 1 something is missing, different, not deleted or was rejected, or nothing could be compared,
+2 usage."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,11 +55,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     reading.add_argument("--keys-only", action="store_true", help="look only whether each item is there")
     reading.add_argument("--consistent", action="store_true", help="read everything with strong consistency")
     reading.add_argument(
-        "--max-read-units", type=_units, default=math.inf, metavar="N", help="read units per second (default: no limit)"
+        "--max-read-units",
+        type=positive("read units per second"),
+        default=math.inf,
+        metavar="N",
+        help="read units per second (default: no limit)",
     )
-    reading.add_argument("--connections", type=_connections, default=8, metavar="N", help="calls at once (default: 8)")
+    reading.add_argument("--connections", type=whole(1, 100), default=8, metavar="N", help="calls at once (default: 8)")
     told = parser.add_argument_group("report")
-    told.add_argument("--examples", type=_count, default=5, metavar="N", help="so many of each kind (default: 5)")
+    told.add_argument(
+        "--examples", type=whole(0, 10_000), default=5, metavar="N", help="so many of each kind (default: 5)"
+    )
     told.add_argument("--show-values", action="store_true", help="print keys and values of examples, too")
     add_aws_options(parser)
     add_json_option(parser)
@@ -74,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
 
     given = input_of(options)
     found = tables(options)
+    if not found:
+        raise UsageError("--table-name and --function must not be empty")
     if options.table is not None and options.function and options.table not in _names(found):
         raise UsageError(f"function {options.function} knows no table {options.table!r}")
     reader = Reader(given, {attribute.name: attribute.type for attribute in _default(found, options).key})
@@ -205,25 +215,3 @@ def _example_as_json(mismatch: Any, shows_values: bool) -> dict[str, Any]:
         values = {"key": mismatch.key, "file": mismatch.expected, "table": mismatch.stored}
         example |= json.loads(json.dumps(values, default=_plain))
     return example
-
-
-def _units(text: str) -> float:
-    try:
-        units = float(text)
-    except ValueError:
-        units = math.nan
-    if not 0 < units < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a positive number of read units per second, got {text!r}")
-    return units
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 10_000:
-        raise argparse.ArgumentTypeError(f"must be 0 to 10000, got {text!r}")
-    return int(text)
-
-
-def _connections(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100:
-        raise argparse.ArgumentTypeError(f"must be 1 to 100, got {text!r}")
-    return int(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -50,7 +50,7 @@ def outcome(expected: Expected, stored: Item | None, *, keys_only: bool = False)
         return Outcome.UNCOMPARED
     if stored is None:
         return Outcome.ABSENT if expected.item is None else Outcome.MISSING
-    if expected.version is not None and not keys_only:
+    if expected.version is not None:
         name, version = expected.version
         held = stored.get(name)
         if held is not None and items.is_newer(held, version):
@@ -69,17 +69,18 @@ def difference(expected: Item, stored: Item) -> Difference:
     )
 
 
-def verdict(outcomes: Collection[Outcome], last: Outcome, *, is_versioned: bool) -> Outcome:
-    """Which outcome counts of those that the records with one key have.
+def verdict(newest: Mapping[Outcome, bytes], last: Outcome, *, is_versioned: bool) -> Outcome:
+    """Which outcome counts of those that the records with one key have; `newest` has the rank of each one's newest.
 
     The last one. Where versions are kept the order does not matter, and each record says "this one or a newer one":
-    so the worst counts, but nothing is missing where a delete is among them.
+    so the worst counts, but only what is newer than a delete can be missing.
     """
     if not is_versioned:
         return last
-    if Outcome.ABSENT in outcomes:
-        return Outcome.ABSENT
-    return max(outcomes, key=_FROM_GOOD_TO_BAD.index)
+    if Outcome.ABSENT in newest:
+        is_lost = newest.get(Outcome.MISSING, b"") > newest[Outcome.ABSENT]
+        return Outcome.MISSING if is_lost else Outcome.ABSENT
+    return max(newest, key=_FROM_GOOD_TO_BAD.index)
 
 
 _FROM_GOOD_TO_BAD = (Outcome.NEWER, Outcome.ABSENT, Outcome.EQUAL, Outcome.UNCOMPARED, *FAILURES)

@@ -125,7 +125,9 @@ class TableReader:
     def _options(self, table: Table, consistent: bool) -> dict[str, Any]:
         options: dict[str, Any] = {"ConsistentRead": consistent}
         if self.keys_only:  # It costs as many read units, but less time.
-            names = {f"#{position}": attribute.name for position, attribute in enumerate(table.key)}
+            # With the version, or a delete that was rightly passed over for a newer item would look as if it were lost.
+            attributes = [*(attribute.name for attribute in table.key), *([table.version] if table.version else [])]
+            names = {f"#{position}": name for position, name in enumerate(attributes)}
             options |= {"ProjectionExpression": ",".join(names), "ExpressionAttributeNames": names}
         return options
 

@@ -1,6 +1,6 @@
 """Counts outcomes by key although a key may stand in the file twice: sorted runs on disk, merged at the end.
 
-So a file of any size takes little memory, and 25 bytes of temporary disk for each of its records.
+So a file of any size takes little memory, and 49 bytes of temporary disk for each of its records.
 """
 
 from __future__ import annotations
@@ -15,14 +15,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
+from functions.batch_writer.operation import AttributeValue
+
 from .comparison import Outcome, verdict
 
-_ENTRY = struct.Struct(">16sQB")  # Digest of the key, number of the record, outcome: sorts as bytes.
+_RANK = 24
+_ENTRY = struct.Struct(f">16sQB{_RANK}s")  # Digest of the key, number of the record, outcome, rank: sorts as bytes.
 _VERSIONED = 0x80
+_SIGN = 1 << 63
 _RUN = 400_000
 """Entries that are sorted in memory."""
 _BLOCK = 1000
 """Entries of each run that are read at a time."""
+
+
+def rank(version: AttributeValue) -> bytes:
+    """Sorts as the version does, as far as it goes: versions that are nearly alike may have one rank."""
+    ((kind, content),) = version.items()
+    if kind != "N":
+        return str(content).encode()[:_RANK]
+    (bits,) = struct.unpack(">q", struct.pack(">d", float(content) + 0.0))  # There is but one zero.
+    return struct.pack(">Q", ~bits if bits < 0 else bits | _SIGN)
 
 
 @dataclass(slots=True)
@@ -53,9 +66,18 @@ class Tally:
         if self._file is not None:
             self._file.close()
 
-    def add(self, digest: bytes, number: int, outcome: Outcome, *, is_versioned: bool = False) -> None:
-        """Note the outcome of record `number` of the file."""
-        self._entries.append(_ENTRY.pack(digest, number, outcome | (_VERSIONED if is_versioned else 0)))
+    def add(
+        self,
+        digest: bytes,
+        number: int,
+        outcome: Outcome,
+        *,
+        is_versioned: bool = False,
+        version: AttributeValue | None = None,
+    ) -> None:
+        """Note the outcome of record `number` of the file; where versions are kept, all but an update have one."""
+        ranked = b"" if version is None else rank(version)
+        self._entries.append(_ENTRY.pack(digest, number, outcome | (_VERSIONED if is_versioned else 0), ranked))
         if len(self._entries) >= self._run:
             self._spill()
 
@@ -67,12 +89,14 @@ class Tally:
         totals = Totals()
         for _, group in itertools.groupby(self._merged(), key=lambda entry: entry[0]):
             numbers: dict[Outcome, int] = {}
+            newest: dict[Outcome, bytes] = {}
             count, code = 0, 0
-            for _, number, code in group:  # In the order of the file.
-                numbers[Outcome(code & ~_VERSIONED)] = number
+            for _, number, code, ranked in group:  # In the order of the file.
+                last = Outcome(code & ~_VERSIONED)
+                numbers[last] = number
+                newest[last] = max(ranked, newest.get(last, ranked))
                 count += 1
-            last = Outcome(code & ~_VERSIONED)
-            counting = verdict(numbers, last, is_versioned=bool(code & _VERSIONED))
+            counting = verdict(newest, last, is_versioned=bool(code & _VERSIONED))
             totals.keys[counting] += 1
             totals.superseded += count - 1
             if numbers[counting] in self._asked:
@@ -87,7 +111,7 @@ class Tally:
         self._runs.append((place, len(self._entries)))
         self._entries.clear()
 
-    def _merged(self) -> Iterator[tuple[bytes, int, int]]:
+    def _merged(self) -> Iterator[tuple[bytes, int, int, bytes]]:
         runs = [self._read(*run) for run in self._runs]
         for entry in heapq.merge(*runs, sorted(self._entries)):
             yield _ENTRY.unpack(entry)

@@ -89,7 +89,13 @@ class Verification:
                 chunk, future = pending.popleft()
                 for (number, expected), found in zip(chunk.entries, future.result(), strict=True):
                     one = found if isinstance(found, Outcome) else found.outcome
-                    tally.add(expected.digest, number, one, is_versioned=expected.table.version is not None)
+                    tally.add(
+                        expected.digest,
+                        number,
+                        one,
+                        is_versioned=expected.table.version is not None,
+                        version=expected.version and expected.version[1],
+                    )
                     if isinstance(found, Mismatch) and len(kept[one]) < KEPT + examples:
                         kept[one].append(found)
                         tally.ask(number)

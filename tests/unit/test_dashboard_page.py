@@ -179,6 +179,18 @@ def test_the_command_draws_a_recording_that_was_kept(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().out == f"Drawn: {picture}\nDrawn: {page}\n"
 
 
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"body": "", "recording": {"start": 1}}'])
+def test_what_is_no_recording_is_told_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    path = tmp_path / "run.json"
+    if content is not None:
+        path.write_text(content)
+
+    assert main([str(path)]) == 1
+    assert capsys.readouterr().err.startswith(f"{path} does not hold a recording: ")
+
+
 @pytest.mark.parametrize("minute", ["0", "-1", "nan", "soon"])
 def test_a_minute_that_is_none_is_refused(minute: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:

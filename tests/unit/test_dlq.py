@@ -521,6 +521,23 @@ def test_an_edited_export_says_what_is_sent(command: Callable[..., int], tmp_pat
     assert world.visible() == 3
 
 
+def test_it_is_no_success_where_letters_of_an_export_are_not_there_any_more(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = Queues()
+    world.dead(0)
+    file = tmp_path / "letters.jsonl"
+    command(world, "export", str(file))
+    line = json.loads(file.read_text())
+    with file.open("a") as more:
+        more.write(f"{json.dumps({**line, 'MessageId': 'gone', 'ErrorCode': 'MissingKey'})}\n")
+
+    assert command(world, "redrive", "--from", str(file), "--yes") == 1
+
+    assert len(world.bodies(world.queue)) == 1
+    assert "1 letters of" in capsys.readouterr().err
+
+
 def test_an_empty_export_sends_nothing(command: Callable[..., int], tmp_path: Path) -> None:
     world = Queues()
     world.dead(1)

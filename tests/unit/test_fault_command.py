@@ -41,6 +41,9 @@ def test_it_serves_until_ctrl_c_and_says_what_it_did() -> None:
         (["--upstream", "https://dynamodb.us-east-1.amazonaws.com"], "http://"),
         (["--upstream", "http://127.0.0.1:9", "--write-units", "0"], "'0'"),
         (["--upstream", "http://127.0.0.1:9", "--profile", "gentle"], "'gentle'"),
+        (["--upstream", "http://"], "'http://'"),
+        (["--upstream", "http://127.0.0.1:70000"], "out of range"),
+        (["--upstream", "http://127.0.0.1:9", "--port", "70000"], "'70000'"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:

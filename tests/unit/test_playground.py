@@ -236,6 +236,13 @@ def test_a_left_over_process_is_ended_and_no_other(tmp_path: Path) -> None:
     assert leftover.mark(process.pid) == ""
 
 
+def test_a_machine_without_ps_has_a_playground_all_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert leftover.own_child("anything") is None
+    leftover.end((os.getpid(), "a mark of before"))
+
+
 def test_the_variables_lead_a_shell_to_the_playground() -> None:
     state = State("ready", port=4567, queue_url="http://127.0.0.1:4567/1/q", table_name="it's")
     script = "\n".join(variables(state)) + '\nprintf "%s %s %s" "$AWS_ENDPOINT_URL" "$QUEUE_URL" "$TABLE_NAME"'
@@ -265,6 +272,8 @@ def test_options_become_settings_of_the_stack() -> None:
         ("up", "--write-units", "0"),
         ("up", "--port", "80"),
         ("logs", "other"),
+        ("logs", "-n", "-1"),
+        ("wait", "--timeout", "nan"),
         (),
     ],
 )
@@ -282,6 +291,37 @@ def test_what_needs_a_playground_says_that_there_is_none(
     assert main(["local", action, "--directory", str(tmp_path)]) == 1
 
     assert "no " in capsys.readouterr().err
+
+
+def test_logs_are_followed_from_their_end_whatever_bytes_are_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Place(tmp_path)
+    place.run.mkdir()
+    place.log("moto").write_bytes(b"one\r\ntwo \xff\xfe\xfd\r\n")
+    rounds = [b"three\n", b"four\n"]
+
+    def grow(_: float) -> None:
+        with place.log("moto").open("ab") as log:
+            log.write(rounds.pop(0) if rounds else b"")
+
+    keepers = iter([1, 1, 1, None])
+    monkeypatch.setattr(Place, "keeper", lambda _: next(keepers))
+    monkeypatch.setattr("time.sleep", grow)
+
+    assert main(["local", "logs", "moto", "--follow", "-n", "1", "--directory", str(tmp_path)]) == 0
+
+    assert capsys.readouterr().out.splitlines()[1:] == ["two \ufffd\ufffd\ufffd", "three", "four"]
+
+
+def test_no_line_of_a_log_is_shown_where_none_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = Place(tmp_path)
+    place.run.mkdir()
+    place.log("moto").write_text("one\ntwo\n")
+
+    assert main(["local", "logs", "moto", "-n", "0", "--directory", str(tmp_path)]) == 0
+
+    assert capsys.readouterr().out == f"==> {place.log('moto')}\n"
 
 
 # Numbers

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -192,6 +194,25 @@ def test_a_full_buffer_blocks_until_there_is_room() -> None:
     assert Counter(gate.keys()) == Counter(f"k{number}" for number in range(100))
 
 
+@pytest.mark.parametrize("linger", [float("inf"), 1e6])
+def test_a_buffer_full_of_messages_that_wait_for_more_is_sent_whatever_the_linger(linger: float) -> None:
+    gate = Gate(fifo=True)
+    producer = gate.producer(message_bytes=4000, buffer_bytes=5000, linger=linger)
+    text = "x" * 1500
+
+    def put() -> None:
+        for number in range(6):
+            producer.put({"pk": f"k{number}", "x": text}, group=f"g{number}")
+        producer.flush(SECONDS)
+
+    thread = threading.Thread(target=put, daemon=True)
+    thread.start()
+    thread.join(SECONDS)
+
+    assert sorted(gate.keys()) == [f"k{number}" for number in range(6)]
+    producer.close(SECONDS)
+
+
 def test_a_record_larger_than_the_buffer_goes_alone() -> None:
     gate = Gate()
 
@@ -336,6 +357,8 @@ def test_any_session_will_do() -> None:
     made: list[tuple[str, Any]] = []
 
     class Session:
+        region_name = None
+
         def client(self, service: str, **options: Any) -> Any:
             made.append((service, options["region_name"]))
             return object()
@@ -343,3 +366,60 @@ def test_any_session_will_do() -> None:
     Producer("https://sqs.eu-west-1.amazonaws.com/123456789012/q", session=Session())
 
     assert made == [("sqs", "eu-west-1")]
+
+
+def test_a_sessions_own_region_counts_where_the_url_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str | None] = []
+
+    class Session:
+        region_name: str | None = "eu-west-1"
+
+        def client(self, _service: str, **options: Any) -> Any:
+            made.append(options["region_name"])
+            return object()
+
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    url = "https://vpce-0a1b.sqs.eu-west-1.vpce.amazonaws.com/123456789012/q"
+    Producer(url, session=Session())
+    Session.region_name = None
+    Producer(url, session=Session())
+
+    assert made == ["eu-west-1", "us-east-1"]
+
+
+FORKED = """
+import os
+import signal
+import sys
+import threading
+
+from sluice import Producer
+
+
+class Never:
+    def send_message_batch(self, **_):
+        threading.Event().wait()
+
+
+producer = Producer("https://queue", client=Never(), linger=0)
+producer.put({"pk": "a"})
+child = os.fork()
+if child == 0:
+    signal.alarm(25)  # Whatever happens, it does not stay.
+    for call in (producer.flush, producer.close):
+        try:
+            call(timeout=1)
+        except RuntimeError as error:
+            print(error, flush=True)
+    sys.exit(7)  # By way of atexit.
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+os._exit(0)
+"""
+
+
+def test_a_forked_process_neither_waits_nor_answers_for_what_its_parent_has_to_send() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=SECONDS, check=True)
+
+    error = "a Producer does not survive a fork: make one in each process"
+    assert done.stdout.splitlines() == [error, error, "7"]
+    assert done.stderr == ""

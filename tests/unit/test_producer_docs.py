@@ -49,6 +49,8 @@ def test_python(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = snippets("python")
 
     class Session:
+        region_name = None
+
         def client(self, *_: Any, **__: Any) -> FakeSQS:
             return sqs
 

@@ -50,6 +50,7 @@ REFUSED = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Sen
         (UsageError("these exclude each other"), 2, "sluice probe: these exclude each other\n"),
         (CommandError("it is broken"), 1, "sluice probe: it is broken\n"),
         (REFUSED, 1, "sluice probe: An error occurred (AccessDenied) when calling the SendMessage operation: no\n"),
+        (OSError(28, "No space left on device"), 1, "sluice probe: [Errno 28] No space left on device\n"),
         (NoRegionError(), 1, "sluice probe: You must specify a region.\n"),
         (KeyboardInterrupt(), 130, "\nStopped.\n"),
         (ModuleNotFoundError(name="moto"), 1, "sluice probe needs the Python package moto, which is not installed\n"),
@@ -107,6 +108,17 @@ def test_the_aws_options_make_the_client(probe: Any, monkeypatch: pytest.MonkeyP
 
     assert [client.meta.region_name for client in clients] == ["eu-west-1", "sa-east-1"]
     assert clients[1].meta.endpoint_url == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize("service", ["sqs", "dynamodb"])
+def test_an_endpoint_that_is_no_url_is_a_usage_error(
+    probe: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], service: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    probe(lambda options: cli.client(options, service))
+
+    assert main(["probe", "--endpoint-url", "localhost:4566"]) == 2
+    assert capsys.readouterr().err == "sluice probe: Invalid endpoint: localhost:4566\n"
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(

@@ -199,7 +199,6 @@ def test_a_record_without_a_group_is_rejected_where_groups_are_wanted() -> None:
         ('{"DeleteRequest": {"Key": {"g": {"S": "a"}}}}', "a"),
         ('{"Put": {"Item": {"g": {"S": "a"}}}}', "a"),
         ('{"Update": {"Key": {"g": {"S": "a"}}}}', "a"),
-        ('{"g": "bare"}', "bare"),
         ('{"put": {"g": true}}', None),
         ('{"put": {"g": ["a"]}}', None),
         ('{"put": {}}', None),
@@ -207,6 +206,15 @@ def test_a_record_without_a_group_is_rejected_where_groups_are_wanted() -> None:
 )
 def test_the_group_is_the_attributes_value(body: str, group: str | None) -> None:
     assert group_of(body.encode(), "g") == group
+
+
+@pytest.mark.parametrize("name", ["put", "update", "PutRequest", "Delete", "Update"])
+def test_an_attribute_of_a_bare_item_is_no_operation_whatever_its_name(name: str) -> None:
+    found = [Record(1, Position(9, 1), json.dumps({name: {"g": "inner"}, "g": "outer"}).encode())]
+
+    (window,) = Packing(lambda _: None, group_by="g", bare=True).windows(found, START)
+
+    assert [message.group for message in window.messages] == ["outer"]
 
 
 def test_values_that_sqs_takes_for_no_group_stand_as_their_hash() -> None:

@@ -236,7 +236,21 @@ def test_a_header_that_names_no_columns_is_refused(tmp_path: Path, header: str) 
         read(tmp_path / "a.csv", header)
 
 
-def test_a_quote_that_is_never_closed_ends_the_reading(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rest", ['b,"y\nc,z\n', 'b,"y', 'b,"'])
+def test_a_quote_that_is_never_closed_makes_no_record_of_the_rest(tmp_path: Path, rest: str) -> None:
+    found = read(tmp_path / "a.csv", f"pk,v\na,x\n{rest}")
+
+    assert errors(found) == [(3, "InvalidRow")]
+    assert found[-1].body.decode() == rest.replace('"', "")
+    assert found[-1].end.offset == len(f"pk,v\na,x\n{rest}")
+
+
+@pytest.mark.parametrize("rest", ['b,"y"', 'b,"y"\n', "b,y", 'b,"y\nz"\n\n'])
+def test_a_file_may_end_behind_a_quote_that_is_closed(tmp_path: Path, rest: str) -> None:
+    assert len(bodies(read(tmp_path / "a.csv", f"pk,v\na,x\n{rest}"))) == 2
+
+
+def test_a_quote_that_is_not_closed_within_a_mebibyte_ends_the_reading(tmp_path: Path) -> None:
     content = 'pk,v\na,x\nb,"' + "y\n" * 600_000
 
     with pytest.raises(CommandError, match="line 3"):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -14,11 +16,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.batch_writer.operation import Rejection
 from sluice.cli import CommandError
 from sluice.send.check import Checker
 from sluice.send.journal import Heading, Journal, State
 from sluice.send.outbox import Outgoing
-from sluice.send.packing import Packing
+from sluice.send.packing import Packing, Rejected, StoppedAtError
 from sluice.send.reading import Input, Reader
 from sluice.send.sender import Sender
 from sluice.send.sending import Rejects, Sending
@@ -98,13 +101,20 @@ def items(directory: Path, count: int, length: int = 200) -> Path:
 
 
 def send(
-    path: Path, sender: Sender, *, group_by: str | None = None, check: Callable[[], None] = lambda: None, ahead: int = 3
+    path: Path,
+    sender: Sender,
+    *,
+    group_by: str | None = None,
+    check: Callable[[], None] = lambda: None,
+    ahead: int = 3,
+    stops: bool = False,
 ) -> State:
     """One run of a send, as the command makes it; what it has noted is all that the next one knows."""
     journal = Journal(path.with_suffix(".journal"))
     found = journal.read()
     state = found[1] if found else State()
-    how = Packing(Checker([ORDERS]), message_bytes=1024, group_by=group_by, run="run" if group_by is not None else None)
+    run = "run" if group_by is not None else None
+    how = Packing(Checker([ORDERS]), message_bytes=1024, group_by=group_by, run=run, stops=stops)
     rejects = Rejects(path.with_suffix(".rejected"), state.rejected_bytes)
     journal.start(HEADING, state)
     sending = Sending(
@@ -245,6 +255,34 @@ def test_an_interruption_ends_it_between_two_calls(tmp_path: Path) -> None:
     assert Counter(queue.sent()) == expected(1000)
 
 
+@pytest.mark.parametrize("fifo", [False, True])
+@pytest.mark.parametrize("seed", range(30))
+def test_sends_that_stop_at_a_bad_record_and_sends_that_do_not_go_on_from_each_other(
+    tmp_path: Path, seed: int, fifo: bool
+) -> None:
+    queue, chance, path = Queue(fifo=fifo), Random(seed), tmp_path / "items.jsonl"
+    count = chance.randrange(50, 200)
+    bad = set(chance.sample(range(count), chance.randrange(1, 4)))
+    lines = [
+        json.dumps(
+            {"pk": n if n in bad else f"k{n}", "g": f"g{chance.randrange(4)}", "x": "x" * chance.choice([5, 900])}
+        )
+        for n in range(count)
+    ]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    group_by = "g" if fifo else None
+
+    for _ in range(8):
+        trouble = chance.choices([None, None, "throttle", 0, 3, "unanswered", "denied"], k=chance.randrange(6))
+        with suppress(CommandError, StoppedAtError):
+            send(path, queue.sender(*trouble), group_by=group_by, stops=chance.random() < 0.6)
+    send(path, queue.sender(), group_by=group_by)
+
+    assert set(queue.sent()) == {f"k{n}" for n in range(count)} - {f"k{n}" for n in bad}
+    rejected = [json.loads(line)["line"] for line in path.with_suffix(".rejected").read_text().splitlines()]
+    assert rejected == [n + 1 for n in sorted(bad)]
+
+
 def test_rejected_records_stand_in_their_file_once_whatever_happens(tmp_path: Path) -> None:
     queue = Queue()
     path = tmp_path / "items.jsonl"
@@ -285,7 +323,9 @@ def test_what_was_sent_further_on_is_remembered_by_a_run_that_does_not_get_there
     )
     journal = Journal(path.with_suffix(".journal"))
     third = windows[2]
-    journal.start(HEADING, State(sent=frozenset((third.start.offset, number) for number in range(10))))
+    journal.start(
+        HEADING, State(sent=frozenset((third.start.offset, third.end.offset, number) for number in range(10)))
+    )
     journal.close()
 
     for _ in range(2):
@@ -296,6 +336,19 @@ def test_what_was_sent_further_on_is_remembered_by_a_run_that_does_not_get_there
     there = {element["put"]["pk"] for message in third.messages for element in json.loads(message.body)}
     assert len(there) == 40
     assert Counter(queue.sent()) == Counter({f"k{n}" for n in range(400)} - there)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
+def test_a_full_disk_is_told_in_a_sentence_and_what_was_rejected_is_not_taken_for_noted(tmp_path: Path) -> None:
+    path = tmp_path / "rejected"
+    path.symlink_to("/dev/full")
+    rejects = Rejects(path, 1)
+    rejects.write(Rejected(1, Rejection("MissingKey", "no key"), b"{}"))
+
+    with pytest.raises(CommandError, match=r"cannot write .*rejected: No space left"):
+        rejects.sync()
+    with pytest.raises(CommandError, match=r"cannot write .*rejected: No space left"):
+        rejects.close()
 
 
 # The sender
@@ -351,7 +404,15 @@ def test_waits_grow_up_to_a_bound_and_end_when_told() -> None:
 
 def test_a_journal_tells_the_last_state_that_was_noted(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
-    state = State(Position(10, 2), frozenset({(20, 1), (20, 2), (20, 4), (90, 5)}), 5, 2, 1000, {"MissingKey": 1}, 77)
+    state = State(
+        Position(10, 2),
+        frozenset({(20, 30, 1), (20, 30, 2), (20, 30, 4), (20, 40, 5), (90, 95, 6)}),
+        5,
+        2,
+        1000,
+        {"MissingKey": 1},
+        77,
+    )
 
     journal.start(HEADING, State())
     journal.note(state)

@@ -178,6 +178,17 @@ def test_no_message_is_larger_than_the_queue_takes(queue: tuple[FakeSQS, str], t
     assert json.loads(rejected)["ErrorCode"] == "MessageTooLarge"
 
 
+@pytest.mark.usefixtures("queue")
+def test_an_empty_url_as_of_a_variable_that_is_not_set_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"pk": "a"}\n')
+
+    assert main(["send", str(path), "--queue-url", ""]) == cli.USAGE
+    assert "--queue-url is required" in capsys.readouterr().err
+
+
 def test_the_first_bad_record_ends_it_on_request(
     queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,6 +221,42 @@ def test_an_unfinished_send_is_resumed_only_as_it_was(
     assert len(sqs.messages(url)) == 10
     assert main([*arguments, "--resume"]) == cli.DONE
     assert len(sqs.messages(url)) == 30
+
+
+def test_what_a_stop_at_a_bad_record_has_left_half_sent_is_not_taken_for_what_a_resume_would_send(
+    queue: tuple[FakeSQS, str], tmp_path: Path
+) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    lines = [{"pk": 0 if number == 11 else str(number), "x": "x" * 600} for number in range(15)]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S", "--message-size", "2048"]
+    refuses = True
+    sqs.fail_entries("SendMessageBatch", lambda entry: refuses and '"pk": "0"' in entry["MessageBody"])
+
+    assert main([*arguments, "--stop-on-rejected"]) == cli.FAILED
+    before = {operation["put"]["pk"] for m in sqs.messages(url) for operation in json.loads(m["Body"])}
+    refuses = False
+    assert main([*arguments, "--resume"]) == cli.FAILED  # For the bad record, which is left out.
+
+    sent = {operation["put"]["pk"] for m in sqs.messages(url) for operation in json.loads(m["Body"])}
+    assert before == {str(number) for number in range(3, 11)}
+    assert sent == {str(number) for number in range(15)} - {"11"}
+
+
+def test_a_send_is_not_resumed_where_the_queue_takes_longer_messages_than_before(
+    queue: tuple[FakeSQS, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text("".join(f'{{"pk": "{n}", "x": "{"x" * 1500}"}}\n' for n in range(30)))
+    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S", "--connections", "1", "--message-size", "1024"]
+    sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
+    assert main(arguments) == cli.FAILED
+    monkeypatch.setattr("sluice.send.command.queue", lambda *_: (False, 4096))
+
+    assert main([*arguments, "--resume"]) == cli.USAGE
+    assert "queue's longest message" in capsys.readouterr().err
 
 
 def test_an_unfinished_send_of_a_file_that_has_changed_is_not_resumed(

@@ -15,13 +15,15 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from functions.batch_writer import items
 from functions.batch_writer.settings import KeyAttribute, Table
-from sluice.cli import CommandError
+from sluice import cli
+from sluice.cli import CommandError, main
 from sluice.send.reading import Input, Reader
 from sluice.verify.comparison import Outcome
 from sluice.verify.expected import Expectations
 from sluice.verify.table import PATIENCE, Budget, TableReader
-from sluice.verify.tally import Tally
+from sluice.verify.tally import Tally, rank
 from sluice.verify.verifying import Result, Verification
 from tests.fakes import Clock
 from tests.world import Inline
@@ -77,7 +79,7 @@ def _projected(item: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     if "ProjectionExpression" not in wanted:
         return item
     names = [wanted["ExpressionAttributeNames"][name] for name in wanted["ProjectionExpression"].split(",")]
-    return {name: item[name] for name in names}
+    return {name: item[name] for name in names if name in item}
 
 
 def verify(
@@ -224,6 +226,31 @@ def test_keys_only_asks_for_no_more_than_keys(tmp_path: Path) -> None:
     assert all("ProjectionExpression" in request for request in client.requests)
 
 
+def test_keys_only_still_sees_that_the_table_holds_a_newer_version_than_was_deleted(tmp_path: Path) -> None:
+    client = FakeTable([stored(pk, v={"N": "5"}, n={"N": "1"}) for pk in "abc"])
+    lines = [
+        *({"delete": {"pk": "a"}, "version": 4}, {"delete": {"pk": "b"}, "version": 5}),
+        *({"delete": {"pk": "c"}, "version": 4}, put("c", v=5)),
+    ]
+
+    result = verify(tmp_path, lines, client, table=VERSIONED, keys_only=True)
+
+    assert result.totals.keys == {Outcome.NEWER: 1, Outcome.UNDELETED: 1, Outcome.EQUAL: 1}
+    assert lines_of(result, Outcome.UNDELETED) == [2]
+    assert client.requests[0]["ProjectionExpression"].count(",") == 1
+
+
+@pytest.mark.parametrize("option", ["--table-name", "--function"])
+def test_an_empty_name_as_of_a_variable_that_is_not_set_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    file = tmp_path / "file.csv"
+    file.write_text("pk\na\n")
+
+    assert main(["verify", str(file), option, ""]) == cli.USAGE
+    assert "sluice verify: --table-name and --function must not be empty" in capsys.readouterr().err
+
+
 def test_unprocessed_keys_are_asked_for_again_after_a_growing_pause(tmp_path: Path) -> None:
     client = FakeTable([stored(f"k{n}") for n in range(100)], answers=[0, "ThrottlingException", 0, 60, 0])
     pauses: list[float] = []
@@ -283,6 +310,12 @@ def test_a_record_that_the_function_rejects_is_not_in_the_table(tmp_path: Path) 
         (None, [put("a", v=3), {"delete": {"pk": "a"}, "version": 4}], Outcome.ABSENT),
         (3, [put("a", v=3), {"delete": {"pk": "a"}, "version": 4}], Outcome.UNDELETED),
         (5, [put("a", v=5), {"delete": {"pk": "a"}, "version": 4}], Outcome.EQUAL),
+        (None, [put("a", v=3), {"update": {"pk": "a"}, "expression": "SET n = n"}], Outcome.MISSING),
+        (None, [{"delete": {"pk": "a"}, "version": 4}, put("a", v=5)], Outcome.MISSING),
+        (None, [put("a", v=10), {"delete": {"pk": "a"}, "version": 9}, put("a", v=8)], Outcome.MISSING),
+        (None, [{"delete": {"pk": "a"}, "version": -4}, put("a", v=-3)], Outcome.MISSING),
+        (None, [{"delete": {"pk": "a"}, "version": -4}, put("a", v=-5)], Outcome.ABSENT),
+        (None, [{"delete": {"pk": "a"}, "version": 4}, put("a", v=3)], Outcome.ABSENT),
     ],
 )
 def test_where_versions_are_kept_the_table_may_hold_a_newer_one(
@@ -293,6 +326,29 @@ def test_where_versions_are_kept_the_table_may_hold_a_newer_one(
     result = verify(tmp_path, lines, client, table=VERSIONED)
 
     assert result.totals.keys == {expected: 1}
+
+
+@pytest.mark.parametrize(
+    ("put_at", "expected"), [("2026-11-22T10:00:01Z", Outcome.MISSING), ("2026-11-22T09:59:59Z", Outcome.ABSENT)]
+)
+def test_versions_that_are_texts_tell_what_came_after_a_delete(tmp_path: Path, put_at: str, expected: Outcome) -> None:
+    lines = [put("a", v=put_at), {"delete": {"pk": "a"}, "version": "2026-11-22T10:00:00Z"}]
+
+    result = verify(tmp_path, lines, FakeTable([]), table=VERSIONED)
+
+    assert result.totals.keys == {expected: 1}
+    assert lines_of(result, Outcome.MISSING) == ([1] if expected is Outcome.MISSING else [])
+
+
+numbers = st.decimals(allow_nan=False, allow_infinity=False, places=3) | st.integers(-(10**37), 10**37)
+
+
+@given(st.lists(numbers, min_size=2, max_size=2))
+def test_a_larger_rank_is_a_newer_version(pair: list[Any]) -> None:
+    one, other = ({"N": str(number)} for number in pair)
+
+    assert rank(one) <= rank(other) or items.is_newer(one, other)
+    assert rank({"N": str(pair[0])}) < rank({"N": f"{Decimal(pair[0]) + abs(Decimal(pair[0])) + 1}"})
 
 
 def test_as_many_examples_as_wanted_are_given_of_each_kind(tmp_path: Path) -> None:
