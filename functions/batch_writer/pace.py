@@ -16,17 +16,17 @@ BURST_SECONDS = 0.1
 # there is no more to be had. All of the numbers below were tuned by tests/benchmarks/simulation.py.
 WINDOW, LEAST_IN_WINDOW, LONGEST_WINDOW = 1.0, 25.0, 4.0
 """Seconds over which the loss is looked at; longer, up to 4 s, where less than 25 write units were sent in it."""
-TARGET_LOSS = 0.012
-GAIN = 1.5
-"""By how much of what was lost beyond that the rate is cut."""
-FAIRNESS, FAIR_RATE = 0.3, 60.0
-"""Growth is (60 / rate) ** 0.3 of the usual, so that of two writers the slower one catches up."""
+TARGET_LOSS, TARGET_RATE, FAIRNESS = 0.011, 60.0, 0.4
+"""The loss aimed at is 0.011 * (60 / rate) ** 0.4, so that of two writers the slower one catches up."""
+PRIOR, PRIOR_LOSS = 10.0, 0.25
+"""So many write units more are counted, with the loss aimed at, or with a quarter lost while the rate falls: chance
+then moves a slow writer's rate less, which is judged by few."""
 LARGE_LOSS = 0.2
-"""With more the rate falls at once to what the table has taken, or to half."""
-LOSSLESS_SECONDS, LOSSLESS_UNITS, MOST_LOSSLESS_SECONDS = 2.0, 150.0, 24.0
-ACCELERATION, MOST_GROWTH = 1.5, 1.0
-"""After 2 s and 150 write units without a loss, or after 24 s, each half second grows 1.5 times as much as the one
-before, up to e times as much a second."""
+"""Where something is lost and the table has taken less than the rest of the rate, it falls to that at once."""
+LOSSLESS_SECONDS, LOSSLESS_UNITS, MOST_LOSSLESS_SECONDS = 2.0, 100.0, 16.0
+ACCELERATION, MOST_GROWTH = 1.5, 0.25
+"""After 2 s and 100 write units without a loss, or after 16 s, each half second grows 1.5 times as much as the one
+before, and the rate 1.3 times (e ** 0.25) at most at each look."""
 PROBE_GROWTH = 2.3
 """Per second, as a power of e: ten times as much after each second."""
 FALL_SECONDS, FALL_SENT, FALL_UNTIL, FALL_MOST = 0.2, 50.0, 0.08, 0.5
@@ -158,7 +158,7 @@ class Pace(Struct, frozen=True, gc=False):
             return replace(pace._at(self.rate * PROBE_CUT, now), is_probing=False, is_falling=True)
         age = now - pace.since
         if (age >= WINDOW and pace.sent >= LEAST_IN_WINDOW) or age >= LONGEST_WINDOW:
-            return pace._judged(pace.lost / pace.sent, age, now)
+            return pace._judged(min(age, LONGEST_WINDOW), now)
         return pace
 
     def resumed(self, now: float) -> Pace:
@@ -205,30 +205,30 @@ class Pace(Struct, frozen=True, gc=False):
         age = now - self.since
         if age < FALL_SECONDS or (self.sent < FALL_SENT and age < WINDOW):
             return self
-        share = self.lost / self.sent
-        if share > FALL_UNTIL:
+        if self.lost > FALL_UNTIL * self.sent:
+            share = (self.lost + PRIOR_LOSS * PRIOR) / (self.sent + PRIOR)
             return self._at(self.rate * max(FALL_MOST, 1 - share), now)
         return replace(self._counting_from(now), is_falling=False)
 
     def _grown(self, growth: float, now: float) -> Pace:
         return replace(self, bucket=self.bucket.at_rate(self.rate * math.exp(growth), now), grown_at=now)
 
-    def _judged(self, share: float, seconds: float, now: float) -> Pace:
-        seconds = min(seconds, LONGEST_WINDOW)
-        if share > LARGE_LOSS:
+    def _judged(self, seconds: float, now: float) -> Pace:
+        taken = (self.sent - self.lost) / seconds
+        if self.lost and taken < (1 - LARGE_LOSS) * self.rate:
             # By half at most: the window may have missed what a table that counts by the second gives at its beginning.
-            taken = (self.sent - self.lost) / seconds
             pace = self._at(min(self.rate, max(taken, self.rate * FALL_MOST)), now)
             # What is lost in the next second may still be due to the rate before.
             return replace(pace, judged_at=now + WINDOW)
-        if not share and self.sent < USED * self.rate * seconds:
+        if not self.lost and self.sent < USED * self.rate * seconds:
             return self._counting_from(now)
-        growth = TARGET_LOSS * (FAIR_RATE / self.rate) ** FAIRNESS
+        target = TARGET_LOSS * (TARGET_RATE / self.rate) ** FAIRNESS
+        growth = (target * self.sent - self.lost) / (self.sent + PRIOR)
         patience = min(MOST_LOSSLESS_SECONDS, max(LOSSLESS_SECONDS, LOSSLESS_UNITS / self.rate))
         lossless = now - self.lost_at - patience
         if lossless > 0:
-            growth = min(MOST_GROWTH, growth * ACCELERATION ** min(40.0, 2 * lossless))
-        return self._at(self.rate * math.exp(GAIN * (growth - share) * seconds / WINDOW), now)
+            growth = target * ACCELERATION ** min(40.0, 2 * lossless)
+        return self._at(self.rate * math.exp(min(MOST_GROWTH, growth * seconds)), now)
 
     def _at(self, rate: float, now: float) -> Pace:
         bucket = self.bucket.at_rate(max(LEAST_RATE, rate), now)

@@ -125,6 +125,38 @@ def test_a_large_loss_brings_the_rate_down_to_what_was_taken_or_to_half_at_once(
     assert pace.rate == pytest.approx(rate, rel=0.05)
 
 
+def test_silence_after_refusals_does_not_hide_how_much_too_high_the_rate_is() -> None:
+    pace, now = limited(1000.0), 0.0
+    while pace.judged_at < 1.0:
+        now += 0.05  # Half of the rate is sent.
+        pace = pace.learn(25.0, 1.0, now, now)
+
+    assert pace.rate == pytest.approx(500.0, rel=0.06)
+
+
+def cut_by_a_tenth_lost(rate: float) -> float:
+    """By how much one look at the loss moves the logarithm of a rate, a second."""
+    pace, now, units = limited(rate), 0.0, 0
+    while pace.judged_at == 0.0:
+        now, units = now + 1 / rate, units + 1
+        pace = pace.learn(1.0, 1.0 if units % 10 == 0 else 0.0, now, now)
+    return math.log(pace.rate / rate) / now
+
+
+def test_the_few_units_of_a_slow_writer_move_its_rate_less_than_the_many_of_a_fast_one() -> None:
+    assert -0.1 < cut_by_a_tenth_lost(1000.0) < -0.09
+    assert -0.04 < cut_by_a_tenth_lost(6.0) < -0.02
+
+
+def test_a_rate_grows_by_a_third_at_most_at_each_look() -> None:
+    pace, now, rates = limited(10.0), 0.0, [10.0]
+    while len(rates) < 80 and pace.rate < 1e6:
+        pace, now = watched(pace, 0.0, 0.5, now)
+        rates.append(pace.rate)
+
+    assert 1.2 < max(later / earlier for earlier, later in itertools.pairwise(rates)) < 4 / 3
+
+
 def test_growth_gathers_speed_while_nothing_is_lost() -> None:
     after_5, now = watched(limited(1000.0), 0.0, 5.0)
     after_15, _ = watched(after_5, 0.0, 10.0, now)
