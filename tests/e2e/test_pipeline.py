@@ -87,7 +87,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         pytest.fail(str(missing))
     shell = Shell(tmp_path / "playground")
     try:
-        state = shell.local("up", "--key", "origin:S,time_hour:S", "--write-units", "2500")
+        state = shell.local("up", "--key", "origin:S,time_hour:S", "--write-units", "1500")
         shell.environ |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{state['port']}",
             "AWS_REGION": state["region"],
