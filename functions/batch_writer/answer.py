@@ -49,7 +49,7 @@ def understood(status: int, headers: Mapping[str, str], content: bytes) -> Answe
         return NoAnswer("a checksum that does not match")
     try:
         said = _decode(content)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = None
     if not isinstance(said, dict):
         said = None

@@ -59,10 +59,13 @@ def wait(calls: Collection[Polled[T]], seconds: float, *, for_all: bool = False)
     until = time.monotonic() + seconds
     left = seconds
     while True:
-        done = [call for call in calls if call.done()]
-        if len(done) == len(calls) or (done and not for_all) or left < 0:
+        done: list[Polled[T]] = []
+        waiting: list[Polled[T]] = []
+        for call in calls:  # Asked once: one that ends meanwhile, in its thread, is still waited for, and has rung.
+            (done if call.done() else waiting).append(call)
+        if not waiting or (done and not for_all) or left < 0:
             return done
-        _move_on([call for call in calls if not call.done()] if done else calls, until)
+        _move_on(waiting, until)
         left = until - time.monotonic()
 
 

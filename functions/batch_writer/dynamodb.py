@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
@@ -63,12 +64,14 @@ class DynamoDB:
         *,
         are_static: bool = True,
         on_trouble: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sdk = sdk
         self._wire = wire
         self._credentials = credentials
         self._are_static = are_static
         self._on_trouble = on_trouble
+        self._clock = clock
 
     def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]:
         """BatchWriteItem; `tables` are the names that stand in the body. What may block is given to `submit`."""
@@ -90,12 +93,16 @@ class DynamoDB:
         return self._noticed(self._sdk().batch_write(tables, body, seconds))
 
     def _by_wire(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
+        ends = self._clock() + seconds
         if self._wire is None or (credentials := self._credentials()) is None:
             return self._by_boto3(tables, body, seconds)
+        left = ends - self._clock()
+        if left <= 0:  # Nobody waits for this call any more; what it sent now could come after a later write.
+            return self._noticed(NoAnswer("credentials came too late"))
         try:
-            return self._understood(self._wire.post(body, credentials, seconds))
+            return self._understood(self._wire.post(body, credentials, left))
         except OSError as error:
-            return self._understood(error)
+            return self._understood(error.with_traceback(None))
 
     def _understood(self, outcome: tuple[int, Mapping[str, str], bytes] | OSError) -> Answer:
         if isinstance(outcome, OSError):

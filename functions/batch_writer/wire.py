@@ -96,6 +96,8 @@ class Wire:
         connection = self._kept() or self._connect(ends)
         exchange = self._exchange(connection, body, credentials, ends, _answer)
         wait([exchange], seconds)
+        if not exchange.done():
+            exchange.give_up()
         return exchange.result()
 
     def _ends(self, seconds: float) -> float:
@@ -178,7 +180,10 @@ class Exchange(Generic[T]):
         self._outcome: Answer | OSError | None = None
         self.events = 0
         self.due = ends
-        self.go_on()
+        if clock() < ends:
+            self.go_on()
+        else:  # Connecting took all the time: what is sent now could come after a later write.
+            self.give_up()
 
     def fileno(self) -> int:
         return self._connection.fileno()
@@ -220,7 +225,7 @@ class Exchange(Generic[T]):
 
     def _fail(self, error: OSError) -> None:
         self._connection.close()
-        self._outcome = error
+        self._outcome = error.with_traceback(None)  # Its frames hold the body, and this exchange.
 
 
 class _Connection:
@@ -250,11 +255,15 @@ class _Connection:
         return not self._readable.poll(0)
 
     def exchange(self, head: bytes, body: bytes) -> Steps[Answer]:
-        if len(body) <= ONE_WRITE_BYTES:
-            yield from self._send(head + body)
-        else:
-            yield from self._send(head)
-            yield from self._send(body)
+        try:
+            if len(body) <= ONE_WRITE_BYTES:
+                yield from self._send(head + body)
+            else:
+                yield from self._send(head)
+                yield from self._send(body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # It may have been refused before it was read to the end; else there is no answer to read.
+        del head, body
         yield select.POLLIN  # The answer is hardly ever there at once: not worth a look.
         return (yield from self._answer())
 
@@ -358,7 +367,7 @@ def _head(text: str) -> tuple[str, int, dict[str, str]]:
     """Version, status and headers (names in lower case). Raises ProtocolError."""
     first, *lines = text.split("\r\n")
     version, _, rest = first.partition(" ")
-    if not version.startswith("HTTP/1.") or not (rest[:3].isdigit() and rest[3:4] in ("", " ")):
+    if not version.startswith("HTTP/1.") or not (rest[:3].isdecimal() and rest[3:4] in ("", " ")):
         raise ProtocolError("an answer that is not HTTP/1.x")
     headers: dict[str, str] = {}
     for line in lines:

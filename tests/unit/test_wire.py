@@ -205,6 +205,7 @@ WRONG = {
     "not HTTP": b"SSH-2.0\r\n\r\n",
     "HTTP/2": b"HTTP/2 200\r\n\r\n",
     "no status": b"HTTP/1.1 OK\r\n\r\n",
+    "a status in small digits": "HTTP/1.1 \xb2\xb3\xb9 OK\r\n\r\n".encode("latin-1"),
     "a long status": b"HTTP/1.1 2000 OK\r\n\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
     "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}",
@@ -395,10 +396,52 @@ def test_a_call_takes_half_of_the_time_left_but_a_second_where_there_is_one(
     monkeypatch.setattr(wire_module, "wait", lambda exchanges, _: asked.extend(each._ends for each in exchanges))
     with ScriptedServer([OK, OK]) as server:
         wire = wire_to(server.port, clock=lambda: 100.0)
-        with pytest.raises(AssertionError):  # There is no answer yet.
+        with pytest.raises(TimeoutError):  # Nobody has waited.
             post(wire, seconds=seconds)
 
     assert asked == [100.0 + ends]
+
+
+def test_nothing_is_sent_once_connecting_has_taken_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its invocation is over, and the next one may have written what is newer."""
+    now = [0.0]
+    with ScriptedServer([OK]) as server:
+        wire = wire_to(server.port, clock=lambda: now[0])
+        connect = wire._connect
+
+        def slowly(ends: float) -> _Connection:
+            now[0] = ends
+            return connect(ends + 1)
+
+        monkeypatch.setattr(wire, "_connect", slowly)
+        with pytest.raises(TimeoutError):
+            post(wire)
+        assert server.requests == []
+
+
+def test_a_failed_call_holds_neither_its_body_nor_itself() -> None:
+    class Broken(Pieces):
+        def recv(self, _: int) -> bytes:
+            raise ConnectionResetError(104, "Connection reset by peer")
+
+    exchange = exchange_on(Broken([]))
+    exchange.go_on()
+    error = exchange.result()
+
+    assert isinstance(error, ConnectionResetError)
+    assert error.__traceback__ is None
+
+
+def test_an_answer_that_comes_before_the_request_is_sent_is_read_all_the_same() -> None:
+    class Refusing(Pieces):
+        def send(self, _: memoryview) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    exchange = exchange_on(Refusing([OK]))
+    while not exchange.done():
+        exchange.go_on()
+
+    assert exchange.result() == (200, {"content-length": "2"}, b"{}")
 
 
 def test_a_call_that_was_given_up_leaves_no_connection_behind() -> None:
@@ -528,3 +571,24 @@ def test_a_defect_is_raised_where_it_is_waited_for(monkeypatch: pytest.MonkeyPat
 
 def test_of_no_call_nothing_is_waited_for() -> None:
     assert wait([], LONG) == []
+
+
+def test_a_call_that_ends_between_two_looks_is_not_slept_over() -> None:
+    """The bell of one that ended meanwhile has been rung, and is heard."""
+    hold = threading.Event()
+    executor = Threads()(2)
+    quick, late = executor.submit(int, "7"), executor.submit(hold.wait, LONG)
+    executor.wait([quick], LONG)
+    looks = iter([False, True, True, True])
+
+    class Ending:
+        events, due = select.POLLIN, float("inf")
+        fileno, go_on, result = late.fileno, late.go_on, late.result  # type: ignore[attr-defined]
+
+        def done(self) -> bool:
+            is_done = next(looks)
+            hold.set()
+            return is_done
+
+    both: Any = [quick, Ending()]
+    assert len(executor.wait(both, LONG * 100, for_all=True)) == 2

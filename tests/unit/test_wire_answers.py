@@ -106,3 +106,10 @@ def test_a_wrong_checksum_makes_any_answer_none(checksum: str) -> None:
 
 def test_an_answer_without_a_checksum_is_taken_as_it_is() -> None:
     assert understood(200, {}, b'{"UnprocessedItems":{}}') == {"UnprocessedItems": {}}
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_bytes_that_are_no_text_are_no_answer(status: int) -> None:
+    answer = understood(status, {}, b'{"a":"\xff"}')
+
+    assert isinstance(answer, NoAnswer if status == 200 else Refusal)

@@ -71,7 +71,8 @@ class Ways:
         return Inline().submit(then, self._answer)
 
     def post(self, body: bytes, credentials: Credentials, seconds: float) -> tuple[int, Mapping[str, str], bytes]:
-        assert (body, credentials, seconds) == (b"{}", CREDENTIALS, self.seconds)
+        assert (body, credentials) == (b"{}", CREDENTIALS)
+        assert 0 < seconds <= self.seconds
         self.taken.append("wire")
         if isinstance(self._answer, Exception):
             raise self._answer
@@ -113,6 +114,15 @@ def test_credentials_that_may_have_to_be_refreshed_are_asked_for_in_a_thread() -
     ways.write()
 
     assert ways.taken == ["wire"]
+
+
+def test_credentials_that_come_too_late_send_nothing() -> None:
+    times = iter([0.0, 20.0])
+    ways = Ways(are_static=False)
+    ways.db._clock = lambda: next(times)
+
+    assert ways.write(seconds=20.0) == NoAnswer("credentials came too late")
+    assert ways.taken == []
 
 
 def test_anything_else_goes_through_boto3() -> None:
