@@ -18,7 +18,8 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import LONGEST_BACKOFF, Config
+from functions.batch_writer.pace import MAX_VISIBILITY
+from infra.config import Config
 from infra.function import METRICS_NAMESPACE
 from infra.metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
 
@@ -79,7 +80,7 @@ class Alarms(Construct):
             watched.stuck(),
             above=0,
             # A single message may be away for the longest backoff, then a window and a whole invocation.
-            periods=1 + math.ceil((LONGEST_BACKOFF + config.batching_window + config.timeout) / 300),
+            periods=1 + math.ceil((MAX_VISIBILITY + config.batching_window + config.timeout) / 300),
             first="Check that the event source mapping is enabled and that the function is invoked.",
             heading="no-progress",
         )

@@ -10,8 +10,7 @@ import sys
 
 from aws_cdk import App
 
-from infra import nag
-from infra.config import Config
+from infra import nag, reading
 from infra.context import ConfigError
 from infra.stack import SluiceStack
 
@@ -20,7 +19,7 @@ def main() -> None:
     """Write the cloud assembly; a bad setting ends the program with one sentence."""
     app = App()
     try:
-        config = Config.from_context(app.node.get_all_context())
+        config = reading.from_context(app.node.get_all_context())
     except ConfigError as error:
         sys.exit(f"sluice: {error}")
     SluiceStack(app, config)

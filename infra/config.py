@@ -1,18 +1,16 @@
-"""Everything about the stack that can be chosen, and what follows from it."""
+"""Everything about the stack that can be chosen, and what follows from it; no Node, no AWS."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from functions.batch_writer.settings import Settings, Table
+from functions.batch_writer.pace import MAX_VISIBILITY
 from infra import outage
 from infra.context import (
     KMS_KEY_ARN,
-    ConfigError,
     Setting,
     choice,
     expression,
@@ -21,54 +19,19 @@ from infra.context import (
     number,
     one_of_or,
     optional,
-    read,
     setting,
-    settings_of,
     tags,
     whole,
 )
-from infra.contradictions import contradictions
+from infra.limits import DEAD_LETTER_RETENTION, INVOCATIONS_PER_POLLER, LOG_RETENTIONS, MIN_RESERVED_CONCURRENCY
 from infra.producers import Producer, producers
-from infra.table_config import TableConfig, tables
-
-DEAD_LETTER_RETENTION = 14
-"""Days, SQS's maximum (CreateQueue API reference): time to find out, mend and send again."""
-
-LONGEST_BACKOFF = 900
-"""Seconds that the function may leave a message to a busy table before its next attempt."""
-
-INVOCATIONS_PER_POLLER = 10
-"""https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html"""
-
-LEAST_RESERVED = 5
-"""Fewer have Lambda's pollers, of which there are five from the start, throttle each other (the same page)."""
-
-LOG_RETENTIONS = {
-    1: "ONE_DAY",
-    3: "THREE_DAYS",
-    5: "FIVE_DAYS",
-    7: "ONE_WEEK",
-    14: "TWO_WEEKS",
-    30: "ONE_MONTH",
-    60: "TWO_MONTHS",
-    90: "THREE_MONTHS",
-    120: "FOUR_MONTHS",
-    150: "FIVE_MONTHS",
-    180: "SIX_MONTHS",
-    365: "ONE_YEAR",
-    400: "THIRTEEN_MONTHS",
-    545: "EIGHTEEN_MONTHS",
-    731: "TWO_YEARS",
-    1096: "THREE_YEARS",
-    1827: "FIVE_YEARS",
-    3653: "TEN_YEARS",
-}
-"""Days → the name that CDK's `RetentionDays` has for them."""
+from infra.table_config import TableConfig
+from infra.table_reading import tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The stack's settings; `from_context` checks each by itself and all of them together."""
+    """The stack's settings; `infra.reading` checks each by itself and all of them together."""
 
     stack_name: str = setting(
         "Sluice",
@@ -188,7 +151,7 @@ class Config:
     )
     max_receive_count: int = setting(
         27,
-        whole(outage.LEAST_RECEIVES, outage.MOST_RECEIVES, "receives"),
+        whole(outage.MIN_RECEIVES, outage.MAX_RECEIVES, "receives"),
         "The least with which all but one in a million messages outlive that outage, by the function's backoff.",
         "from survivedOutage: 27 for 60 minutes",
     )
@@ -233,23 +196,6 @@ class Config:
         "Without one, the stack makes its own. CloudWatch must be allowed to publish to it.",
     )
 
-    @classmethod
-    def from_context(cls, context: Mapping[str, Any]) -> Config:
-        """Read CDK context. Raises `ConfigError`, which names the settings and their values."""
-        for key in context:
-            if key not in _known() and not _belongs_to_cdk(key):
-                raise ConfigError(f"unknown setting {key!r}; {_suggestion(key, _known())}")
-        one_table = [key for key in settings_of(TableConfig) if key in context]
-        if one_table and "tables" in context:
-            raise ConfigError(f"{', '.join(one_table)} must be given within tables, or tables not at all")
-        given = read(cls, context)
-        if one_table:
-            given["tables"] = (TableConfig.from_context(context),)
-        config = cls(**_following(given))
-        for contradiction in contradictions(config, set(given)):
-            raise ConfigError(contradiction)
-        return config
-
     @property
     def is_fifo(self) -> bool:
         return self.queue_type == "fifo"
@@ -263,89 +209,25 @@ class Config:
         return 6 * self.timeout + self.batching_window
 
     @property
-    def most_invocations(self) -> int:
+    def max_invocations(self) -> int:
         """How many invocations there can be at once."""
         return self.max_concurrency or INVOCATIONS_PER_POLLER * (self.max_pollers or 1)
 
     @property
     def reserved_concurrency(self) -> int | None:
-        return max(LEAST_RESERVED, self.most_invocations) if self.reserve_concurrency else None
+        return max(MIN_RESERVED_CONCURRENCY, self.max_invocations) if self.reserve_concurrency else None
 
     @property
     def write_units_per_invocation(self) -> float:
         """One invocation's share of `max_write_units_per_second`, were all of them to run."""
-        return self.max_write_units_per_second / self.most_invocations
+        return self.max_write_units_per_second / self.max_invocations
 
     @property
     def alarming_message_age(self) -> int:
         """Seconds; a message older than two whole visibility timeouts was not merely unlucky once."""
-        return max(LONGEST_BACKOFF, 2 * self.visibility_timeout)
+        return max(MAX_VISIBILITY, 2 * self.visibility_timeout)
 
     @property
     def queue_key_arn(self) -> str | None:
         """The customer's own KMS key for the queues."""
         return self.queue_encryption if self.queue_encryption.startswith("arn:") else None
-
-    def function_settings(self, table_names: Mapping[str, str], dead_letter_queue_url: str) -> Settings:
-        """What the function is told; `table_names` by alias."""
-        return Settings(
-            tables=tuple(
-                Table(
-                    alias=table.alias,
-                    name=table_names[table.alias],
-                    partition_key=table.partition_key,
-                    sort_key=table.sort_key,
-                    version=table.version_attribute,
-                )
-                for table in self.tables
-            ),
-            dead_letter_queue_url=dead_letter_queue_url,
-            record_format=self.record_format,
-            record_expression=self.record_expression,
-            on_condition_failed=self.on_condition_failed,
-            update_once=self.update_once,
-            max_connections=self.max_connections,
-            max_write_units_per_second=self.write_units_per_invocation,
-            deadline_margin=self.deadline_margin,
-        )
-
-
-def _following(given: dict[str, Any]) -> dict[str, Any]:
-    """The settings given, and those whose defaults follow from them."""
-    settings = dict(given)
-    if settings.get("stage") is not None:
-        settings["stack_name"] = f"{settings.get('stack_name', 'Sluice')}-{settings['stage']}"
-    if settings.get("queue_type") == "fifo":
-        settings = {"batch_size": 10, "batching_window": 0, **settings}
-    if settings.get("min_pollers") or settings.get("max_pollers"):
-        settings = {"max_concurrency": None, **settings}
-    if "timeout" in settings:
-        settings = {"deadline_margin": min(5.0, settings["timeout"] / 4), **settings}
-    if "max_receive_count" not in settings:
-        config = Config(**settings)
-        needed = outage.receives_needed(60 * config.survived_outage, config.visibility_timeout)
-        settings["max_receive_count"] = needed
-    return settings
-
-
-def _known() -> list[str]:
-    return [*settings_of(Config), *settings_of(TableConfig)]
-
-
-def _belongs_to_cdk(key: str) -> bool:
-    # Feature flags and look-ups hold one of these characters; the rest are what the CLI itself stores.
-    return any(mark in key for mark in ":/@") or key in ("cli-telemetry", "acknowledged-issue-numbers")
-
-
-def _suggestion(key: str, known: list[str]) -> str:
-    lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(key.lower(), lower, n=1)
-    return f"did you mean {lower[close[0]]}?" if close else f"there are {', '.join(known)}"
-
-
-if __name__ == "__main__":
-    import sys
-
-    from infra.settings_table import settings_tables
-
-    sys.stdout.write(settings_tables())

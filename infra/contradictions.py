@@ -4,19 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
-from infra import outage
+from infra import environment, outage
+from infra.config import Config
 from infra.context import camel_case
-
-if TYPE_CHECKING:
-    from infra.config import Config
-
-MOST_ENVIRONMENT_BYTES = 4096
-"""https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-
-LONGEST_NAMES = {"table": 120, "url": 160}
-"""Characters of a table's generated name, and of a queue's URL, beyond what is known of them; on the safe side."""
 
 
 def contradictions(config: Config, given: set[str]) -> Iterator[str]:
@@ -88,10 +79,10 @@ def _of_concurrency(config: Config) -> Iterator[str]:
 
 def _of_write_units(config: Config) -> Iterator[str]:
     units = config.max_write_units_per_second
-    if units < config.most_invocations:
+    if units < config.max_invocations:
         limit = f"maxConcurrency {config.max_concurrency}"
         if config.max_concurrency is None:
-            limit = f"the {config.most_invocations} invocations of maxPollers {config.max_pollers}"
+            limit = f"the {config.max_invocations} invocations of maxPollers {config.max_pollers}"
         yield f"maxWriteUnitsPerSecond {units:g} must be at least {limit}: one unit a second for each invocation"
     most = [table.max_write_units for table in config.tables]
     taken = sum(each for each in most if each is not None)
@@ -104,10 +95,10 @@ def _of_write_units(config: Config) -> Iterator[str]:
 
 def _of_outage(config: Config) -> Iterator[str]:
     count = config.max_receive_count
-    if count > outage.MOST_RECEIVES:
+    if count > outage.MAX_RECEIVES:
         yield (
             f"survivedOutage {config.survived_outage} with timeout {config.timeout} would take a maxReceiveCount of"
-            f" more than {outage.MOST_RECEIVES}, SQS's maximum"
+            f" more than {outage.MAX_RECEIVES}, SQS's maximum"
         )
         return
     minutes = math.floor(outage.outage_survived(count, config.visibility_timeout) / 60)
@@ -135,13 +126,11 @@ def _of_others(config: Config, given: set[str]) -> Iterator[str]:
         yield f"recordFormat item names no table, so it takes one of them, got tables of {len(config.tables)}"
     if config.queue_encryption == "sqs" and "data_key_reuse" in given:
         yield f"dataKeyReuse {config.data_key_reuse} is for KMS, got queueEncryption {config.queue_encryption}"
-    names = {table.alias: table.existing_table or "x" * LONGEST_NAMES["table"] for table in config.tables}
-    environ = config.function_settings(names, "https://" + "x" * LONGEST_NAMES["url"]).to_environ()
-    size = sum(len(name) + len(value.encode()) for name, value in environ.items()) + 3 * len(config.stack_name)
-    if size > MOST_ENVIRONMENT_BYTES:
+    size = environment.estimated_bytes(config)
+    if size > environment.MAX_BYTES:
         yield (
             f"tables of {len(config.tables)} and recordExpression may take {size} bytes of the function's environment;"
-            f" Lambda has {MOST_ENVIRONMENT_BYTES}"
+            f" Lambda has {environment.MAX_BYTES}"
         )
 
 

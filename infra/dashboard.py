@@ -281,7 +281,7 @@ class Dashboard(Construct):
             graph(
                 "Invocations at once",
                 function.metric("ConcurrentExecutions", statistic="Maximum", label="running"),
-                lines=[line(self._config.most_invocations, "most that the queue invokes")],
+                lines=[line(self._config.max_invocations, "most that the queue invokes")],
             ),
         ]
 

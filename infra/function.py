@@ -18,7 +18,9 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.bundle import FUNCTION, Bundle, BundleError
-from infra.config import LOG_RETENTIONS, Config
+from infra.config import Config
+from infra.environment import function_settings
+from infra.limits import LOG_RETENTIONS
 from infra.nag import acknowledge
 from infra.table import RecordTable
 
@@ -66,8 +68,10 @@ class BatchWriter(Construct):
         iam.Grant.add_to_principal(grantee=role, actions=["sqs:SendMessage"], resource_arns=[dead_letters.queue_arn])
         if queue_key is not None:
             _allow_key(role, queue_key, ["kms:Decrypt", "kms:GenerateDataKey"], service="sqs")
-        settings = config.function_settings(
-            {alias: record_table.table.table_name for alias, record_table in tables.items()}, dead_letters.queue_url
+        settings = function_settings(
+            config,
+            {alias: record_table.table.table_name for alias, record_table in tables.items()},
+            dead_letters.queue_url,
         )
         self.function = lambda_.Function(
             self,

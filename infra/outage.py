@@ -7,16 +7,16 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist
 
-from functions.batch_writer import pace
+from functions.batch_writer.pace import visibility
 
 UNLUCKY = 1e-6
 """Share of the messages whose pauses may, by chance, be too short to outlive the outage."""
-LEAST_RECEIVES = 5
+MIN_RECEIVES = 5
 """What AWS advises for Lambda: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html"""
-MOST_RECEIVES = 1000
+MAX_RECEIVES = 1000
 
 _QUANTILE = NormalDist().inv_cdf(UNLUCKY)
-_LONGEST_CHANCE = 1 - 2**-53
+_MAX_CHANCE = 1 - 2**-53
 
 
 def survived(visibility_timeout: int) -> Iterator[float]:
@@ -28,7 +28,7 @@ def survived(visibility_timeout: int) -> Iterator[float]:
     """
     mean = variance = least = 0.0
     for receive in itertools.count(1):
-        shortest, longest = pace.visibility(receive, 0.0), pace.visibility(receive, _LONGEST_CHANCE)
+        shortest, longest = visibility(receive, 0.0), visibility(receive, _MAX_CHANCE)
         mean += (shortest + longest) / 2
         variance += (longest - shortest) ** 2 / 12
         least += shortest
@@ -36,12 +36,12 @@ def survived(visibility_timeout: int) -> Iterator[float]:
 
 
 def receives_needed(outage: float, visibility_timeout: int) -> int:
-    """The least maxReceiveCount that outlives `outage` seconds; one more than `MOST_RECEIVES` if none does."""
-    within_reach = itertools.islice(survived(visibility_timeout), MOST_RECEIVES)
+    """The least maxReceiveCount that outlives `outage` seconds; one more than `MAX_RECEIVES` if none does."""
+    within_reach = itertools.islice(survived(visibility_timeout), MAX_RECEIVES)
     for receives, seconds in enumerate(within_reach, start=1):
-        if seconds >= outage and receives >= LEAST_RECEIVES:
+        if seconds >= outage and receives >= MIN_RECEIVES:
             return receives
-    return MOST_RECEIVES + 1
+    return MAX_RECEIVES + 1
 
 
 def outage_survived(receives: int, visibility_timeout: int) -> float:

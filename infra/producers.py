@@ -6,11 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aws_cdk import aws_iam as iam
-
 from infra.context import from_json
 
-SERVICES = {"events": "events.amazonaws.com", "sns": "sns.amazonaws.com"}
 _WHAT = (
     "an array, or a text with commas, of accounts (12 digits) and ARNs of IAM roles or users,"
     " EventBridge rules (arn:aws:events:…:rule/…) or SNS topics, without wildcards"
@@ -31,34 +28,6 @@ class Producer:
     @property
     def account(self) -> str:
         return self.name if self.kind == "account" else self.name.split(":")[4]
-
-    @property
-    def is_service(self) -> bool:
-        return self.kind in SERVICES
-
-    def statement(self, *actions: str, resource: str) -> iam.PolicyStatement:
-        """A resource policy's statement that allows the actions.
-
-        A service may act only for this one rule or topic, and only for its own account.
-        https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-        """
-        principal: iam.IPrincipal
-        if self.kind == "account":
-            principal = iam.AccountPrincipal(self.name)
-        elif self.kind == "iam":
-            principal = iam.ArnPrincipal(self.name)
-        else:
-            principal = iam.ServicePrincipal(SERVICES[self.kind])
-        conditions = {
-            "ArnEquals": {"aws:SourceArn": self.name},
-            "StringEquals": {"aws:SourceAccount": self.account},
-        }
-        return iam.PolicyStatement(
-            principals=[principal],
-            actions=list(actions),
-            resources=[resource],
-            conditions=conditions if self.is_service else {},
-        )
 
 
 def producers(value: Any) -> tuple[Producer, ...]:

@@ -9,8 +9,10 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.config import DEAD_LETTER_RETENTION, Config
+from infra.config import Config
+from infra.limits import DEAD_LETTER_RETENTION
 from infra.nag import acknowledge
+from infra.principals import statement
 
 SCOPES = {
     "messageGroup": (sqs.DeduplicationScope.MESSAGE_GROUP, sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID),
@@ -66,7 +68,7 @@ class WriteQueue(Construct):
             **alike,
         )
         for producer in config.producers:
-            self.queue.add_to_resource_policy(producer.statement("sqs:SendMessage", resource=self.queue.queue_arn))
+            self.queue.add_to_resource_policy(statement(producer, "sqs:SendMessage", resource=self.queue.queue_arn))
 
     def _alike(self, config: Config) -> dict[str, Any]:
         """What both queues have in common: SQS requires it of the type, and the same data is in both."""
@@ -98,5 +100,5 @@ class WriteQueue(Construct):
         )
         for producer in config.producers:
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
-            key.add_to_resource_policy(producer.statement("kms:GenerateDataKey", "kms:Decrypt", resource="*"))
+            key.add_to_resource_policy(statement(producer, "kms:GenerateDataKey", "kms:Decrypt", resource="*"))
         return key

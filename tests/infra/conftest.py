@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.template import Template, from_context
+from tests.infra.template import Template, synthesise
 
 ACCOUNT = "210987654321"
 ROLE = "arn:aws:iam::210987654321:role/path/orders"
@@ -67,7 +67,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
     """All configurations, each of them found clean by cdk-nag."""
     return {
-        name: from_context(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
+        name: synthesise(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
         for name, context in CONFIGURATIONS.items()
     }
 

@@ -10,8 +10,7 @@ from typing import Any
 
 from aws_cdk import App
 
-from infra import nag
-from infra.config import Config
+from infra import nag, reading
 from infra.stack import SluiceStack
 
 ROOT = Path(__file__).parents[2]
@@ -50,8 +49,9 @@ class Template:
                     yield statement
 
 
-def synthesise(directory: Path, config: Config) -> Template:
-    """Synthesise as `cdk synth` does, cdk-nag and the flags of cdk.json included, but not the function's package."""
+def synthesise(directory: Path, context: Mapping[str, Any]) -> Template:
+    """Synthesise with these settings as `cdk synth` does, cdk-nag and cdk.json's flags included, package excluded."""
+    config = reading.from_context(context)
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(outdir=str(directory), context={**flags, "aws:cdk:bundling-stacks": []})
     SluiceStack(app, config)
@@ -71,11 +71,6 @@ def _acknowledged(metadata: Mapping[str, Any]) -> Mapping[str, str]:
         if entry["type"] == "aws:cdk:acknowledged-rules"
         for rule, reason in entry["data"].items()
     }
-
-
-def from_context(directory: Path, context: Mapping[str, Any]) -> Template:
-    """Synthesise with these settings."""
-    return synthesise(directory, Config.from_context(context))
 
 
 def resolved(value: Any) -> Any:

@@ -18,7 +18,7 @@ from sluice.dashboard.recording import Metric
 from sluice.dashboard.series import Series
 from tests.infra.conftest import ALARM_TOPIC
 from tests.infra.reported import AWS_METRICS, BAD, emitted, matches, recording, report, troubled, without_queue
-from tests.infra.template import ROOT, Template, from_context, resolved
+from tests.infra.template import ROOT, Template, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -159,7 +159,7 @@ def test_no_progress_is_messages_of_which_none_is_deleted(
 
 @pytest.mark.parametrize(("timeout", "window"), [(60, 5), (900, 300)])
 def test_no_progress_waits_longer_than_a_message_may_be_away(tmp_path: Path, timeout: int, window: int) -> None:
-    alarm = alarms_of(from_context(tmp_path, {"timeout": timeout, "batchingWindow": window}))["NoProgress"]
+    alarm = alarms_of(synthesise(tmp_path, {"timeout": timeout, "batchingWindow": window}))["NoProgress"]
 
     periods = {query["MetricStat"]["Period"] for query in alarm["Metrics"] if "MetricStat" in query}
     assert periods == {300}

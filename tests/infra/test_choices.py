@@ -10,7 +10,7 @@ import pytest
 
 from functions.batch_writer.settings import KeyAttribute, Settings, Table
 from tests.infra.conftest import ALARM_TOPIC, KEY
-from tests.infra.template import Template, from_context, resolved
+from tests.infra.template import Template, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -68,7 +68,7 @@ def test_fifo_queues_are_in_high_throughput_mode(templates: dict[str, Template])
 def test_a_fifo_queue_may_deduplicate_as_a_whole_and_by_content(tmp_path: Path) -> None:
     settings = {"queueType": "fifo", "deduplicationScope": "queue", "contentBasedDeduplication": True}
 
-    queue = from_context(tmp_path, settings).all("AWS::SQS::Queue")[QUEUE]
+    queue = synthesise(tmp_path, settings).all("AWS::SQS::Queue")[QUEUE]
 
     assert (queue["DeduplicationScope"], queue["FifoThroughputLimit"]) == ("queue", "perQueue")
     assert queue["ContentBasedDeduplication"] is True
@@ -91,7 +91,7 @@ def test_fifo_dead_letters_are_taken_from_the_fifo_queue(templates: dict[str, Te
 
 
 def test_the_longest_name_of_a_stack_leaves_room_for_fifo(tmp_path: Path) -> None:
-    template = from_context(tmp_path, {"stackName": "x" * 128, "queueType": "fifo"})
+    template = synthesise(tmp_path, {"stackName": "x" * 128, "queueType": "fifo"})
 
     assert {len(queue["QueueName"]) <= 80 for queue in template.all("AWS::SQS::Queue").values()} == {True}
 
@@ -126,7 +126,7 @@ def test_tables_keep_their_logical_ids_by_alias(templates: dict[str, Template]) 
 def test_the_order_of_tables_decides_nothing_but_the_default(tmp_path: Path) -> None:
     tables = [{"alias": "fixed"}, {"alias": "records"}, {"alias": "orders"}]
 
-    template = from_context(tmp_path, {"tables": tables})
+    template = synthesise(tmp_path, {"tables": tables})
 
     assert template.ids("AWS::DynamoDB::Table") == {FIXED, ORDERS, "RecordsTableC9B7A30B"}
     assert resolved(template.content["Outputs"]["TableName"]["Value"]) == FIXED
@@ -224,7 +224,7 @@ def test_alarms_go_to_a_topic_that_is_there(templates: dict[str, Template]) -> N
 
 
 def test_tags_are_the_stacks_so_that_cloudformation_puts_them_everywhere(tmp_path: Path) -> None:
-    from_context(tmp_path, {"tags": "team=data"})
+    synthesise(tmp_path, {"tags": "team=data"})
 
     manifest = json.loads((tmp_path / "manifest.json").read_text())
 
@@ -232,7 +232,7 @@ def test_tags_are_the_stacks_so_that_cloudformation_puts_them_everywhere(tmp_pat
 
 
 def test_a_table_may_be_renamed_only_by_making_another(template: Template, tmp_path: Path) -> None:
-    renamed = from_context(tmp_path, {"alias": "orders"})
+    renamed = synthesise(tmp_path, {"alias": "orders"})
 
     assert renamed.ids("AWS::DynamoDB::Table").isdisjoint(template.ids("AWS::DynamoDB::Table"))
 
@@ -240,7 +240,7 @@ def test_a_table_may_be_renamed_only_by_making_another(template: Template, tmp_p
 @pytest.mark.parametrize("queue_type", ["standard", "fifo"])
 def test_two_stacks_in_one_account_and_region_share_no_name(tmp_path: Path, queue_type: str) -> None:
     def names(stage: str) -> set[str]:
-        template = from_context(tmp_path / stage, {"stage": stage, "queueType": queue_type, "queueEncryption": "kms"})
+        template = synthesise(tmp_path / stage, {"stage": stage, "queueType": queue_type, "queueEncryption": "kms"})
         found = set()
         for resource in template.content["Resources"].values():
             for name in NAMES & resource.get("Properties", {}).keys():
@@ -258,7 +258,7 @@ def test_two_stacks_in_one_account_and_region_share_no_name(tmp_path: Path, queu
 
 def test_the_metrics_of_two_stacks_are_told_apart(tmp_path: Path) -> None:
     services = {
-        from_context(tmp_path / stage, {"stage": stage}).only("AWS::Lambda::Function")["Environment"]["Variables"][
+        synthesise(tmp_path / stage, {"stage": stage}).only("AWS::Lambda::Function")["Environment"]["Variables"][
             "POWERTOOLS_SERVICE_NAME"
         ]
         for stage in ("test", "production")

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from functions.batch_writer import pace
 from functions.batch_writer.settings import KeyAttribute, Settings
-from infra import config
-from infra.config import DEAD_LETTER_RETENTION, Config
+from infra import reading
+from infra.config import Config
 from infra.context import ConfigError, settings_of
+from infra.environment import function_settings
+from infra.limits import DEAD_LETTER_RETENTION
 from infra.producers import Producer
-from infra.settings_table import settings_tables
+from infra.settings_docs import settings_tables
 from infra.table_config import TableConfig
 from tests.infra.template import ROOT
 
@@ -117,7 +118,7 @@ BAD_TABLE_VALUES = [
 
 
 def test_nothing_has_to_be_set() -> None:
-    assert Config.from_context({}) == Config()
+    assert reading.from_context({}) == Config()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_nothing_has_to_be_set() -> None:
     ],
 )
 def test_settings_are_read_from_text_and_from_json(context: dict[str, Any], name: str, value: object) -> None:
-    read = getattr(Config.from_context(context), name)
+    read = getattr(reading.from_context(context), name)
 
     assert read == value
     assert type(read) is type(value)
@@ -171,15 +172,15 @@ def test_settings_are_read_from_text_and_from_json(context: dict[str, Any], name
     ],
 )
 def test_one_table_is_described_by_settings_of_its_own(context: dict[str, Any], table: TableConfig) -> None:
-    assert Config.from_context(context) == Config(tables=(table,))
-    assert Config.from_context({"tables": [context]}) == Config(tables=(table,))
-    assert Config.from_context({"tables": json.dumps([context])}) == Config(tables=(table,))
+    assert reading.from_context(context) == Config(tables=(table,))
+    assert reading.from_context({"tables": [context]}) == Config(tables=(table,))
+    assert reading.from_context({"tables": json.dumps([context])}) == Config(tables=(table,))
 
 
 def test_the_first_of_several_tables_is_the_default() -> None:
     tables = [{"alias": "orders"}, {"alias": "old", "existingTable": "legacy", "partitionKey": "id:B"}]
 
-    settings = Config.from_context({"tables": tables}).function_settings({"orders": "Orders-1", "old": "legacy"}, "")
+    settings = function_settings(reading.from_context({"tables": tables}), {"orders": "Orders-1", "old": "legacy"}, "")
 
     assert [(table.alias, table.name) for table in settings.tables] == [("orders", "Orders-1"), ("old", "legacy")]
     assert settings.tables[1].partition_key == KeyAttribute("id", "B")
@@ -188,7 +189,7 @@ def test_the_first_of_several_tables_is_the_default() -> None:
 @pytest.mark.parametrize(("key", "value"), BAD_VALUES + BAD_TABLE_VALUES)
 def test_a_value_out_of_range_is_refused_by_name_and_value(key: str, value: object) -> None:
     with pytest.raises(ConfigError) as error:
-        Config.from_context({key: value})
+        reading.from_context({key: value})
 
     assert str(error.value).startswith(f"{key} must be ")
     assert repr(value) in str(error.value)
@@ -197,7 +198,7 @@ def test_a_value_out_of_range_is_refused_by_name_and_value(key: str, value: obje
 @pytest.mark.parametrize(("key", "value"), BAD_TABLE_VALUES)
 def test_a_bad_value_of_one_of_several_tables_is_refused_by_its_place(key: str, value: object) -> None:
     with pytest.raises(ConfigError) as error:
-        Config.from_context({"tables": [{}, {key: value}]})
+        reading.from_context({"tables": [{}, {key: value}]})
 
     assert str(error.value).startswith(f"tables[1]: {key} must be ")
 
@@ -281,7 +282,7 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
 )
 def test_a_contradiction_is_refused_with_all_its_settings(context: dict[str, Any], named: list[str]) -> None:
     with pytest.raises(ConfigError) as error:
-        Config.from_context(context)
+        reading.from_context(context)
 
     assert [part for part in named if part not in str(error.value)] == []
 
@@ -309,7 +310,7 @@ def test_a_contradiction_is_refused_with_all_its_settings(context: dict[str, Any
     ],
 )
 def test_what_is_just_possible_is_not_refused(context: dict[str, Any]) -> None:
-    Config.from_context(context)
+    reading.from_context(context)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,7 @@ def test_what_is_just_possible_is_not_refused(context: dict[str, Any]) -> None:
 )
 def test_an_unknown_setting_is_refused(key: str, suggestion: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Config.from_context({key: "1"})
+        reading.from_context({key: "1"})
 
     assert repr(key) in str(error.value)
     assert suggestion in str(error.value)
@@ -333,13 +334,13 @@ def test_what_cdk_keeps_in_context_is_left_alone() -> None:
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     looked_up = {"availability-zones:account=1:region=x": ["x-1"], "acknowledged-issue-numbers": [1]}
 
-    assert Config.from_context({**flags, **looked_up, "aws:cdk:enable-path-metadata": True}) == Config()
+    assert reading.from_context({**flags, **looked_up, "aws:cdk:enable-path-metadata": True}) == Config()
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 @pytest.mark.parametrize(("timeout", "window"), [(20, 1), (60, 5), (900, 300)])
 def test_messages_stay_hidden_for_six_timeouts_and_the_window(timeout: int, window: int) -> None:
-    config = Config.from_context({"timeout": timeout, "batchingWindow": window, "queueRetention": 13})
+    config = reading.from_context({"timeout": timeout, "batchingWindow": window, "queueRetention": 13})
 
     assert config.visibility_timeout >= 6 * timeout + window
     assert config.visibility_timeout <= 43_200
@@ -354,7 +355,7 @@ def test_messages_stay_hidden_for_six_timeouts_and_the_window(timeout: int, wind
     ],
 )
 def test_the_write_limit_is_divided_among_all_invocations(context: dict[str, Any], share: float) -> None:
-    assert Config.from_context(context).write_units_per_invocation == share
+    assert reading.from_context(context).write_units_per_invocation == share
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html: a reserve of 5 or more, not below the maximum.
@@ -368,22 +369,22 @@ def test_the_write_limit_is_divided_among_all_invocations(context: dict[str, Any
     ],
 )
 def test_the_reserve_is_what_may_run_at_once(context: dict[str, Any], reserve: int | None) -> None:
-    assert Config.from_context(context).reserved_concurrency == reserve
+    assert reading.from_context(context).reserved_concurrency == reserve
 
 
 def test_a_fifo_queue_has_small_batches_and_no_window() -> None:
-    config = Config.from_context({"queueType": "fifo"})
+    config = reading.from_context({"queueType": "fifo"})
 
     assert (config.batch_size, config.batching_window) == (10, 0)
 
 
 @pytest.mark.parametrize(("timeout", "margin"), [(60, 5), (900, 5), (20, 5), (8, 2), (1, 0.25)])
 def test_the_deadline_margin_follows_a_short_timeout(timeout: int, margin: float) -> None:
-    assert Config.from_context({"timeout": timeout}).deadline_margin == margin
+    assert reading.from_context({"timeout": timeout}).deadline_margin == margin
 
 
 def test_the_defaults_that_follow_are_those_of_an_empty_context() -> None:
-    assert Config.from_context({"timeout": 60, "survivedOutage": 60}) == Config()
+    assert reading.from_context({"timeout": 60, "survivedOutage": 60}) == Config()
 
 
 def test_the_stack_has_the_functions_own_defaults() -> None:
@@ -392,10 +393,6 @@ def test_the_stack_has_the_functions_own_defaults() -> None:
     assert Config().max_connections == function.max_connections
     assert Config().deadline_margin == function.deadline_margin
     assert Config().max_write_units_per_second == function.max_write_units_per_second
-
-
-def test_the_longest_backoff_is_the_functions_own() -> None:
-    assert config.LONGEST_BACKOFF == pace.MAX_VISIBILITY
 
 
 def test_every_setting_gives_its_reason() -> None:
@@ -411,7 +408,7 @@ def test_no_setting_of_a_table_has_the_name_of_one_of_the_stack() -> None:
 def test_the_tables_of_settings_in_the_docs_are_the_codes_own() -> None:
     document = (ROOT / "docs" / "settings.md").read_text()
 
-    assert settings_tables() in document, "write it again: python -m infra.config"
+    assert settings_tables() in document, "write it again: python -m infra.settings_docs"
 
 
 def test_every_configuration_in_the_docs_is_accepted() -> None:
@@ -419,5 +416,5 @@ def test_every_configuration_in_the_docs_is_accepted() -> None:
     blocks = re.findall(r"```json\n(.+?)```", document, re.DOTALL)
 
     for block in blocks:
-        Config.from_context(json.loads(block))
+        reading.from_context(json.loads(block))
     assert len(blocks) >= 3

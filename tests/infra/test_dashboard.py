@@ -18,7 +18,7 @@ from sluice.dashboard.insights import sums
 from sluice.dashboard.page import graph_lines, svg
 from sluice.dashboard.recording import Metric, Recording
 from tests.infra.reported import AWS_METRICS, BAD, NAMESPACE, emitted, recording, report, troubled
-from tests.infra.template import ROOT, Template, from_context, resolved
+from tests.infra.template import ROOT, Template, resolved, synthesise
 from tests.infra.test_alarms import alarms_of, math_of, queries_of
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -155,7 +155,7 @@ def test_the_dashboard_of_any_configuration_can_be_drawn(templates: dict[str, Te
 
 
 def test_a_limit_of_write_units_is_drawn(tmp_path: Path) -> None:
-    template = from_context(tmp_path, {"maxWriteUnitsPerSecond": "500"})
+    template = synthesise(tmp_path, {"maxWriteUnitsPerSecond": "500"})
 
     [graph] = [graph for graph in graphs_of(template) if graph.title == "Write units a second"]
 

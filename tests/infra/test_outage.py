@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from functions.batch_writer import pace
+from functions.batch_writer.pace import visibility
 from infra import outage
 from infra.config import Config
 
@@ -21,10 +21,10 @@ def chance_to_be_over_before(seconds: int, receives: int) -> float:
     return sum(chances)
 
 
-def test_the_reckoning_knows_the_functions_pauses() -> None:
+def test_the_calculation_knows_the_functions_pauses() -> None:
     for receive in range(1, 30):
-        assert pace.visibility(receive, 0.0) == 1
-        assert pace.visibility(receive, 1 - 2**-53) == min(900, 5 * 2 ** (receive - 1))
+        assert visibility(receive, 0.0) == 1
+        assert visibility(receive, 1 - 2**-53) == min(900, 5 * 2 ** (receive - 1))
 
 
 @pytest.mark.parametrize("minutes", [5, 20, 60, 240])
@@ -53,11 +53,11 @@ def test_what_is_needed_is_what_is_survived() -> None:
     for minutes in (0, 1, 10, 60, 600):
         receives = outage.receives_needed(60 * minutes, 365)
         assert outage.outage_survived(receives, 365) >= 60 * minutes
-        assert receives == outage.LEAST_RECEIVES or outage.outage_survived(receives - 1, 365) < 60 * minutes
+        assert receives == outage.MIN_RECEIVES or outage.outage_survived(receives - 1, 365) < 60 * minutes
 
 
 def test_an_outage_beyond_the_most_receives_is_told_from_others() -> None:
-    assert outage.receives_needed(10_000, visibility_timeout=6) > outage.MOST_RECEIVES
+    assert outage.receives_needed(10_000, visibility_timeout=6) > outage.MAX_RECEIVES
 
 
 def test_the_stack_survives_an_hour() -> None:

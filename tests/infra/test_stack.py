@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from functions.batch_writer.settings import KeyAttribute, Settings, Table
-from infra.config import Config
 from tests.infra.template import Template, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")  # One process starts Node and synthesises, not each.
@@ -160,32 +159,30 @@ def test_the_template_asks_the_account_nothing(template: Template) -> None:
 def test_the_settings_reach_the_resources(tmp_path: Path) -> None:
     template = synthesise(
         tmp_path,
-        Config.from_context(
-            {
-                "stackName": "Orders",
-                "partitionKey": "id:N",
-                "sortKey": "at:B",
-                "tableRemoval": "destroy",
-                "recordFormat": "item",
-                "recordExpression": "detail",
-                "versionAttribute": "v",
-                "onConditionFailed": "dead-letter",
-                "updateOnce": "true",
-                "memory": 512,
-                "timeout": 30,
-                "deadlineMargin": 3,
-                "maxConnections": 4,
-                "maxWriteUnitsPerSecond": 600,
-                "batchSize": 200,
-                "batchingWindow": 7,
-                "maxConcurrency": 6,
-                "queueRetention": 2,
-                "maxReceiveCount": 9,
-                "survivedOutage": 0,
-                "logRetention": 7,
-                "alarmEmail": "ops@example.com",
-            }
-        ),
+        {
+            "stackName": "Orders",
+            "partitionKey": "id:N",
+            "sortKey": "at:B",
+            "tableRemoval": "destroy",
+            "recordFormat": "item",
+            "recordExpression": "detail",
+            "versionAttribute": "v",
+            "onConditionFailed": "dead-letter",
+            "updateOnce": "true",
+            "memory": 512,
+            "timeout": 30,
+            "deadlineMargin": 3,
+            "maxConnections": 4,
+            "maxWriteUnitsPerSecond": 600,
+            "batchSize": 200,
+            "batchingWindow": 7,
+            "maxConcurrency": 6,
+            "queueRetention": 2,
+            "maxReceiveCount": 9,
+            "survivedOutage": 0,
+            "logRetention": 7,
+            "alarmEmail": "ops@example.com",
+        },
     )
 
     (table,) = template.ids("AWS::DynamoDB::Table")
@@ -225,4 +222,4 @@ def test_the_settings_reach_the_resources(tmp_path: Path) -> None:
 
 
 def test_a_second_synthesis_gives_the_same_template(template: Template, tmp_path: Path) -> None:
-    assert synthesise(tmp_path, Config()) == template
+    assert synthesise(tmp_path, {}) == template

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # It ships no type information.
 
-from infra.config import Config
+from infra import reading
 from tests import smoke
 from tests.infra.template import ROOT
 
@@ -53,7 +53,7 @@ def test_the_settings_of_the_deployment_are_accepted_and_leave_nothing_behind() 
     words = workflow()["jobs"]["deploy"]["env"]["CONTEXT"]
     words = words.replace("${{ github.run_id }}", "19823476012").replace("${{ github.run_attempt }}", "1").split()
 
-    config = Config.from_context(dict(setting.split("=", 1) for setting in words[1::2]))
+    config = reading.from_context(dict(setting.split("=", 1) for setting in words[1::2]))
 
     assert set(words[::2]) == {"--context"}
     assert config.stack_name == "Sluice-ci-19823476012-1"

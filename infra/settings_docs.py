@@ -1,8 +1,12 @@
-"""The tables in docs/settings.md, from the settings themselves: default, range and reason of each."""
+"""The tables in docs/settings.md, from the settings themselves: default, range and reason of each.
+
+`python -m infra.settings_docs` prints them; it needs neither Node nor AWS.
+"""
 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
@@ -46,3 +50,7 @@ def _shown(each: Field[Any]) -> str:
     if isinstance(default, tuple):
         return "one"
     return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_tables())
