@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
-from aws_cdk import Stack
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from functions.batch_writer.pace import MAX_VISIBILITY
-from infra.config import Config
-from infra.function import METRICS_NAMESPACE
-from infra.metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
+from infra.metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched
+from infra.topic import AlarmTopic
 
-MOSTLY_RETURNED = 50
-"""Percent of an event's messages; below it the function still does more than it puts off."""
+MAX_RETURNED_PERCENT = 50
+"""Of the messages received; up to it the function still finishes more than it puts off."""
 
 
 class Alarms(Construct):
@@ -35,28 +29,38 @@ class Alarms(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        config: Config,
-        queue: sqs.IQueue,
-        dead_letters: sqs.IQueue,
-        function: lambda_.Function,
-        tables: Mapping[str, dynamodb.ITable],
-        topic_key: kms.IKey | None = None,
+        watched: Watched,
+        timeout: Duration,
+        deadline_margin: Duration,
+        batching_window: Duration,
+        max_message_age: Duration,
+        topic: sns.ITopic | None,
+        email: str | None,
+        topic_key: kms.IKey | None,
     ) -> None:
+        """Without a `topic` one is made, encrypted by `topic_key` where given, and `email` subscribed to it."""
         super().__init__(scope, construct_id)
-        self.watched = Watched(config.stack_name, queue, dead_letters, function, tables)
-        self.topic = self._topic(config, topic_key)
+        self.topic = topic or AlarmTopic(self, "Topic", email=email, key=topic_key)
         self.all: list[cloudwatch.Alarm] = []
-        self._count_report_failures(function.log_group)
-        self._watch_queue(config)
-        self._watch_function(config)
-        self._watch_tables()
+        self._count_report_failures(watched.function.log_group)
+        self._watch_queue(
+            watched,
+            max_message_age=max_message_age.to_seconds(),
+            # A single message may be away for the longest backoff, then a window and a whole invocation.
+            max_absence=MAX_VISIBILITY + batching_window.to_seconds() + timeout.to_seconds(),
+        )
+        self._watch_function(
+            watched.function,
+            # It stops writing when the margin begins; calls in flight may take half of it, and reporting the rest.
+            max_milliseconds=timeout.to_milliseconds() - deadline_margin.to_milliseconds() / 2,
+        )
+        self._watch_tables(watched)
         self._sum_up()
 
     # Thresholds and periods after https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Best_Practice_Recommended_Alarms_AWS_Services.html
     # where it has the metric.
 
-    def _watch_queue(self, config: Config) -> None:
-        watched = self.watched
+    def _watch_queue(self, watched: Watched, *, max_message_age: float, max_absence: float) -> None:
         self.dead_letters = self._alarm(
             "DeadLetters",
             watched.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", period=MINUTE),
@@ -70,7 +74,7 @@ class Alarms(Construct):
         self.message_age = self._alarm(
             "MessageAge",
             watched.queue.metric_approximate_age_of_oldest_message(statistic="Maximum", period=MINUTE),
-            above=config.alarming_message_age,
+            above=max_message_age,
             periods=5,
             first="Compare what the function writes with what the queue receives.",
             heading="old-messages",
@@ -79,15 +83,14 @@ class Alarms(Construct):
             "NoProgress",
             watched.stuck(),
             above=0,
-            # A single message may be away for the longest backoff, then a window and a whole invocation.
-            periods=1 + math.ceil((MAX_VISIBILITY + config.batching_window + config.timeout) / 300),
+            periods=1 + math.ceil(max_absence / FIVE_MINUTES.to_seconds()),
             first="Check that the event source mapping is enabled and that the function is invoked.",
             heading="no-progress",
         )
         self.returned = self._alarm(
             "Returned",
             watched.returned_while_growing(),
-            above=MOSTLY_RETURNED,
+            above=MAX_RETURNED_PERCENT,
             periods=3,
             first="Look whether the table throttles; if it does not, read the function's log for its trouble.",
             heading="returned-messages",
@@ -101,8 +104,7 @@ class Alarms(Construct):
             heading="report-failures",
         )
 
-    def _watch_function(self, config: Config) -> None:
-        function = self.watched.function
+    def _watch_function(self, function: lambda_.IFunction, *, max_milliseconds: float) -> None:
         self.function_errors = self._alarm(
             "FunctionErrors",
             function.metric_errors(statistic="Sum", period=MINUTE),
@@ -122,17 +124,16 @@ class Alarms(Construct):
         self.function_duration = self._alarm(
             "FunctionDuration",
             function.metric_duration(statistic="Maximum", period=MINUTE),
-            # It stops writing when the margin begins; calls in flight may take half of it, and reporting the rest.
-            above=(config.timeout - config.deadline_margin / 2) * 1000,
+            above=max_milliseconds,
             periods=5,
             first="Look for calls that hang: the latency of table and queue, beside the function's duration.",
             heading="function-duration",
         )
 
-    def _watch_tables(self) -> None:
+    def _watch_tables(self, watched: Watched) -> None:
         self.throttles: list[cloudwatch.Alarm] = []
-        first_alias = next(iter(self.watched.tables))
-        for alias, table, cause in self.watched.throttles():
+        first_alias = next(iter(watched.tables))
+        for alias, table, cause in watched.throttles():
             alarm = self._alarm(
                 cause.alarm if alias == first_alias else f"{cause.alarm}-{alias}",
                 table.metric(cause.metric, statistic="Sum", period=MINUTE),
@@ -166,38 +167,6 @@ class Alarms(Construct):
             metric_value="1",
             dimensions={"service": "$.service"},
         )
-
-    def _topic(self, config: Config, key: kms.IKey | None) -> sns.ITopic:
-        existing = config.alarm_topic_arn
-        if existing is not None:
-            return sns.Topic.from_topic_arn(self, "Topic", existing)
-        topic = sns.Topic(self, "Topic", enforce_ssl=True, master_key=key)
-        # A policy of any kind, such as the one for TLS, replaces the topic's own, which let the account's alarms in.
-        # https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
-        here = {"StringEquals": {"aws:SourceAccount": Stack.of(self).account}}
-        alarms = iam.ServicePrincipal("cloudwatch.amazonaws.com")
-        topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="AllowAlarmsOfThisAccount",
-                principals=[alarms],
-                actions=["sns:Publish"],
-                resources=[topic.topic_arn],
-                conditions=here,
-            )
-        )
-        if key is not None:  # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-            key.add_to_resource_policy(
-                iam.PolicyStatement(
-                    sid="AllowAlarmsOfThisAccount",
-                    principals=[alarms],
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                    resources=["*"],
-                    conditions=here,
-                )
-            )
-        if config.alarm_email is not None:
-            topic.add_subscription(subscriptions.EmailSubscription(config.alarm_email))
-        return topic
 
     def _alarm(
         self,

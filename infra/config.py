@@ -223,7 +223,7 @@ class Config:
         return self.max_write_units_per_second / self.max_invocations
 
     @property
-    def alarming_message_age(self) -> int:
+    def max_message_age(self) -> int:
         """Seconds; a message older than two whole visibility timeouts was not merely unlucky once."""
         return max(MAX_VISIBILITY, 2 * self.visibility_timeout)
 

@@ -1,4 +1,4 @@
-"""Where the records end up: a table that can be put back to any second of the last 35 days, or one that exists."""
+"""Where the records end up: a table of the stack's own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from functions.batch_writer.settings import KeyAttribute
+from infra.capacity import Capacity, Provisioned
 from infra.nag import acknowledge
-from infra.table_config import DEFAULT_ALIAS, TableConfig
 
 TYPES = {
     "S": dynamodb.AttributeType.STRING,
@@ -24,59 +24,65 @@ ENCRYPTION = {
 }
 
 
-def construct_id(config: TableConfig) -> str:
-    """By alias, not by position: tables may be put in another order, and keep their logical ids and data."""
-    return "Records" if config.alias == DEFAULT_ALIAS else f"Records-{config.alias}"
-
-
 class RecordTable(Construct):
-    """A table that the function writes to; `table` is the same for one that is made and one that exists."""
+    """A table that the function writes to, encrypted and, unless that is turned off, recoverable."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, config: TableConfig) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        partition_key: KeyAttribute,
+        sort_key: KeyAttribute | None,
+        capacity: Capacity,
+        warm_write_units: int | None,
+        warm_read_units: int | None,
+        ttl_attribute: str | None,
+        encryption: str,
+        key: kms.IKey | None,
+        recovery_days: int,
+        deletion_protection: bool,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        """`encryption` is `owned`, `managed` or anything else for the customer's own `key`."""
         super().__init__(scope, construct_id)
-        self.key = kms.Key.from_key_arn(self, "Key", config.key_arn) if config.key_arn is not None else None
-        if config.existing_table is not None:
-            self.table: dynamodb.ITable = dynamodb.Table.from_table_attributes(
-                self, "Table", table_name=config.existing_table, encryption_key=self.key
-            )
-        else:
-            self.table = self._made(config)
-
-    def _made(self, config: TableConfig) -> dynamodb.Table:
-        is_provisioned = config.billing == "provisioned"
-        is_warm = config.warm_write_units is not None or config.warm_read_units is not None
-        days = config.point_in_time_recovery
+        provisioned = capacity if isinstance(capacity, Provisioned) else None
+        on_demand = None if isinstance(capacity, Provisioned) else capacity
+        is_warm = warm_write_units is not None or warm_read_units is not None
         # `Table`, not `TableV2`: the latter is a global table to CloudFormation, which local AWSs do not know.
-        table = dynamodb.Table(
+        self.table = dynamodb.Table(
             self,
             "Table",
-            partition_key=_attribute(config.partition_key),
-            sort_key=_attribute(config.sort_key) if config.sort_key is not None else None,
-            billing_mode=dynamodb.BillingMode.PROVISIONED if is_provisioned else dynamodb.BillingMode.PAY_PER_REQUEST,
-            max_write_request_units=None if is_provisioned else config.max_write_units,
-            max_read_request_units=None if is_provisioned else config.max_read_units,
-            write_capacity=config.write_range[0] if is_provisioned else None,
-            read_capacity=config.read_range[0] if is_provisioned else None,
+            partition_key=_attribute(partition_key),
+            sort_key=_attribute(sort_key) if sort_key is not None else None,
+            billing_mode=dynamodb.BillingMode.PROVISIONED if provisioned else dynamodb.BillingMode.PAY_PER_REQUEST,
+            max_write_request_units=on_demand.max_write_units if on_demand else None,
+            max_read_request_units=on_demand.max_read_units if on_demand else None,
+            write_capacity=provisioned.write_units[0] if provisioned else None,
+            read_capacity=provisioned.read_units[0] if provisioned else None,
             warm_throughput=dynamodb.WarmThroughput(
-                write_units_per_second=config.warm_write_units, read_units_per_second=config.warm_read_units
+                write_units_per_second=warm_write_units, read_units_per_second=warm_read_units
             )
             if is_warm
             else None,
-            time_to_live_attribute=config.ttl_attribute,
-            encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if self.key else ENCRYPTION[config.table_encryption],
-            encryption_key=self.key,
+            time_to_live_attribute=ttl_attribute,
+            encryption=ENCRYPTION.get(encryption, dynamodb.TableEncryption.CUSTOMER_MANAGED),
+            encryption_key=key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=days > 0, recovery_period_in_days=days or None
+                point_in_time_recovery_enabled=recovery_days > 0, recovery_period_in_days=recovery_days or None
             ),
-            deletion_protection=config.deletion_protection,
-            removal_policy=RemovalPolicy.RETAIN if config.table_removal == "retain" else RemovalPolicy.DESTROY,
+            deletion_protection=deletion_protection,
+            removal_policy=removal_policy,
         )
-        if days == 0:
-            acknowledge(table, "AwsSolutions-DDB3", "pointInTimeRecovery 0 was chosen: the data can be made again.")
-        if is_provisioned:
-            _scale(table.auto_scale_write_capacity, config.write_range, config.target_utilization)
-            _scale(table.auto_scale_read_capacity, config.read_range, config.target_utilization)
-        return table
+        if recovery_days == 0:
+            acknowledge(
+                self.table,
+                "AwsSolutions-DDB3",
+                "pointInTimeRecovery 0 was chosen: the data can be created again.",
+            )
+        if provisioned:
+            _scale(self.table.auto_scale_write_capacity, provisioned.write_units, provisioned.target_utilization)
+            _scale(self.table.auto_scale_read_capacity, provisioned.read_units, provisioned.target_utilization)
 
 
 def _scale(

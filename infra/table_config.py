@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from functions.batch_writer.settings import KeyAttribute
+from infra.capacity import Capacity, OnDemand, Provisioned
 from infra.context import (
     KMS_KEY_ARN,
     attribute_name,
@@ -127,13 +128,13 @@ class TableConfig:
         return self.table_encryption if self.table_encryption.startswith("arn:") else None
 
     @property
-    def write_range(self) -> tuple[int, int]:
-        """Least and most write units of a provisioned table; equal where nothing scales."""
-        most = self.max_write_units or 1
-        return self.min_write_units or most, most
-
-    @property
-    def read_range(self) -> tuple[int, int]:
-        """Least and most read units of a provisioned table; equal where nothing scales."""
-        most = self.max_read_units or max(PROVISIONED_READS, self.min_read_units or 0)
-        return self.min_read_units or most, most
+    def capacity(self) -> Capacity:
+        if self.billing == "on-demand":
+            return OnDemand(max_write_units=self.max_write_units, max_read_units=self.max_read_units)
+        max_writes = self.max_write_units or 1
+        max_reads = self.max_read_units or max(PROVISIONED_READS, self.min_read_units or 0)
+        return Provisioned(
+            write_units=(self.min_write_units or max_writes, max_writes),
+            read_units=(self.min_read_units or max_reads, max_reads),
+            target_utilization=self.target_utilization,
+        )

@@ -10,9 +10,9 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 
-from infra import metrics
+from infra import throttling
 from infra.config import Config
-from infra.metrics import causes_of
+from infra.throttling import causes_of
 from sluice.dashboard.expression import evaluate
 from sluice.dashboard.recording import Metric
 from sluice.dashboard.series import Series
@@ -187,7 +187,7 @@ def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: 
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^## (.+)$", runbook, re.MULTILINE)}
     everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
-    causes = (metrics.HOT_KEYS, metrics.PROVISIONED, metrics.ON_DEMAND_MAXIMUM, metrics.ACCOUNT_LIMIT)
+    causes = (throttling.HOT_KEYS, throttling.PROVISIONED, throttling.ON_DEMAND_MAXIMUM, throttling.ACCOUNT_LIMIT)
     named = {cause.heading for cause in causes}
 
     for alarm in everything:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from infra.dashboard import ERROR_CODES
+from infra.sections import ERROR_CODES
 from sluice.cost import Prices
 from sluice.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
 from sluice.dashboard.insights import sums

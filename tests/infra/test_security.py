@@ -197,16 +197,16 @@ ALWAYS_ACKNOWLEDGED = {
     "Serverless-SQSRedrivePolicy",  # Of the dead-letter queue.
     "Serverless-LambdaDLQ",
     "Serverless-LambdaEventSourceMappingDestination",
-    "Serverless-SNSRedrivePolicy",
 }
+OWN_TOPIC = "Serverless-SNSRedrivePolicy"
 
 
 @pytest.mark.parametrize(
     ("name", "rules"),
     [
-        ("default", {"Serverless-LambdaTracing"}),
-        ("fifo", {"Serverless-LambdaTracing"}),
-        ("guarded", {"AwsSolutions-IAM5[Resource::*]"}),  # X-Ray's.
+        ("default", {OWN_TOPIC, "Serverless-LambdaTracing"}),
+        ("fifo", {OWN_TOPIC, "Serverless-LambdaTracing"}),
+        ("guarded", {OWN_TOPIC, "AwsSolutions-IAM5[Resource::*]"}),  # X-Ray's.
         ("tables", {"Serverless-LambdaTracing", "AwsSolutions-DDB3"}),  # A table without recovery, as was chosen.
     ],
 )

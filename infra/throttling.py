@@ -1,0 +1,65 @@
+"""Why a table refuses writes, which of the reasons can apply to it, and the metric that counts each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_cdk import aws_dynamodb as dynamodb
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a table refuses a write; each is counted by a metric of its own.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TroubleshootingThrottling-cloudwatch.html
+    """
+
+    alarm: str
+    """Construct id of its alarm."""
+    metric: str
+    label: str
+    first: str
+    """What to do first."""
+    heading: str
+    """The runbook's."""
+
+
+HOT_KEYS = Cause(
+    "HotKeys",
+    "WriteKeyRangeThroughputThrottleEvents",
+    "a partition's limit",
+    "Find the partition key that takes most writes, and have its producer mix it with others.",
+    "hot-keys",
+)
+PROVISIONED = Cause(
+    "ProvisionedCapacity",
+    "WriteProvisionedThroughputThrottleEvents",
+    "provisioned capacity",
+    "Raise the table's provisioned write capacity, or the maximum of its autoscaling.",
+    "provisioned-capacity",
+)
+ON_DEMAND_MAXIMUM = Cause(
+    "OnDemandMaximum",
+    "WriteMaxOnDemandThroughputThrottleEvents",
+    "on-demand maximum",
+    "Raise the table's maximum on-demand throughput, or let the queue wait if it is there to save money.",
+    "on-demand-maximum",
+)
+ACCOUNT_LIMIT = Cause(
+    "AccountLimit",
+    "WriteAccountLimitThrottleEvents",
+    "the account's quota",
+    "Ask for a higher write quota of on-demand tables in Service Quotas.",
+    "account-limit",
+)
+
+
+def causes_of(table: dynamodb.ITable) -> tuple[Cause, ...]:
+    """What can throttle the table in its capacity mode; for a table of another stack, whose mode is not known, all."""
+    resource = table.node.default_child
+    if not isinstance(resource, dynamodb.CfnTable):
+        return HOT_KEYS, PROVISIONED, ON_DEMAND_MAXIMUM, ACCOUNT_LIMIT
+    if resource.billing_mode != dynamodb.BillingMode.PAY_PER_REQUEST.value:
+        return HOT_KEYS, PROVISIONED
+    has_maximum = resource.on_demand_throughput is not None
+    return (HOT_KEYS, ON_DEMAND_MAXIMUM, ACCOUNT_LIMIT) if has_maximum else (HOT_KEYS, ACCOUNT_LIMIT)
