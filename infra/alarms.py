@@ -1,4 +1,4 @@
-"""What somebody is told about, and what that person should do first."""
+"""The alarms: what each watches, when it begins, and what to do first."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Alarms(Construct):
             first="Read ErrorCode and ErrorMessage of the messages in the dead-letter queue.",
             heading="dead-letters",
         )
-        # Blind to messages received three times or more, which NoProgress, Returned and in the end DeadLetters see.
+        # It does not see messages received three times or more; NoProgress, Returned and, in the end, DeadLetters do.
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         self.message_age = self._alarm(
             "MessageAge",
@@ -145,7 +145,7 @@ class Alarms(Construct):
             self.throttles.append(alarm)
 
     def _sum_up(self) -> None:
-        """One state for pagers, status pages and rollback triggers; its parts have told the topic already."""
+        """One state for pagers, status pages and rollback triggers; its parts notify the topic themselves."""
         late = (self.message_age, self.no_progress, self.returned, self.function_errors)
         self.unhealthy = cloudwatch.CompositeAlarm(
             self,
@@ -186,7 +186,7 @@ class Alarms(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             threshold=above,
             evaluation_periods=periods,
-            # A queue, function or table that does nothing reports nothing, and that is no failure.
+            # An idle queue, function or table reports nothing, which is no failure.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=_description(first, heading),
         )

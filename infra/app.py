@@ -1,6 +1,6 @@
 """What `cdk` runs: one stack, made from the settings in cdk.json and `-c name=value`.
 
-cdk.json has it run by the Python of `.venv`, which `make venv` makes, or else by that of the active environment.
+cdk.json runs it by the Python of `.venv`, which `make venv` creates, or else by that of the active environment.
 Version reporting, telemetry and notices are off there: a synthesis needs no network and tells nobody what is deployed.
 """
 

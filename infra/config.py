@@ -9,9 +9,10 @@ from typing import Literal
 
 from functions.batch_writer.pace import MAX_VISIBILITY
 from infra import outage
-from infra.context import (
+from infra.context import Setting, setting
+from infra.limits import DEAD_LETTER_RETENTION, INVOCATIONS_PER_POLLER, LOG_RETENTIONS, MIN_RESERVED_CONCURRENCY
+from infra.parsers import (
     KMS_KEY_ARN,
-    Setting,
     choice,
     expression,
     flag,
@@ -19,11 +20,9 @@ from infra.context import (
     number,
     one_of_or,
     optional,
-    setting,
     tags,
     whole,
 )
-from infra.limits import DEAD_LETTER_RETENTION, INVOCATIONS_PER_POLLER, LOG_RETENTIONS, MIN_RESERVED_CONCURRENCY
 from infra.producers import Producer, producers
 from infra.table_config import TableConfig
 from infra.table_reading import tables
@@ -31,12 +30,15 @@ from infra.table_reading import tables
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The stack's settings; `infra.reading` checks each by itself and all of them together."""
+    """The stack's settings; `infra.reading` checks each by itself and all of them together.
+
+    Longer than other classes, as each setting is one field with its default, range and reason beside it.
+    """
 
     stack_name: str = setting(
         "Sluice",
         matching(r"[A-Za-z][A-Za-z0-9-]{0,127}", "1 to 128 letters, digits and hyphens, beginning with a letter"),
-        "CloudFormation's rule for names. It also names the dashboard and tells the metrics of stacks apart.",
+        "CloudFormation's rule for names. The dashboard has this name too, and the metrics have it as their `service`.",
     )
     """With the stage, where there is one."""
     stage: str | None = setting(
@@ -47,27 +49,33 @@ class Config:
     tags: Mapping[str, str] = field(
         default_factory=dict,
         metadata={
-            "setting": Setting(tags, "For the bill and for your rules; CloudFormation puts them on every resource.")
+            "setting": Setting(
+                tags, "For cost allocation and your own policies; CloudFormation puts them on every resource."
+            )
         },
     )
 
     tables: tuple[TableConfig, ...] = setting(
         (TableConfig(),),
         tables,
-        "One table, made of the settings of a table given by themselves. The first of several is the default.",
+        "Without it there is one table, described by the settings of a table. Of several, the first is the default.",
     )
 
     record_format: Literal["operation", "item"] = setting(
-        "operation", choice(("operation", "item")), "`item` is for producers that send items and know of no operations."
+        "operation",
+        choice(("operation", "item")),
+        "`item` is for producers that send plain items instead of operations.",
     )
     record_expression: str | None = setting(
-        None, optional(expression), "Needed only where SNS, EventBridge or others wrap the records."
+        None, optional(expression), "Needed only where SNS, EventBridge or another service wraps the records."
     )
     on_condition_failed: Literal["skip", "dead-letter"] = setting(
-        "skip", choice(("skip", "dead-letter")), "A condition that does not hold is mostly what it was written for."
+        "skip",
+        choice(("skip", "dead-letter")),
+        "A condition that does not hold has usually done its job. `dead-letter` keeps the operation.",
     )
     update_once: bool = setting(
-        False, flag, "Only updates that add or append need it; it costs twice the write units, by transactions."
+        False, flag, "Only updates that add or append need it. They become transactions, at twice the write units."
     )
 
     memory: int = setting(
@@ -78,13 +86,13 @@ class Config:
     timeout: int = setting(
         60,
         whole(1, 900, "seconds"),
-        "Rides out a burst of throttling inside one invocation; the queue hides a batch six times as long.",
+        "Outlasts a burst of throttling in one invocation. Messages stay hidden for six times this, plus the window.",
     )
     deadline_margin: float = setting(
         5.0,
         number(0.25, 60, "seconds"),
         "Kept back from the timeout to report what was written.",
-        "5, but a quarter of a timeout of less than 20",
+        "5; with a timeout under 20, a quarter of it",
     )
     max_connections: int = setting(
         8,
@@ -94,90 +102,94 @@ class Config:
     max_write_units_per_second: float = setting(
         math.inf,
         number(1, math.inf, "write units per second"),
-        "A table throttles where it must. It is for all invocations together; each gets an equal share.",
+        "By default only the table's own limits apply. A limit is divided equally among all invocations.",
     )
     reserve_concurrency: bool = setting(
         False,
         flag,
-        "A reserve is taken from the account's other functions, and a new account has none to give."
-        " With it, no other function can take this one's place.",
+        "Reserved concurrency is taken from the account's other functions, and a new account has none to spare."
+        " With it, no other function can use up this one's share.",
     )
     tracing: bool = setting(
         False,
         flag,
-        "Lambda's own X-Ray traces need a permission that cannot be narrowed to a resource, and cost by the trace.",
+        "X-Ray traces need a permission that cannot be limited to one resource, and each trace is billed.",
     )
     log_retention: int = setting(
-        30, choice(LOG_RETENTIONS, " days (CloudWatch Logs has no others)"), "A month to look into a dead letter."
+        30, choice(LOG_RETENTIONS, " days (all that CloudWatch Logs offers)"), "A month to investigate a dead letter."
     )
 
     queue_type: Literal["standard", "fifo"] = setting(
         "standard",
         choice(("standard", "fifo")),
-        "No limit to its throughput, and full batches. FIFO keeps the order of each group; changing it later"
-        " makes a new queue, so empty the old one first.",
+        "Standard queues have nearly unlimited throughput and fill batches. FIFO keeps the order within each group."
+        " Changing the type later creates a new queue: empty the old one first.",
     )
     deduplication_scope: Literal["messageGroup", "queue"] = setting(
         "messageGroup",
         choice(("messageGroup", "queue")),
-        "FIFO alone. By group, throughput is SQS's high-throughput mode; by queue it is 300 calls a second.",
+        "FIFO only. By group, the queue is in SQS's high-throughput mode; by queue, it takes 300 calls a second.",
     )
     content_based_deduplication: bool = setting(
-        False, flag, "FIFO alone. By content, the second of two equal bodies within five minutes is dropped in silence."
+        False, flag, "FIFO only. With it, SQS silently drops the second of two equal bodies within five minutes."
     )
     queue_encryption: str = setting(
         "sqs",
         one_of_or(("sqs", "kms"), KMS_KEY_ARN),
-        "SQS's own keys cost nothing and need no policy. `kms` makes a key: its use is logged and can be refused.",
+        "SQS's own keys cost nothing and need no policy. `kms` creates a key, whose use is logged and can be denied.",
     )
     data_key_reuse: int = setting(
-        300, whole(60, 86_400, "seconds"), "SQS's default. With KMS, longer costs less, and a revoked key works longer."
+        300,
+        whole(60, 86_400, "seconds"),
+        "SQS's default, used with KMS. Longer costs less, but a revoked key keeps working for longer.",
     )
     producers: tuple[Producer, ...] = setting(
-        (), producers, "Principals of the stack's account need only IAM. Others, and services, must be named here."
+        (),
+        producers,
+        "Principals of the stack's account need only an IAM policy. Other accounts, and AWS services, are named here.",
     )
     queue_retention: int = setting(
         4,
-        # Dead letters keep the time at which they were first sent, so theirs must be longer.
+        # A dead letter's age counts from when the message was first sent, so its queue must keep it for longer.
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-        whole(1, DEAD_LETTER_RETENTION - 1, f"days, less than the {DEAD_LETTER_RETENTION} of dead letters,"),
+        whole(1, DEAD_LETTER_RETENTION - 1, f"days (dead letters are kept for {DEAD_LETTER_RETENTION})"),
         "SQS's default: longer than a weekend.",
     )
     survived_outage: int = setting(
         60,
         whole(0, 5760, "minutes"),
-        "How long the table may take nothing before good messages become dead letters. An hour is longer than"
-        " an outage mostly is.",
+        "How long the table may refuse every write before good messages become dead letters."
+        " Most outages are shorter than an hour.",
     )
     max_receive_count: int = setting(
         27,
         whole(outage.MIN_RECEIVES, outage.MAX_RECEIVES, "receives"),
-        "The least with which all but one in a million messages outlive that outage, by the function's backoff.",
-        "from survivedOutage: 27 for 60 minutes",
+        "The smallest count with which all but one in a million messages survive that outage, given the backoff.",
+        "derived from survivedOutage: 27 for 60 minutes",
     )
 
     batch_size: int = setting(
         1000,
         whole(1, 10_000, "messages"),
-        "One-record messages: 40 full calls, one second of a partition, and little to repeat after a crash.",
-        "1000; FIFO 10, its maximum",
+        "At one record a message: 40 full calls, what one partition takes in a second, little to repeat after a crash.",
+        "1000; for FIFO 10, its maximum",
     )
     batching_window: int = setting(
         5,
         whole(0, 300, "seconds"),
-        "Five records a second are enough to fill a call of 25; a full batch does not wait.",
-        "5; FIFO 0, as it has none",
+        "Five records a second are then enough to fill a call of 25. A full batch does not wait.",
+        "5; for FIFO 0, as Lambda has no window there",
     )
     max_concurrency: int | None = setting(
         10,
         optional(whole(2, 1000, "invocations")),
-        "Leaves the account's concurrency to others, yet can ask for all that a new on-demand table takes.",
+        "Leaves the account's concurrency to others, yet can use all the capacity of a new on-demand table.",
         "10; none with provisioned pollers",
     )
     min_pollers: int | None = setting(
         None,
         optional(whole(2, 200, "pollers")),
-        "Instead of maxConcurrency: they are there before the load is, and are paid by the hour.",
+        "Instead of maxConcurrency: provisioned pollers are ready before the load comes, and are paid by the hour.",
     )
     max_pollers: int | None = setting(
         None,
@@ -188,12 +200,12 @@ class Config:
     alarm_email: str | None = setting(
         None,
         optional(matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),
-        "Without one, alarms go to the topic alone.",
+        "Without one, alarms go to the topic only.",
     )
     alarm_topic_arn: str | None = setting(
         None,
         optional(matching(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+", "the ARN of an SNS topic")),
-        "Without one, the stack makes its own. CloudWatch must be allowed to publish to it.",
+        "Without one, the stack creates a topic. The policy of yours must let CloudWatch publish to it.",
     )
 
     @property
@@ -202,7 +214,7 @@ class Config:
 
     @property
     def visibility_timeout(self) -> int:
-        """Seconds, six timeouts and the window, so that throttled invocations can be repeated unseen.
+        """Seconds: six timeouts and the window, so that messages stay hidden while Lambda retries.
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
         """
@@ -210,7 +222,7 @@ class Config:
 
     @property
     def max_invocations(self) -> int:
-        """How many invocations there can be at once."""
+        """Invocations that the queue can start at once."""
         return self.max_concurrency or INVOCATIONS_PER_POLLER * (self.max_pollers or 1)
 
     @property
@@ -219,12 +231,12 @@ class Config:
 
     @property
     def write_units_per_invocation(self) -> float:
-        """One invocation's share of `max_write_units_per_second`, were all of them to run."""
+        """One invocation's share of `max_write_units_per_second`: as if all of them were running."""
         return self.max_write_units_per_second / self.max_invocations
 
     @property
     def max_message_age(self) -> int:
-        """Seconds; a message older than two whole visibility timeouts was not merely unlucky once."""
+        """Seconds; a message older than two visibility timeouts has failed more than once."""
         return max(MAX_VISIBILITY, 2 * self.visibility_timeout)
 
     @property

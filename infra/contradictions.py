@@ -1,10 +1,11 @@
-"""Settings that are possible each by itself, but not together; a sentence for each says which numbers disagree."""
+"""Settings that are valid each by itself, but not together; each contradiction is one sentence with their values."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 
+from functions.batch_writer.pace import MAX_VISIBILITY
 from infra import environment, outage
 from infra.config import Config
 from infra.context import camel_case
@@ -70,11 +71,11 @@ def _of_concurrency(config: Config) -> Iterator[str]:
         yield f"minPollers {low} must not be more than maxPollers {high}"
     if high is not None and config.max_concurrency is not None:
         yield (
-            f"maxConcurrency {config.max_concurrency} and maxPollers {high} exclude each other:"
+            f"maxConcurrency {config.max_concurrency} and maxPollers {high} cannot be combined:"
             " with provisioned pollers, these are the limit"
         )
     if high is None and config.max_concurrency is None:
-        yield "maxConcurrency none needs minPollers and maxPollers: what may run at once must be bounded"
+        yield "maxConcurrency none needs minPollers and maxPollers: the number of invocations at once must be limited"
 
 
 def _of_write_units(config: Config) -> Iterator[str]:
@@ -84,12 +85,12 @@ def _of_write_units(config: Config) -> Iterator[str]:
         if config.max_concurrency is None:
             limit = f"the {config.max_invocations} invocations of maxPollers {config.max_pollers}"
         yield f"maxWriteUnitsPerSecond {units:g} must be at least {limit}: one unit a second for each invocation"
-    most = [table.max_write_units for table in config.tables]
-    taken = sum(each for each in most if each is not None)
-    if units < math.inf and None not in most and units > taken:
+    maxima = [table.max_write_units for table in config.tables]
+    taken = sum(each for each in maxima if each is not None)
+    if units < math.inf and None not in maxima and units > taken:
         yield (
             f"maxWriteUnitsPerSecond {units:g} must not be more than the {taken} that maxWriteUnits lets the"
-            f" {'table' if len(most) == 1 else 'tables'} take"
+            f" {'table' if len(maxima) == 1 else 'tables'} take"
         )
 
 
@@ -97,18 +98,18 @@ def _of_outage(config: Config) -> Iterator[str]:
     count = config.max_receive_count
     if count > outage.MAX_RECEIVES:
         yield (
-            f"survivedOutage {config.survived_outage} with timeout {config.timeout} would take a maxReceiveCount of"
+            f"survivedOutage {config.survived_outage} with timeout {config.timeout} would need a maxReceiveCount of"
             f" more than {outage.MAX_RECEIVES}, SQS's maximum"
         )
         return
     minutes = math.floor(outage.outage_survived(count, config.visibility_timeout) / 60)
     if minutes < config.survived_outage:
         yield (
-            f"maxReceiveCount {count} outlives an outage of {minutes} minutes, not survivedOutage"
-            f" {config.survived_outage}; set survivedOutage alone, and the count follows"
+            f"maxReceiveCount {count} survives an outage of {_minutes(minutes)}, not survivedOutage"
+            f" {config.survived_outage}; set survivedOutage alone, and the count is derived from it"
         )
-    # Otherwise SQS deletes a message for its age before it counts as failed, and no dead letter tells of it.
-    days = count * max(config.visibility_timeout, 900) / 86_400
+    # Otherwise SQS deletes a message for its age before it becomes a dead letter.
+    days = count * max(config.visibility_timeout, MAX_VISIBILITY) / 86_400
     if days >= config.queue_retention:
         yield (
             f"queueRetention {config.queue_retention} must be more than the {days:.1f} days that"
@@ -119,19 +120,23 @@ def _of_outage(config: Config) -> Iterator[str]:
 def _of_others(config: Config, given: set[str]) -> Iterator[str]:
     if config.alarm_email is not None and config.alarm_topic_arn is not None:
         yield (
-            f"alarmEmail {config.alarm_email} and alarmTopicArn {config.alarm_topic_arn} exclude each other:"
+            f"alarmEmail {config.alarm_email} and alarmTopicArn {config.alarm_topic_arn} cannot be combined:"
             " subscribe the address to that topic"
         )
     if config.record_format == "item" and len(config.tables) > 1:
-        yield f"recordFormat item names no table, so it takes one of them, got tables of {len(config.tables)}"
+        yield f"recordFormat item needs exactly one table, as an item names none, got {len(config.tables)} tables"
     if config.queue_encryption == "sqs" and "data_key_reuse" in given:
         yield f"dataKeyReuse {config.data_key_reuse} is for KMS, got queueEncryption {config.queue_encryption}"
     size = environment.estimated_bytes(config)
     if size > environment.MAX_BYTES:
         yield (
-            f"tables of {len(config.tables)} and recordExpression may take {size} bytes of the function's environment;"
-            f" Lambda has {environment.MAX_BYTES}"
+            f"tables ({len(config.tables)}) and recordExpression may take {size} bytes of the function's environment;"
+            f" Lambda allows {environment.MAX_BYTES}"
         )
+
+
+def _minutes(count: int) -> str:
+    return f"{count} minute" if count == 1 else f"{count} minutes"
 
 
 def _shown(value: int | None) -> str:

@@ -82,7 +82,7 @@ class BatchWriter(Construct):
             memory_size=memory,
             timeout=timeout,
             reserved_concurrent_executions=reserved_concurrency,
-            # Lambda's own traces; the X-Ray SDK, which could add to them, gets security fixes alone since 2026-02-25.
+            # Lambda's own traces; the X-Ray SDK, which could add to them, gets only security fixes since 2026-02-25.
             # https://docs.aws.amazon.com/xray/latest/devguide/xray-sdk-daemon-timeline.html
             tracing=lambda_.Tracing.ACTIVE if tracing else lambda_.Tracing.DISABLED,
             environment={
@@ -162,7 +162,7 @@ def _allow_writing(role: iam.Role, table: dynamodb.ITable) -> None:
 
 
 def _allow_key(role: iam.Role, key: kms.IKey, actions: Sequence[str], *, service: str) -> None:
-    """Allow the use of a KMS key through one AWS service alone."""
+    """Allow the use of a KMS key through one AWS service only."""
     iam.Grant.add_to_principal(
         grantee=role,
         actions=[*actions],

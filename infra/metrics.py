@@ -1,4 +1,4 @@
-"""What the parts of the stack report to CloudWatch, as alarms and dashboard ask for it."""
+"""The metrics of the stack's parts, as alarms and dashboard use them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MINUTE = Duration.minutes(1)
 FIVE_MINUTES = Duration.minutes(5)
 
 REPORT_FAILURES = "ReportFailures"
-"""Invocations in which SQS did not take a dead letter or a visibility; counted from the function's log."""
+"""Invocations in which SQS refused a dead letter or a visibility; counted from the function's log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """The parts of one stack that report something."""
+    """The parts of one stack that report metrics."""
 
     service: str
     """The stack's name, by which its metrics are told from those of other stacks."""
@@ -37,7 +37,7 @@ class Watched:
     def own(
         self, name: str, statistic: str = "Sum", *, label: str | None = None, period: Duration | None = None
     ) -> cloudwatch.Metric:
-        """A metric that the function puts out."""
+        """A metric that the function emits."""
         return cloudwatch.Metric(
             namespace=METRICS_NAMESPACE,
             metric_name=name,
@@ -48,13 +48,13 @@ class Watched:
         )
 
     def throttles(self) -> Iterator[tuple[str, dynamodb.ITable, Cause]]:
-        """Alias, table and cause of everything that may throttle."""
+        """Alias, table and cause, of everything that may throttle."""
         for alias, table in self.tables.items():
             for cause in causes_of(table):
                 yield alias, table, cause
 
     def returned_while_growing(self) -> cloudwatch.MathExpression:
-        """Percent of the messages that the function returned, in the five minutes in which more came than left."""
+        """Percent of messages returned, in periods in which more messages came than left; 0 in others."""
         return cloudwatch.MathExpression(
             expression="IF(sent > deleted, 100 * returned / received, 0)",
             using_metrics={
@@ -68,7 +68,7 @@ class Watched:
         )
 
     def stuck(self) -> cloudwatch.MathExpression:
-        """Messages on the queue, seen or unseen, in the five minutes in which none was deleted."""
+        """Messages on the queue, waiting or in flight, in periods in which none was deleted; 0 in others."""
         return cloudwatch.MathExpression(
             expression="IF(deleted == 0, waiting + flying, 0)",
             using_metrics={

@@ -1,4 +1,4 @@
-"""cdk-nag: the rules that every synthesis is checked by, and how a construct says why one does not fit it."""
+"""cdk-nag: the rules that check every synthesis, and exemptions from them with their reasons."""
 
 from __future__ import annotations
 

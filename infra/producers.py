@@ -1,4 +1,4 @@
-"""Who, besides principals of the queue's own account, may send to the queue; each told by its ARN."""
+"""Who may send to the queue, besides principals of its own account."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from infra.context import from_json
+from infra.parsers import from_json
 
 _WHAT = (
-    "an array, or a text with commas, of accounts (12 digits) and ARNs of IAM roles or users,"
+    "an array, or comma-separated text, of accounts (12 digits) and ARNs of IAM roles or users,"
     " EventBridge rules (arn:aws:events:…:rule/…) or SNS topics, without wildcards"
 )
 _ACCOUNT = re.compile(r"\d{12}")

@@ -1,4 +1,4 @@
-"""Where messages wait: the queue that producers send to, and the one for what can never be written."""
+"""The queue that producers send to, and the one for messages that can never be written."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class WriteQueue(Construct):
         super().__init__(scope, construct_id)
         self.own_key = self._own_key(producers) if encryption == "kms" else None
         self.key = self.own_key or key
-        # What both have in common: SQS requires it of the type, and the same data is in both.
+        # Common to both queues: SQS requires the same type, and both hold the same data.
         alike: dict[str, Any] = {
             "enforce_ssl": True,
             "removal_policy": RemovalPolicy.DESTROY,

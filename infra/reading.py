@@ -24,14 +24,14 @@ def from_context(context: Mapping[str, Any]) -> Config:
     given = read(Config, context)
     if one_table:
         given["tables"] = (table_reading.from_context(context),)
-    config = Config(**_following(given))
+    config = Config(**_with_derived(given))
     for contradiction in contradictions(config, set(given)):
         raise ConfigError(contradiction)
     return config
 
 
-def _following(given: dict[str, Any]) -> dict[str, Any]:
-    """The settings given, and those whose defaults follow from them."""
+def _with_derived(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings given, and those whose defaults are derived from them."""
     settings = dict(given)
     if settings.get("stage") is not None:
         settings["stack_name"] = f"{settings.get('stack_name', 'Sluice')}-{settings['stage']}"

@@ -7,19 +7,18 @@ import math
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 
+from functions.batch_writer.plan import MAX_REQUESTS
 from infra.alarms import Alarms
 from infra.metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
 from infra.throttling import ON_DEMAND_MAXIMUM, PROVISIONED
 from infra.widgets import graph, line
-
-MAX_BATCH = 25  # Requests of one BatchWriteItem call (its API reference).
 
 ERROR_CODES = (
     *("InvalidJson", "UnknownOperation", "UnknownTable", "MissingKey", "UnexpectedKeyAttribute", "KeyTypeMismatch"),
     *("EmptyKey", "KeyTooLong", "ItemTooLarge", "NestingTooDeep", "InvalidNumber", "EmptySet", "DuplicateSetElement"),
     *("InvalidAttribute", "InvalidExpression", "MissingVersion", "ConditionFailed", "RejectedByDynamoDB"),
 )
-"""Why operations are dead-lettered: all that the function puts into the message attribute ErrorCode."""
+"""Why operations are dead-lettered: all values that the message attribute ErrorCode can have."""
 
 
 def progress(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
@@ -138,9 +137,9 @@ def efficiency(watched: Watched, cost: list[cloudwatch.IMetric]) -> list[cloudwa
     )
     return [
         graph(
-            f"Requests in a batch call (of {MAX_BATCH})",
+            f"Requests in a batch call (of {MAX_REQUESTS})",
             own("BatchFill", "Average", label="average"),
-            lines=[line(MAX_BATCH, "full")],
+            lines=[line(MAX_REQUESTS, "full")],
         ),
         graph("Cost of a million operations ($)", *cost, stacked=True),
         graph("Time for 1,000 operations (ms)", time),

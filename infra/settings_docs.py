@@ -25,18 +25,18 @@ def _markdown(kind: type) -> str:
     rows = ["| setting | default | must be | why |", "|---|---|---|---|"]
     for each in fields(kind):
         setting = each.metadata["setting"]
-        default = setting.follows or _shown(each)
+        default = setting.derivation or _shown(each)
         rows.append(f"| `{camel_case(each.name)}` | {default} | {requirement(setting)} | {setting.reason} |")
     return "\n".join(rows)
 
 
 def requirement(setting: Setting) -> str:
-    """What the setting must be, in the words in which anything else is refused."""
+    """What the setting must be, in the words of the error for anything else."""
     try:
-        setting.parse(object())  # No setting is one: the refusal says what it must be.
+        setting.parse(object())  # No setting accepts it; the error says what it must be.
     except ValueError as error:
         return str(error)
-    raise AssertionError(f"{setting} takes anything")
+    raise AssertionError(f"{setting} accepts anything")
 
 
 def _shown(each: Field[Any]) -> str:

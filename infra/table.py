@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -46,8 +47,6 @@ class RecordTable(Construct):
     ) -> None:
         """`encryption` is `owned`, `managed` or anything else for the customer's own `key`."""
         super().__init__(scope, construct_id)
-        provisioned = capacity if isinstance(capacity, Provisioned) else None
-        on_demand = None if isinstance(capacity, Provisioned) else capacity
         is_warm = warm_write_units is not None or warm_read_units is not None
         # `Table`, not `TableV2`: the latter is a global table to CloudFormation, which local AWSs do not know.
         self.table = dynamodb.Table(
@@ -55,11 +54,6 @@ class RecordTable(Construct):
             "Table",
             partition_key=_attribute(partition_key),
             sort_key=_attribute(sort_key) if sort_key is not None else None,
-            billing_mode=dynamodb.BillingMode.PROVISIONED if provisioned else dynamodb.BillingMode.PAY_PER_REQUEST,
-            max_write_request_units=on_demand.max_write_units if on_demand else None,
-            max_read_request_units=on_demand.max_read_units if on_demand else None,
-            write_capacity=provisioned.write_units[0] if provisioned else None,
-            read_capacity=provisioned.read_units[0] if provisioned else None,
             warm_throughput=dynamodb.WarmThroughput(
                 write_units_per_second=warm_write_units, read_units_per_second=warm_read_units
             )
@@ -73,6 +67,7 @@ class RecordTable(Construct):
             ),
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
+            **_throughput(capacity),
         )
         if recovery_days == 0:
             acknowledge(
@@ -80,9 +75,23 @@ class RecordTable(Construct):
                 "AwsSolutions-DDB3",
                 "pointInTimeRecovery 0 was chosen: the data can be created again.",
             )
-        if provisioned:
-            _scale(self.table.auto_scale_write_capacity, provisioned.write_units, provisioned.target_utilization)
-            _scale(self.table.auto_scale_read_capacity, provisioned.read_units, provisioned.target_utilization)
+        if isinstance(capacity, Provisioned):
+            _scale(self.table.auto_scale_write_capacity, capacity.write_units, capacity.target_utilization)
+            _scale(self.table.auto_scale_read_capacity, capacity.read_units, capacity.target_utilization)
+
+
+def _throughput(capacity: Capacity) -> dict[str, Any]:
+    if isinstance(capacity, Provisioned):
+        return {
+            "billing_mode": dynamodb.BillingMode.PROVISIONED,
+            "write_capacity": capacity.write_units[0],
+            "read_capacity": capacity.read_units[0],
+        }
+    return {
+        "billing_mode": dynamodb.BillingMode.PAY_PER_REQUEST,
+        "max_write_request_units": capacity.max_write_units,
+        "max_read_request_units": capacity.max_read_units,
+    }
 
 
 def _scale(

@@ -1,4 +1,4 @@
-"""What can be chosen of each table: one that the stack makes, or one that is there already."""
+"""Everything about one table that can be chosen, be it a new one or one that exists."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Literal
 
 from functions.batch_writer.settings import KeyAttribute
 from infra.capacity import Capacity, OnDemand, Provisioned
-from infra.context import (
+from infra.context import setting
+from infra.parsers import (
     KMS_KEY_ARN,
     attribute_name,
     choice,
@@ -16,19 +17,18 @@ from infra.context import (
     matching,
     one_of_or,
     optional,
-    setting,
     whole,
 )
 
 DEFAULT_ALIAS = "records"
 PROVISIONED_READS = 5
-"""Read units of a provisioned table that names none: the function reads nothing."""
+"""Read units of a provisioned table by default: the function reads nothing."""
 NEW_TABLE_READS, NEW_TABLE_WRITES = 12_000, 4_000
 """Units per second that a new on-demand table takes at once.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
 """
-MAX_UNITS = 10_000_000  # More than any quota that AWS has said it would raise to; a slip of the pen above it.
+MAX_UNITS = 10_000_000  # More than any quota that AWS speaks of; above it, a typing error.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,84 +38,89 @@ class TableConfig:
     alias: str = setting(
         DEFAULT_ALIAS,
         matching(r"[A-Za-z][A-Za-z0-9_-]{0,63}", "1 to 64 letters, digits, _ and -, beginning with a letter"),
-        "Messages name the table by it. Renamed, it is a new, empty table; the old one goes as tableRemoval says.",
+        "Messages name the table by it. A new alias means a new, empty table; tableRemoval is for the old one.",
     )
     existing_table: str | None = setting(
         None,
         optional(matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a table of this account and region")),
-        "For a table that something else makes. Its key has to be told, as nothing is looked up in the account.",
+        "For a table that something else created. Its keys must be given too: nothing is looked up in the account.",
     )
-    partition_key: KeyAttribute = setting(  # noqa: RUF009  # A field, made anew for each.
+    partition_key: KeyAttribute = setting(  # noqa: RUF009  # It returns a dataclass field.
         KeyAttribute("pk", "S"),
         key_attribute,
         "A table's key cannot be changed later: choose it before the first deploy.",
     )
     sort_key: KeyAttribute | None = setting(  # noqa: RUF009
-        None, optional(key_attribute), "Without one a message has the least to bring. As final as the partition key."
+        None,
+        optional(key_attribute),
+        "Without one, messages need only the partition key. It cannot be changed later either.",
     )
     version_attribute: str | None = setting(
         None,
         optional(attribute_name(65_535)),
-        "With one the newest version wins, whatever order messages come in; such writes go one by one.",
+        "With one, the newest version wins in whatever order messages come; such writes go one by one, not in batches.",
     )
     ttl_attribute: str | None = setting(
         None,
         optional(attribute_name(255)),
-        "Items stay until they are deleted, unless this attribute tells their end in seconds since 1970.",
+        "Without one, items stay until they are deleted. With one, they expire at its value, in seconds since 1970.",
     )
     table_removal: Literal["retain", "destroy"] = setting(
         "retain",
         choice(("retain", "destroy")),
-        "Data outlives the stack and is protected from deletion; `destroy` is for stacks to be thrown away.",
+        "The data outlives the stack; `destroy` is for temporary stacks.",
     )
     deletion_protection: bool = setting(
-        True, flag, "Nobody deletes the table by a slip.", "true, but false with tableRemoval destroy"
+        True, flag, "Nobody can delete the table by mistake.", "true; false with tableRemoval destroy"
     )
     point_in_time_recovery: int = setting(
         35,
         whole(0, 35, "days (0: none)"),
-        "The most there is: a producer that has written nonsense is often found out late. It is billed by size,"
-        " not by days.",
+        "The maximum: bad data is often noticed late. It is billed by the table's size, not by days.",
     )
     table_encryption: str = setting(
         "owned",
         one_of_or(("owned", "managed"), KMS_KEY_ARN),
-        "Always encrypted: by a key of DynamoDB's own, free; by the account's aws/dynamodb; or by yours."
-        " Of an existing table only a key of yours has to be named, so that the function may use it.",
+        "`owned` is DynamoDB's own key, free; `managed` is the account's aws/dynamodb; or name a key of yours."
+        " For an existing table, name only a key of yours, so that the function is allowed to use it.",
     )
     billing: Literal["on-demand", "provisioned"] = setting(
         "on-demand",
         choice(("on-demand", "provisioned")),
-        "Nothing to foresee. Provisioned pays off under a load that is steady (docs/sizing.md).",
+        "Needs no planning. Provisioned is cheaper under a steady load (docs/sizing.md).",
     )
     max_write_units: int | None = setting(
         None,
         optional(whole(1, MAX_UNITS, "write units per second")),
-        "On demand: a bound on what can be spent. Provisioned: the top of autoscaling.",
+        "On demand: a limit on what can be spent. Provisioned: the maximum of autoscaling.",
     )
     min_write_units: int | None = setting(
         None,
         optional(whole(1, MAX_UNITS, "write units per second")),
-        "Provisioned alone: where autoscaling starts. Without one there is none, and the top is what there is.",
+        "Provisioned only: the minimum of autoscaling. Without one, the table has maxWriteUnits all the time.",
     )
     max_read_units: int | None = setting(
         None,
         optional(whole(1, MAX_UNITS, "read units per second")),
-        f"As maxWriteUnits. The function reads nothing; {PROVISIONED_READS} provisioned are for a look at it.",
+        f"Like maxWriteUnits. The function reads nothing; by default a provisioned table has {PROVISIONED_READS}.",
     )
     min_read_units: int | None = setting(
-        None, optional(whole(1, MAX_UNITS, "read units per second")), "As minWriteUnits."
+        None, optional(whole(1, MAX_UNITS, "read units per second")), "Like minWriteUnits."
     )
     target_utilization: int = setting(
-        70, whole(20, 90, "percent"), "Of the provisioned units; AWS's own default. The rest is for while it scales."
+        70,
+        whole(20, 90, "percent"),
+        "Of the provisioned units; AWS's default. The rest serves the load while the table scales.",
     )
     warm_write_units: int | None = setting(
         None,
         optional(whole(NEW_TABLE_WRITES, MAX_UNITS, "write units per second")),
-        f"A new table takes {NEW_TABLE_WRITES:,} and grows with its load. To start with more; paid once, for good.",
+        f"A new table takes {NEW_TABLE_WRITES:,} and grows with its load. With this it starts with more, paid once.",
     )
     warm_read_units: int | None = setting(
-        None, optional(whole(NEW_TABLE_READS, MAX_UNITS, "read units per second")), "The same for those who read."
+        None,
+        optional(whole(NEW_TABLE_READS, MAX_UNITS, "read units per second")),
+        f"The same for reads, of which a new table takes {NEW_TABLE_READS:,}.",
     )
 
     @property

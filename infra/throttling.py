@@ -9,7 +9,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why a table refuses a write; each is counted by a metric of its own.
+    """Why a table refuses a write, counted by a metric of its own.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TroubleshootingThrottling-cloudwatch.html
     """
@@ -55,7 +55,7 @@ ACCOUNT_LIMIT = Cause(
 
 
 def causes_of(table: dynamodb.ITable) -> tuple[Cause, ...]:
-    """What can throttle the table in its capacity mode; for a table of another stack, whose mode is not known, all."""
+    """What can throttle the table in its capacity mode; all causes for a table of another stack, of unknown mode."""
     resource = table.node.default_child
     if not isinstance(resource, dynamodb.CfnTable):
         return HOT_KEYS, PROVISIONED, ON_DEMAND_MAXIMUM, ACCOUNT_LIMIT

@@ -15,7 +15,7 @@ SID = "AllowAlarmsOfThisAccount"
 
 
 class AlarmTopic(sns.Topic):
-    """A topic open to the account's alarms alone, by TLS alone, encrypted where there is a key."""
+    """A topic open only to the account's alarms, only by TLS, encrypted where there is a key."""
 
     def __init__(self, scope: Construct, construct_id: str, *, email: str | None, key: kms.IKey | None) -> None:
         """`email` is subscribed; `key` must be one whose policy this stack may extend."""

@@ -1,4 +1,4 @@
-"""The dashboard's widgets: headings, and graphs that all look the same."""
+"""The dashboard's widgets: headings, and graphs that all look alike."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_a_table_may_be_provisioned_and_scale(templates: dict[str, Template]) ->
     assert policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 60
 
 
-def test_a_provisioned_table_without_a_least_does_not_scale(templates: dict[str, Template]) -> None:
+def test_a_provisioned_table_without_a_minimum_does_not_scale(templates: dict[str, Template]) -> None:
     table = templates["tables"].all("AWS::DynamoDB::Table")[FIXED]
 
     assert table["ProvisionedThroughput"] == {"ReadCapacityUnits": 5, "WriteCapacityUnits": 50}

@@ -251,9 +251,9 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
         ),
         ({"survivedOutage": 5760}, ["queueRetention 4", "timeout 60"]),
         ({"alarmEmail": "a@b.example", "alarmTopicArn": TOPIC}, ["a@b.example", TOPIC]),
-        ({"recordFormat": "item", "tables": [{}, {"alias": "b"}]}, ["recordFormat item", "tables of 2"]),
+        ({"recordFormat": "item", "tables": [{}, {"alias": "b"}]}, ["recordFormat item", "2 tables"]),
         ({"stackName": "x" * 128, "stage": "dev"}, ["stackName", "stage", "132", "128"]),
-        ({"tables": [{"alias": f"t{n}"} for n in range(40)]}, ["tables of 40", "4096"]),
+        ({"tables": [{"alias": f"t{n}"} for n in range(40)]}, ["tables (40)", "4096"]),
         ({"partitionKey": "id:S", "tables": [{}]}, ["partitionKey", "tables"]),
         ({"tables": [{}, {}]}, ["alias 'records'", "2"]),
         (

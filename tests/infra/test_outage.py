@@ -56,7 +56,7 @@ def test_what_is_needed_is_what_is_survived() -> None:
         assert receives == outage.MIN_RECEIVES or outage.outage_survived(receives - 1, 365) < 60 * minutes
 
 
-def test_an_outage_beyond_the_most_receives_is_told_from_others() -> None:
+def test_an_outage_that_no_receive_count_survives_is_told_from_others() -> None:
     assert outage.receives_needed(10_000, visibility_timeout=6) > outage.MAX_RECEIVES
 
 

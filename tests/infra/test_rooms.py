@@ -16,7 +16,7 @@ MODULES = sorted(path.stem for path in Path(infra.__path__[0]).glob("*.py") if p
 
 
 def imports_of(module: str) -> set[str]:
-    """Modules of infra that this one imports, even if for its types alone."""
+    """Modules of infra that this one imports, even if only for types."""
     found = set()
     for node in ast.walk(ast.parse((ROOT / "infra" / f"{module}.py").read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "infra":
