@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_kms as kms
@@ -30,29 +29,32 @@ class Alarms(Construct):
         construct_id: str,
         *,
         watched: Watched,
-        timeout: Duration,
-        deadline_margin: Duration,
-        batching_window: Duration,
-        max_message_age: Duration,
+        timeout: int,
+        deadline_margin: float,
+        batching_window: int,
+        max_message_age: int,
         topic: sns.ITopic | None,
         email: str | None,
         topic_key: kms.IKey | None,
     ) -> None:
-        """Without a `topic` one is made, encrypted by `topic_key` where given, and `email` subscribed to it."""
+        """All times are seconds.
+
+        Without a `topic` one is made, encrypted by `topic_key` where given, and `email` is subscribed to it.
+        """
         super().__init__(scope, construct_id)
         self.topic = topic or AlarmTopic(self, "Topic", email=email, key=topic_key)
         self.all: list[cloudwatch.Alarm] = []
         self._count_report_failures(watched.function.log_group)
         self._watch_queue(
             watched,
-            max_message_age=max_message_age.to_seconds(),
+            max_message_age=max_message_age,
             # A single message may be away for the longest backoff, then a window and a whole invocation.
-            max_absence=MAX_VISIBILITY + batching_window.to_seconds() + timeout.to_seconds(),
+            max_absence=MAX_VISIBILITY + batching_window + timeout,
         )
         self._watch_function(
             watched.function,
             # It stops writing when the margin begins; calls in flight may take half of it, and reporting the rest.
-            max_milliseconds=timeout.to_milliseconds() - deadline_margin.to_milliseconds() / 2,
+            max_milliseconds=(timeout - deadline_margin / 2) * 1000,
         )
         self._watch_tables(watched)
         self._sum_up()
@@ -60,7 +62,7 @@ class Alarms(Construct):
     # Thresholds and periods after https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Best_Practice_Recommended_Alarms_AWS_Services.html
     # where it has the metric.
 
-    def _watch_queue(self, watched: Watched, *, max_message_age: float, max_absence: float) -> None:
+    def _watch_queue(self, watched: Watched, *, max_message_age: int, max_absence: int) -> None:
         self.dead_letters = self._alarm(
             "DeadLetters",
             watched.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", period=MINUTE),

@@ -1,4 +1,4 @@
-"""Everything about the stack that can be chosen, and what follows from it; no Node, no AWS."""
+"""Everything about the stack that can be chosen, and what follows from it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class Dashboard(Construct):
         """`memory` is the function's, in MB; `prices` are those of `sluice cost` unless given."""
         super().__init__(scope, construct_id)
         cost = cost_of_a_million(watched, prices or Prices.load(), memory=memory)
-        capacity = sections.capacity(watched, alarms, max_write_units_per_second=max_write_units_per_second)
+        table_limits = sections.table_limits(watched, alarms, max_write_units_per_second=max_write_units_per_second)
         self.dashboard = cloudwatch.Dashboard(
             self,
             "Dashboard",
@@ -43,7 +43,7 @@ class Dashboard(Construct):
             widgets=[
                 [self._states(alarms)],
                 *section("Is it keeping up?", sections.progress(watched, alarms)),
-                *section("Is the table the limit?", capacity),
+                *section("Is the table the limit?", table_limits),
                 *section("Is the data bad?", sections.rejections(watched, alarms)),
                 *section("Is it efficient?", sections.efficiency(watched, cost)),
                 *section("Is it healthy?", sections.health(watched, alarms, max_invocations=max_invocations)),

@@ -60,7 +60,7 @@ def progress(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
     ]
 
 
-def capacity(watched: Watched, alarms: Alarms, *, max_write_units_per_second: float) -> list[cloudwatch.IWidget]:
+def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second: float) -> list[cloudwatch.IWidget]:
     """Is the table the limit? Without a limit of its own, `max_write_units_per_second` is infinite."""
     own = watched.own
     return [

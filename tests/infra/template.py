@@ -10,6 +10,7 @@ from typing import Any
 
 from aws_cdk import App
 
+from functions.batch_writer.settings import Settings
 from infra import nag, reading
 from infra.stack import SluiceStack
 
@@ -88,3 +89,9 @@ def resolved(value: Any) -> Any:
             return [resolved(content) for content in value]
         case _:
             return value
+
+
+def functions_settings(template: Template) -> Settings:
+    """The settings that the function reads from its environment; queue and tables have their logical ids for names."""
+    environ = resolved(template.only("AWS::Lambda::Function")["Environment"]["Variables"])
+    return Settings.from_environ({**environ, "DEAD_LETTER_QUEUE_URL": f"https://{environ['DEAD_LETTER_QUEUE_URL']}"})

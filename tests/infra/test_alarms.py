@@ -16,37 +16,21 @@ from infra.throttling import causes_of
 from sluice.dashboard.expression import evaluate
 from sluice.dashboard.recording import Metric
 from sluice.dashboard.series import Series
-from tests.infra.conftest import ALARM_TOPIC
+from tests.infra.configurations import ALARM_TOPIC
+from tests.infra.logical_ids import DEAD_LETTERS, FUNCTION, LOGS, QUEUE, TABLE
 from tests.infra.reported import AWS_METRICS, BAD, emitted, matches, recording, report, troubled, without_queue
-from tests.infra.template import ROOT, Template, resolved, synthesise
+from tests.infra.runbook import headings
+from tests.infra.template import Template, resolved, synthesise
+from tests.infra.watching import alarms_of, math_of, queries_of
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-QUEUE, DEAD_LETTERS = "MessagesQueueDA932AE9.QueueName", "MessagesDeadLetters3B953EB8.QueueName"
 RESOURCES = {
-    "QueueName": {QUEUE, DEAD_LETTERS},
-    "FunctionName": {"BatchWriterFunction9E097AFA"},
-    "TableName": {"RecordsTableC9B7A30B"},
+    "QueueName": {f"{QUEUE}.QueueName", f"{DEAD_LETTERS}.QueueName"},
+    "FunctionName": {FUNCTION},
+    "TableName": {TABLE},
 }
 OTHER_HEADINGS = {"before-you-begin", "upgrade-and-rollback"}
-
-
-def alarms_of(template: Template) -> dict[str, dict[str, Any]]:
-    """Construct id → properties, of the alarms on metrics."""
-    found: dict[str, dict[str, Any]] = resolved(template.all("AWS::CloudWatch::Alarm"))
-    return {id.removeprefix("Alarms")[:-8]: properties for id, properties in found.items()}
-
-
-def queries_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that an alarm watches, each as namespace, name and dimensions."""
-    if "MetricName" in alarm:
-        return [alarm]
-    return [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
-
-
-def math_of(alarm: dict[str, Any]) -> str:
-    [expression] = [query["Expression"] for query in alarm["Metrics"] if "Expression" in query]
-    return str(expression)
 
 
 def test_every_way_to_fail_has_its_alarm(template: Template) -> None:
@@ -85,10 +69,10 @@ def test_only_dead_letters_are_watched_on_their_queue(template: Template) -> Non
     }
 
     assert of_queue == {
-        ("DeadLetters", DEAD_LETTERS),
-        ("MessageAge", QUEUE),
-        ("NoProgress", QUEUE),
-        ("Returned", QUEUE),
+        ("DeadLetters", f"{DEAD_LETTERS}.QueueName"),
+        ("MessageAge", f"{QUEUE}.QueueName"),
+        ("NoProgress", f"{QUEUE}.QueueName"),
+        ("Returned", f"{QUEUE}.QueueName"),
     }
 
 
@@ -120,7 +104,7 @@ def test_reports_that_sqs_refuses_are_counted_from_the_log(template: Template) -
     assert usual == []
     assert counted["Dimensions"] == [{"Key": "service", "Value": "$.service"}]
     assert counted["MetricValue"] == "1"
-    assert rule["LogGroupName"] == "BatchWriterLogs07EA22BA"
+    assert rule["LogGroupName"] == LOGS
 
 
 @pytest.mark.parametrize(
@@ -184,8 +168,6 @@ def test_the_pipeline_is_unhealthy_when_records_are_late(template: Template) -> 
 
 
 def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: Template) -> None:
-    runbook = (ROOT / "docs" / "runbook.md").read_text()
-    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^## (.+)$", runbook, re.MULTILINE)}
     everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
     causes = (throttling.HOT_KEYS, throttling.PROVISIONED, throttling.ON_DEMAND_MAXIMUM, throttling.ACCOUNT_LIMIT)
     named = {cause.heading for cause in causes}
@@ -195,7 +177,7 @@ def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: 
         assert said is not None, alarm["AlarmDescription"]
         named.add(said[2])
 
-    assert headings - OTHER_HEADINGS == named
+    assert headings() - OTHER_HEADINGS == named
 
 
 def test_every_alarm_reaches_the_topic_and_rests_without_data(template: Template) -> None:

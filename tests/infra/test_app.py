@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +10,13 @@ from aws_cdk import Stack
 from aws_cdk import aws_sqs as sqs
 
 import infra.app
-from tests.infra.template import ROOT
+from tests.infra.command import WITHOUT_PACKAGE, run_app
 
 pytestmark = pytest.mark.xdist_group("synth")
 
 
-def app(directory: Path, context: dict[str, Any]) -> subprocess.CompletedProcess[str]:
-    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    settings = json.dumps({**flags, "aws:cdk:bundling-stacks": [], **context})
-    return subprocess.run(
-        [sys.executable, "-m", "infra.app"],
-        cwd=ROOT,
-        env={**os.environ, "CDK_OUTDIR": str(directory), "CDK_CONTEXT_JSON": settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_a_synthesis_writes_the_stack_of_the_settings(tmp_path: Path) -> None:
-    done = app(tmp_path, {"stage": "dev"})
+    done = run_app(tmp_path, {**WITHOUT_PACKAGE, "stage": "dev"})
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "Sluice-dev.template.json").exists()
@@ -54,7 +37,7 @@ def test_every_synthesis_is_checked_by_cdk_nag(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_a_bad_setting_ends_it_with_one_sentence(tmp_path: Path, context: dict[str, Any], sentence: str) -> None:
-    done = app(tmp_path, context)
+    done = run_app(tmp_path, {**WITHOUT_PACKAGE, **context})
 
     assert done.returncode == 1
     assert done.stderr.endswith(sentence)

@@ -13,28 +13,16 @@ from infra import bundle
 from infra.bundle import Bundle, BundleError
 from infra.function import BUNDLE
 from sluice.local import native_packages
+from tests.infra.command import run_app
 from tests.infra.template import ROOT, resolved
 
 pytestmark = pytest.mark.xdist_group("synth")
 
 
-def app(directory: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the app as `cdk` does, its output in `directory`."""
-    context = json.loads((ROOT / "cdk.json").read_text())["context"]
-    return subprocess.run(
-        [sys.executable, "-m", "infra.app"],
-        cwd=ROOT,
-        env={**os.environ, "CDK_OUTDIR": str(directory), "CDK_CONTEXT_JSON": json.dumps(context), **environ},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("cdk.out")
-    done = app(directory)
+    done = run_app(directory, {})
     assert done.returncode == 0, done.stderr
     return directory
 
@@ -67,7 +55,7 @@ def test_two_bundlings_give_the_same_bytes(package: Path, tmp_path: Path) -> Non
 def test_a_second_synthesis_needs_neither_pip_nor_network(assembly: Path, package: Path) -> None:
     template = (assembly / "Sluice.template.json").read_bytes()
 
-    done = app(assembly, PIP_NO_INDEX="1", PIP_NO_CACHE_DIR="1")
+    done = run_app(assembly, {}, PIP_NO_INDEX="1", PIP_NO_CACHE_DIR="1")
 
     assert done.returncode == 0, done.stderr
     assert (assembly / "Sluice.template.json").read_bytes() == template

@@ -8,18 +8,13 @@ from typing import Any
 
 import pytest
 
-from functions.batch_writer.settings import KeyAttribute, Settings, Table
-from tests.infra.conftest import ALARM_TOPIC, KEY
-from tests.infra.template import Template, resolved, synthesise
+from functions.batch_writer.settings import KeyAttribute, Table
+from tests.infra.configurations import KEY
+from tests.infra.logical_ids import DEAD_LETTERS, EVENTS, FIXED, ORDERS, QUEUE, QUEUE_KEY, TABLE
+from tests.infra.template import Template, functions_settings, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-QUEUE = "MessagesQueueDA932AE9"
-DEAD_LETTERS = "MessagesDeadLetters3B953EB8"
-QUEUE_KEY = "MessagesKey3953FBDA"
-ORDERS = "RecordsordersTable8F0069ED"
-EVENTS = "RecordseventsTable6D81A9AA"
-FIXED = "RecordsfixedTable47F95E4C"
 
 # Properties that give a resource a name of its own, instead of one that CloudFormation makes up.
 NAMES = {
@@ -45,11 +40,6 @@ REFERENCES = {
 
 def mapping_of(template: Template) -> dict[str, Any]:
     return template.only("AWS::Lambda::EventSourceMapping")
-
-
-def functions_settings(template: Template) -> Settings:
-    environ = resolved(template.only("AWS::Lambda::Function")["Environment"]["Variables"])
-    return Settings.from_environ({**environ, "DEAD_LETTER_QUEUE_URL": "https://dead"})
 
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
@@ -128,7 +118,7 @@ def test_the_order_of_tables_decides_nothing_but_the_default(tmp_path: Path) -> 
 
     template = synthesise(tmp_path, {"tables": tables})
 
-    assert template.ids("AWS::DynamoDB::Table") == {FIXED, ORDERS, "RecordsTableC9B7A30B"}
+    assert template.ids("AWS::DynamoDB::Table") == {FIXED, ORDERS, TABLE}
     assert resolved(template.content["Outputs"]["TableName"]["Value"]) == FIXED
 
 
@@ -212,15 +202,6 @@ def test_a_reserve_is_kept_where_it_is_asked_for(templates: dict[str, Template],
 def test_lambda_traces_where_it_is_asked_to(templates: dict[str, Template], template: Template) -> None:
     assert templates["guarded"].only("AWS::Lambda::Function")["TracingConfig"] == {"Mode": "Active"}
     assert "TracingConfig" not in template.only("AWS::Lambda::Function")
-
-
-def test_alarms_go_to_a_topic_that_is_there(templates: dict[str, Template]) -> None:
-    template = templates["tables"]
-
-    assert template.ids("AWS::SNS::Topic") == set()
-    assert template.content["Outputs"]["AlarmTopicArn"]["Value"] == ALARM_TOPIC
-    actions = [alarm["AlarmActions"] for alarm in template.all("AWS::CloudWatch::Alarm").values()]
-    assert {topic for topics in actions for topic in topics} == {ALARM_TOPIC}
 
 
 def test_tags_are_the_stacks_so_that_cloudformation_puts_them_everywhere(tmp_path: Path) -> None:

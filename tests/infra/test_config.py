@@ -16,12 +16,8 @@ from infra.limits import DEAD_LETTER_RETENTION
 from infra.producers import Producer
 from infra.settings_docs import settings_tables
 from infra.table_config import TableConfig
+from tests.infra.configurations import ACCOUNT, KEY, ROLE, RULE, TOPIC
 from tests.infra.template import ROOT
-
-KEY = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
-TOPIC = "arn:aws:sns:us-east-1:123456789012:orders"
-RULE = "arn:aws:events:us-east-1:123456789012:rule/bus/orders"
-ROLE = "arn:aws:iam::210987654321:role/path/orders"
 
 BAD_VALUES = [
     ("stackName", "2nd"),
@@ -133,7 +129,7 @@ def test_nothing_has_to_be_set() -> None:
         ({"queueEncryption": KEY}, "queue_key_arn", KEY),
         ({"queueEncryption": "kms"}, "queue_key_arn", None),
         ({"maxConcurrency": None, "minPollers": "2", "maxPollers": 9}, "max_pollers", 9),
-        ({"producers": "210987654321"}, "producers", (Producer("account", "210987654321"),)),
+        ({"producers": ACCOUNT}, "producers", (Producer("account", ACCOUNT),)),
         ({"producers": f"{ROLE}, {RULE}"}, "producers", (Producer("iam", ROLE), Producer("events", RULE))),
         ({"producers": f'["{TOPIC}"]'}, "producers", (Producer("sns", TOPIC),)),
         ({"producers": [TOPIC, TOPIC]}, "producers", (Producer("sns", TOPIC),)),

@@ -17,9 +17,10 @@ from sluice.dashboard.definition import Graph, LogGraph, States, Text, Widget, w
 from sluice.dashboard.insights import sums
 from sluice.dashboard.page import graph_lines, svg
 from sluice.dashboard.recording import Metric, Recording
+from tests.infra.logical_ids import LOGS
 from tests.infra.reported import AWS_METRICS, BAD, NAMESPACE, emitted, recording, report, troubled
 from tests.infra.template import ROOT, Template, resolved, synthesise
-from tests.infra.test_alarms import alarms_of, math_of, queries_of
+from tests.infra.watching import alarms_of, math_of, queries_of
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -100,7 +101,7 @@ def test_it_counts_the_reasons_that_the_functions_log_has(template: Template) ->
         "UnknownOperation": 1,
     }
     assert set(counts) == set(ERROR_CODES)
-    assert graph.query.startswith("SOURCE 'BatchWriterLogs07EA22BA' | ")
+    assert graph.query.startswith(f"SOURCE '{LOGS}' | ")
 
 
 def test_it_knows_every_error_code_of_the_function() -> None:

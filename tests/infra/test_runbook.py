@@ -10,9 +10,9 @@ import botocore.session
 import pytest
 from botocore import xform_name
 
+from tests.infra.runbook import RUNBOOK, headings
 from tests.infra.template import ROOT
 
-RUNBOOK = ROOT / "docs" / "runbook.md"
 OF_THE_CLI = {"query", "output"}
 """Options of every command (AWS CLI user guide, cli-configure-options)."""
 
@@ -43,11 +43,9 @@ def test_there_are_commands() -> None:
 
 
 def test_links_lead_to_headings() -> None:
-    text = RUNBOOK.read_text()
+    linked = set(re.findall(r"\]\(#([a-z-]+)\)", RUNBOOK.read_text()))
 
-    headings = {heading.lower().replace(" ", "-") for heading in re.findall(r"^## (.+)$", text, re.MULTILINE)}
-
-    assert set(re.findall(r"\]\(#([a-z-]+)\)", text)) <= headings
+    assert linked <= headings()
 
 
 def test_it_names_graphs_that_the_dashboard_has() -> None:

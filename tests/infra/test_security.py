@@ -13,17 +13,13 @@ from aws_cdk import App, Stack
 from aws_cdk import aws_sqs as sqs
 
 from infra import nag
-from tests.infra.conftest import ACCOUNT, CONFIGURATIONS, KEY, ROLE, RULE, TOPIC
+from tests.infra.configurations import ACCOUNT, CONFIGURATIONS, KEY, ROLE, RULE, TOPIC
+from tests.infra.logical_ids import DEAD_LETTERS, EVENTS, FIXED, LOGS, ORDERS, QUEUE, QUEUE_KEY, TABLE
 from tests.infra.template import Template, resolved
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-QUEUE = "MessagesQueueDA932AE9"
-DEAD_LETTERS = "MessagesDeadLetters3B953EB8"
-QUEUE_KEY = "MessagesKey3953FBDA"
-TABLE = "RecordsTableC9B7A30B"
-LOGS = "BatchWriterLogs07EA22BA"
-TABLE_ARNS = ("RecordsordersTable8F0069ED.Arn", "RecordseventsTable6D81A9AA.Arn", "RecordsfixedTable47F95E4C.Arn")
+TABLE_ARNS = tuple(f"{table}.Arn" for table in (ORDERS, EVENTS, FIXED))
 LEGACY = "arn:AWS::Partition:dynamodb:AWS::Region:AWS::AccountId:table/Legacy"
 WRITES = ("BatchWriteItem", "PutItem", "DeleteItem", "UpdateItem")
 
@@ -206,6 +202,7 @@ OWN_TOPIC = "Serverless-SNSRedrivePolicy"
     [
         ("default", {OWN_TOPIC, "Serverless-LambdaTracing"}),
         ("fifo", {OWN_TOPIC, "Serverless-LambdaTracing"}),
+        ("chosen", {OWN_TOPIC, "Serverless-LambdaTracing"}),
         ("guarded", {OWN_TOPIC, "AwsSolutions-IAM5[Resource::*]"}),  # X-Ray's.
         ("tables", {"Serverless-LambdaTracing", "AwsSolutions-DDB3"}),  # A table without recovery, as was chosen.
     ],

@@ -1,21 +1,15 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from functions.batch_writer.settings import KeyAttribute, Settings, Table
-from tests.infra.template import Template, resolved, synthesise
+from tests.infra.logical_ids import DEAD_LETTERS, FUNCTION, LOGS, QUEUE, TABLE
+from tests.infra.template import Template, functions_settings, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")  # One process starts Node and synthesises, not each.
-
-QUEUE = "MessagesQueueDA932AE9"
-DEAD_LETTERS = "MessagesDeadLetters3B953EB8"
-TABLE = "RecordsTableC9B7A30B"
-FUNCTION = "BatchWriterFunction9E097AFA"
-LOGS = "BatchWriterLogs07EA22BA"
 
 
 def queue_of(template: Template, name: str) -> dict[str, Any]:
@@ -117,13 +111,9 @@ def test_the_function_runs_on_arm_with_the_newest_python_that_cdk_knows(template
 
 
 def test_the_function_understands_its_environment(template: Template) -> None:
-    environ = resolved(template.only("AWS::Lambda::Function")["Environment"]["Variables"])
-    # Where CloudFormation puts the URL, there is the queue's logical id here.
-    environ["DEAD_LETTER_QUEUE_URL"] = f"https://{environ['DEAD_LETTER_QUEUE_URL']}"
+    environ = template.only("AWS::Lambda::Function")["Environment"]["Variables"]
 
-    settings = Settings.from_environ(environ)
-
-    assert settings == Settings(
+    assert functions_settings(template) == Settings(
         tables=(Table(alias="records", name=TABLE, partition_key=KeyAttribute("pk", "S")),),
         dead_letter_queue_url=f"https://{DEAD_LETTERS}",
     )
@@ -156,69 +146,56 @@ def test_the_template_asks_the_account_nothing(template: Template) -> None:
     assert template.content.keys() == {"Description", "Resources", "Outputs"}
 
 
-def test_the_settings_reach_the_resources(tmp_path: Path) -> None:
-    template = synthesise(
-        tmp_path,
-        {
-            "stackName": "Orders",
-            "partitionKey": "id:N",
-            "sortKey": "at:B",
-            "tableRemoval": "destroy",
-            "recordFormat": "item",
-            "recordExpression": "detail",
-            "versionAttribute": "v",
-            "onConditionFailed": "dead-letter",
-            "updateOnce": "true",
-            "memory": 512,
-            "timeout": 30,
-            "deadlineMargin": 3,
-            "maxConnections": 4,
-            "maxWriteUnitsPerSecond": 600,
-            "batchSize": 200,
-            "batchingWindow": 7,
-            "maxConcurrency": 6,
-            "queueRetention": 2,
-            "maxReceiveCount": 9,
-            "survivedOutage": 0,
-            "logRetention": 7,
-            "alarmEmail": "ops@example.com",
-        },
-    )
+def test_the_chosen_settings_reach_the_table(templates: dict[str, Template]) -> None:
+    template = templates["chosen"]
 
     (table,) = template.ids("AWS::DynamoDB::Table")
     assert template.resource(table)["DeletionPolicy"] == "Delete"
-    assert template.only("AWS::DynamoDB::Table")["DeletionProtectionEnabled"] is False
-    assert template.only("AWS::DynamoDB::Table")["KeySchema"] == [
+    properties = template.only("AWS::DynamoDB::Table")
+    assert properties["DeletionProtectionEnabled"] is False
+    assert properties["KeySchema"] == [
         {"AttributeName": "id", "KeyType": "HASH"},
         {"AttributeName": "at", "KeyType": "RANGE"},
     ]
-    assert template.only("AWS::DynamoDB::Table")["AttributeDefinitions"] == [
+    assert properties["AttributeDefinitions"] == [
         {"AttributeName": "id", "AttributeType": "N"},
         {"AttributeName": "at", "AttributeType": "B"},
     ]
-    function = resolved(template.only("AWS::Lambda::Function"))
+
+
+def test_the_chosen_settings_reach_the_function(templates: dict[str, Template]) -> None:
+    function = templates["chosen"].only("AWS::Lambda::Function")
+
     assert (function["MemorySize"], function["Timeout"]) == (512, 30)
-    environ = function["Environment"]["Variables"]
-    assert json.loads(environ["TABLES"])[0]["sort_key"] == {"name": "at", "type": "B"}
-    assert json.loads(environ["TABLES"])[0]["version"] == "v"
-    assert (environ["ON_CONDITION_FAILED"], environ["UPDATE_ONCE"]) == ("dead-letter", "true")
-    assert (environ["RECORD_FORMAT"], environ["RECORD_EXPRESSION"]) == ("item", "detail")
-    assert float(environ["DEADLINE_MARGIN"]) == 3
-    assert int(environ["MAX_CONNECTIONS"]) == 4
-    assert float(environ["MAX_WRITE_UNITS_PER_SECOND"]) == 100
-    assert environ["POWERTOOLS_SERVICE_NAME"] == "Orders"
-    mapping = template.only("AWS::Lambda::EventSourceMapping")
-    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (200, 7)
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 6}
-    queue = queue_of(template, QUEUE)
+    settings = functions_settings(templates["chosen"])
+    (table,) = settings.tables
+    assert (table.sort_key, table.version) == (KeyAttribute("at", "B"), "v")
+    assert (settings.record_format, settings.record_expression) == ("item", "detail")
+    assert (settings.on_condition_failed, settings.update_once) == ("dead-letter", True)
+    assert (settings.deadline_margin, settings.max_connections) == (3, 4)
+    assert settings.max_write_units_per_second == 600 / 6
+    assert function["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == "Orders"
+
+
+def test_the_chosen_settings_reach_the_queue_and_its_polling(templates: dict[str, Template]) -> None:
+    queue = queue_of(templates["chosen"], QUEUE)
+    mapping = templates["chosen"].only("AWS::Lambda::EventSourceMapping")
+
     assert queue["QueueName"].startswith("OrdersMessages")
     assert queue["VisibilityTimeout"] == 6 * 30 + 7
     assert queue["MessageRetentionPeriod"] == 2 * 86_400
     assert queue["RedrivePolicy"]["maxReceiveCount"] == 9
-    assert template.all("AWS::Logs::LogGroup")[LOGS]["RetentionInDays"] == 7
+    assert (mapping["BatchSize"], mapping["MaximumBatchingWindowInSeconds"]) == (200, 7)
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 6}
+
+
+def test_the_chosen_settings_reach_what_watches(templates: dict[str, Template]) -> None:
+    template = templates["chosen"]
+
     subscription = template.only("AWS::SNS::Subscription")
     assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@example.com")
     assert resolved(template.only("AWS::CloudWatch::Dashboard")["DashboardName"]) == "Orders-AWS::Region"
+    assert template.all("AWS::Logs::LogGroup")[LOGS]["RetentionInDays"] == 7
 
 
 def test_a_second_synthesis_gives_the_same_template(template: Template, tmp_path: Path) -> None:

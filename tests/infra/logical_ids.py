@@ -1,0 +1,11 @@
+"""Logical ids of resources, as CDK makes them from their place in the stack; a changed one makes a new resource."""
+
+QUEUE = "MessagesQueueDA932AE9"
+DEAD_LETTERS = "MessagesDeadLetters3B953EB8"
+QUEUE_KEY = "MessagesKey3953FBDA"
+TABLE = "RecordsTableC9B7A30B"
+ORDERS = "RecordsordersTable8F0069ED"
+EVENTS = "RecordseventsTable6D81A9AA"
+FIXED = "RecordsfixedTable47F95E4C"
+FUNCTION = "BatchWriterFunction9E097AFA"
+LOGS = "BatchWriterLogs07EA22BA"
