@@ -23,7 +23,7 @@ from infra.parsers import (
     tags,
     whole,
 )
-from infra.producers import Producer, producers
+from infra.producers import AllowedProducer, producers
 from infra.table_config import TableConfig
 from infra.table_reading import tables
 
@@ -143,7 +143,7 @@ class Config:
         whole(60, 86_400, "seconds"),
         "SQS's default, used with KMS. Longer costs less, but a revoked key keeps working for longer.",
     )
-    producers: tuple[Producer, ...] = setting(
+    producers: tuple[AllowedProducer, ...] = setting(
         (),
         producers,
         "Principals of the stack's account need only an IAM policy. Other accounts, and AWS services, are named here.",

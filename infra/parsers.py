@@ -1,4 +1,4 @@
-"""Parsers of settings: each takes a JSON value, or text, and raises `ValueError` with what it must be."""
+"""Parsers of settings, named after what they accept; each raises `ValueError` with what a value must be."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from infra.context import Parse
 
 
 def whole(low: int, high: int, unit: str) -> Parse:
+    """An integer from `low` to `high`, both included."""
     what = f"a whole number of {unit} from {low} to {high}"
 
     def parse(value: Any) -> int:
@@ -31,6 +32,7 @@ def whole(low: int, high: int, unit: str) -> Parse:
 
 
 def number(low: float, high: float, unit: str) -> Parse:
+    """A finite number from `low` to `high`, both included; `high` may be infinite."""
     what = f"a number of {unit} from {low:g}" + (f" to {high:g}" if high < math.inf else "")
 
     def parse(value: Any) -> float:
@@ -46,6 +48,7 @@ def number(low: float, high: float, unit: str) -> Parse:
 
 
 def choice(values: Mapping[Any, Any] | tuple[Any, ...], unit: str = "") -> Parse:
+    """One of the values, compared as text."""
     by_text = {str(value): value for value in values}
 
     def parse(value: Any) -> Any:
@@ -57,6 +60,8 @@ def choice(values: Mapping[Any, Any] | tuple[Any, ...], unit: str = "") -> Parse
 
 
 def matching(pattern: str, what: str) -> Parse:
+    """Text that the whole pattern matches; `what` says so in words."""
+
     def parse(value: Any) -> str:
         if not isinstance(value, str) or not re.fullmatch(pattern, value):
             raise ValueError(what)
@@ -86,6 +91,7 @@ def flag(value: Any) -> bool:
 
 
 def optional(parse: Parse) -> Parse:
+    """None for null and for empty text, or else a value that `parse` accepts."""
     return lambda value: None if value in ("", None) else parse(value)
 
 
@@ -106,6 +112,7 @@ KMS_KEY_ARN = matching(
 
 
 def key_attribute(value: Any) -> KeyAttribute:
+    """A key attribute as text: its name, a colon and its type."""
     name, _, kind = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     # Names of key attributes: 1 to 255 bytes of UTF-8 (DynamoDB developer guide, Constraints).
     if kind not in KEY_TYPES or not 1 <= len(name.encode()) <= 255:
@@ -114,6 +121,7 @@ def key_attribute(value: Any) -> KeyAttribute:
 
 
 def attribute_name(max_bytes: int) -> Parse:
+    """The name of an attribute, at most this long in UTF-8."""
     what = f"an attribute's name of 1 to {max_bytes:,} bytes"
 
     def parse(value: Any) -> str:
@@ -125,6 +133,7 @@ def attribute_name(max_bytes: int) -> Parse:
 
 
 def expression(value: Any) -> str:
+    """A JMESPath expression that the function can compile."""
     if not isinstance(value, str):
         raise ValueError("a JMESPath expression")
     try:

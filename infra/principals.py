@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aws_cdk import aws_iam as iam
 
-from infra.producers import Producer
+from infra.producers import AllowedProducer
 
 SERVICES = {"events": "events.amazonaws.com", "sns": "sns.amazonaws.com"}
 
 
-def statement(producer: Producer, *actions: str, resource: str) -> iam.PolicyStatement:
+def statement(producer: AllowedProducer, *actions: str, resource: str) -> iam.PolicyStatement:
     """A resource policy's statement that allows the actions.
 
     A service may act only for this one rule or topic, and only for its own account.
@@ -27,7 +27,7 @@ def statement(producer: Producer, *actions: str, resource: str) -> iam.PolicySta
     )
 
 
-def _principal(producer: Producer) -> iam.IPrincipal:
+def _principal(producer: AllowedProducer) -> iam.IPrincipal:
     if producer.kind == "account":
         return iam.AccountPrincipal(producer.name)
     if producer.kind == "iam":

@@ -18,8 +18,8 @@ _RESOURCES = {"iam": ("role/", "user/"), "events": ("rule/",), "sns": ("",)}
 
 
 @dataclass(frozen=True, slots=True)
-class Producer:
-    """A principal that may send, or a rule or topic on whose behalf an AWS service may."""
+class AllowedProducer:
+    """A principal that may send, or the rule or topic for which an AWS service may."""
 
     kind: Literal["account", "iam", "events", "sns"]
     name: str
@@ -30,7 +30,7 @@ class Producer:
         return self.name if self.kind == "account" else self.name.split(":")[4]
 
 
-def producers(value: Any) -> tuple[Producer, ...]:
+def producers(value: Any) -> tuple[AllowedProducer, ...]:
     """Read the setting `producers`; raises `ValueError` with what it must be."""
     found = [part.strip() for part in value.split(",")] if isinstance(value, str) and value[:1] != "[" else value
     found = from_json(found)
@@ -39,12 +39,12 @@ def producers(value: Any) -> tuple[Producer, ...]:
     return tuple(dict.fromkeys(_producer(name) for name in found if name != ""))
 
 
-def _producer(name: Any) -> Producer:
+def _producer(name: Any) -> AllowedProducer:
     text = str(name) if not isinstance(name, bool) else ""
     if _ACCOUNT.fullmatch(text):
-        return Producer("account", text)
+        return AllowedProducer("account", text)
     match = _ARN.fullmatch(text)
     if match is None or not text.split(":", 5)[5].startswith(_RESOURCES[match[1]]):
         raise ValueError(_WHAT)
     kind: Any = match[1]
-    return Producer(kind, text)
+    return AllowedProducer(kind, text)

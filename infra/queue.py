@@ -13,7 +13,7 @@ from constructs import Construct
 from infra.limits import DEAD_LETTER_RETENTION
 from infra.nag import acknowledge
 from infra.principals import statement
-from infra.producers import Producer
+from infra.producers import AllowedProducer
 
 SCOPES = {
     "messageGroup": (sqs.DeduplicationScope.MESSAGE_GROUP, sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID),
@@ -44,14 +44,14 @@ class WriteQueue(Construct):
         encryption: str,
         key: kms.IKey | None,
         data_key_reuse: Duration,
-        producers: Collection[Producer],
+        producers: Collection[AllowedProducer],
     ) -> None:
         """`encryption` is `sqs`, `kms` for a key made here, or anything else for the customer's own `key`."""
         super().__init__(scope, construct_id)
         self.own_key = self._own_key(producers) if encryption == "kms" else None
         self.key = self.own_key or key
         # Common to both queues: SQS requires the same type, and both hold the same data.
-        alike: dict[str, Any] = {
+        shared: dict[str, Any] = {
             "enforce_ssl": True,
             "removal_policy": RemovalPolicy.DESTROY,
             **(_fifo(deduplication_scope) if is_fifo else {}),
@@ -74,7 +74,7 @@ class WriteQueue(Construct):
                     sqs.Queue.from_queue_arn(self, "Source", Stack.of(self).format_arn(service="sqs", resource=name))
                 ],
             ),
-            **alike,
+            **shared,
         )
         acknowledge(
             self.dead_letters,
@@ -90,12 +90,12 @@ class WriteQueue(Construct):
             receive_message_wait_time=Duration.seconds(20),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=max_receive_count),
             content_based_deduplication=content_based_deduplication or None,
-            **alike,
+            **shared,
         )
         for producer in producers:
             self.queue.add_to_resource_policy(statement(producer, "sqs:SendMessage", resource=self.queue.queue_arn))
 
-    def _own_key(self, producers: Collection[Producer]) -> kms.Key:
+    def _own_key(self, producers: Collection[AllowedProducer]) -> kms.Key:
         """A key whose policy lets in whoever may send."""
         key = kms.Key(
             self,

@@ -1,4 +1,4 @@
-"""The app, run in a process of its own as `cdk` runs it."""
+"""The app, run in its own process as `cdk` runs it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 from tests.infra.template import ROOT
 
 WITHOUT_PACKAGE: Mapping[str, Any] = {"aws:cdk:bundling-stacks": []}
-"""Context with which the function's package is not made."""
+"""Context that leaves out the function's package."""
 
 
 def run_app(directory: Path, context: Mapping[str, Any], **environ: str) -> subprocess.CompletedProcess[str]:
-    """Write the cloud assembly into `directory`, with the context of cdk.json and this besides."""
+    """Write the cloud assembly into `directory`; the context is cdk.json's and `context`."""
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     return subprocess.run(
         [sys.executable, "-m", "infra.app"],

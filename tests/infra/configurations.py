@@ -1,4 +1,4 @@
-"""The settings of the stacks that tests look at: those that differ most, and the ARNs in them."""
+"""Settings of the stacks that tests look at, chosen to differ as much as they can, and the ARNs in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stack, synthesised once for all tests that only read its template, in the configurations that differ most."""
+"""The stack in each configuration, synthesised once for all tests that only read its template."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.infra.template import Template, synthesise
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
-    """All configurations, each of them found clean by cdk-nag."""
+    """All configurations by name; cdk-nag has found nothing in them."""
     return {
         name: synthesise(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
         for name, context in CONFIGURATIONS.items()
@@ -21,5 +21,5 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
 
 @pytest.fixture(scope="session")
 def template(templates: dict[str, Template]) -> Template:
-    """The stack as it is without any setting."""
+    """The stack without any settings."""
     return templates["default"]

@@ -1,4 +1,4 @@
-"""Logical ids of resources, as CDK makes them from their place in the stack; a changed one makes a new resource."""
+"""Logical ids, which CDK derives from a resource's place in the stack; a changed id means a new resource."""
 
 QUEUE = "MessagesQueueDA932AE9"
 DEAD_LETTERS = "MessagesDeadLetters3B953EB8"

@@ -1,4 +1,4 @@
-"""What there is to watch: the metrics that the function's own code puts out, and those that AWS's pages list."""
+"""The metrics there are: those that the function's own code emits, and those that AWS's pages list."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ BAD: Mapping[str, Any] = {"put": {}}
 
 
 def report(world: World, *bodies: Any) -> list[str]:
-    """The lines that the function prints about one invocation, logs and metrics, as in its handler."""
+    """The lines that the function prints for one invocation: logs and metrics, as its handler does."""
     emf, output = Metrics(namespace=NAMESPACE, service=SERVICE), io.StringIO()
     emf.clear_metrics()
-    logger = Logger(service=SERVICE)  # Powertools makes one for all that ask by this name.
+    logger = Logger(service=SERVICE)  # Powertools has one logger a name.
     assert isinstance(logger.registered_handler, logging.StreamHandler)
     before = logger.registered_handler.setStream(output)
     with contextlib.redirect_stdout(output):
@@ -86,14 +86,14 @@ def recording(lines: Iterable[str]) -> Recording:
 
 
 def troubled() -> World:
-    """A world in which something of everything happens."""
+    """A world with throttling and unprocessed items."""
     world = World()
     world.db.script(Throttle(), Unprocessed(1))
     return world
 
 
 def without_queue() -> World:
-    """A world in which SQS takes no dead letter."""
+    """A world in which SQS refuses every dead letter."""
     world = World()
     world.sqs.always(Refusal("AccessDenied", "no"), "SendMessageBatch")
     return world
@@ -101,7 +101,7 @@ def without_queue() -> World:
 
 @functools.cache
 def emitted() -> frozenset[Metric]:
-    """The metrics that an invocation really puts out."""
+    """The metrics that an invocation really emits."""
     return frozenset(recording(report(troubled(), {"put": {"pk": "a"}}, {"put": {"pk": "b"}}, BAD)).points)
 
 

@@ -1,4 +1,4 @@
-"""A CloudFormation template as tests ask for it."""
+"""A CloudFormation template with the questions that tests ask of it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _acknowledged(metadata: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def resolved(value: Any) -> Any:
-    """`Fn::Join`, `Ref` and `Fn::GetAtt` made into text, a resource by its logical id."""
+    """The value with `Fn::Join`, `Ref` and `Fn::GetAtt` as text; a resource is its logical id."""
     match value:
         case {"Fn::Join": [separator, parts]}:
             return separator.join(resolved(part) for part in parts)
@@ -92,6 +92,6 @@ def resolved(value: Any) -> Any:
 
 
 def functions_settings(template: Template) -> Settings:
-    """The settings that the function reads from its environment; queue and tables have their logical ids for names."""
+    """The settings that the function reads from its environment; logical ids stand for queue and tables."""
     environ = resolved(template.only("AWS::Lambda::Function")["Environment"]["Variables"])
     return Settings.from_environ({**environ, "DEAD_LETTER_QUEUE_URL": f"https://{environ['DEAD_LETTER_QUEUE_URL']}"})

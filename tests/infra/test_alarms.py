@@ -1,4 +1,4 @@
-"""The alarms watch what is really reported, begin when they should, and say what to do."""
+"""The alarms watch metrics that are really reported, begin when they should, and say what to do."""
 
 from __future__ import annotations
 

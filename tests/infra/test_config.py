@@ -13,7 +13,7 @@ from infra.config import Config
 from infra.context import ConfigError, settings_of
 from infra.environment import function_settings
 from infra.limits import DEAD_LETTER_RETENTION
-from infra.producers import Producer
+from infra.producers import AllowedProducer
 from infra.settings_docs import settings_tables
 from infra.table_config import TableConfig
 from tests.infra.configurations import ACCOUNT, KEY, ROLE, RULE, TOPIC
@@ -129,10 +129,14 @@ def test_nothing_has_to_be_set() -> None:
         ({"queueEncryption": KEY}, "queue_key_arn", KEY),
         ({"queueEncryption": "kms"}, "queue_key_arn", None),
         ({"maxConcurrency": None, "minPollers": "2", "maxPollers": 9}, "max_pollers", 9),
-        ({"producers": ACCOUNT}, "producers", (Producer("account", ACCOUNT),)),
-        ({"producers": f"{ROLE}, {RULE}"}, "producers", (Producer("iam", ROLE), Producer("events", RULE))),
-        ({"producers": f'["{TOPIC}"]'}, "producers", (Producer("sns", TOPIC),)),
-        ({"producers": [TOPIC, TOPIC]}, "producers", (Producer("sns", TOPIC),)),
+        ({"producers": ACCOUNT}, "producers", (AllowedProducer("account", ACCOUNT),)),
+        (
+            {"producers": f"{ROLE}, {RULE}"},
+            "producers",
+            (AllowedProducer("iam", ROLE), AllowedProducer("events", RULE)),
+        ),
+        ({"producers": f'["{TOPIC}"]'}, "producers", (AllowedProducer("sns", TOPIC),)),
+        ({"producers": [TOPIC, TOPIC]}, "producers", (AllowedProducer("sns", TOPIC),)),
         ({"producers": ""}, "producers", ()),
         ({"memory": "512"}, "memory", 512),
         ({"memory": 512}, "memory", 512),

@@ -1,4 +1,4 @@
-"""The dashboard shows what is really reported, and every threshold where the alarm looks."""
+"""The dashboard shows metrics that are really reported, and every alarm's threshold on a graph of its metric."""
 
 from __future__ import annotations
 

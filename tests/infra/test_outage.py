@@ -1,4 +1,4 @@
-"""maxReceiveCount, held against the exact distribution of the function's pauses."""
+"""maxReceiveCount, compared with the exact distribution of the function's pauses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from infra.config import Config
 
 
 def chance_to_be_over_before(seconds: int, receives: int) -> float:
-    """The exact probability that the pauses of so many receives last less than `seconds`, by adding them one by one."""
+    """The exact probability that the pauses of so many receives add up to less than `seconds`."""
     chances = [1.0] + [0.0] * (seconds - 1)  # Of each sum below `seconds`.
     for receive in range(1, receives + 1):
         longest = min(900, 5 * 2 ** (receive - 1))  # Whole seconds from 1 to this, each as likely.

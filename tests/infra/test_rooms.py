@@ -1,4 +1,4 @@
-"""Imports go one way through infra's modules, and the settings are read and printed without Node."""
+"""Imports go one way through infra's modules; settings need no Node, and constructs know no settings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import subprocess
 import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
+
+import pytest
 
 import infra
 from infra.settings_docs import settings_tables
@@ -26,13 +28,31 @@ def imports_of(module: str) -> set[str]:
     return found
 
 
+def uses_cdk(module: str) -> bool:
+    return "from aws_cdk import" in (ROOT / "infra" / f"{module}.py").read_text()
+
+
 def test_no_two_modules_import_each_other_directly_or_by_way_of_others() -> None:
     TopologicalSorter({module: imports_of(module) for module in MODULES}).prepare()  # Raises CycleError.
 
 
-def test_the_tables_of_settings_are_printed_without_node() -> None:
+@pytest.mark.parametrize("module", MODULES)
+def test_only_app_and_stack_know_both_settings_and_constructs(module: str) -> None:
+    reached, unseen = set[str](), [module]
+    while unseen:
+        reached.add(unseen.pop())
+        unseen = sorted(set().union(*map(imports_of, reached)) - reached)
+    settings = reached & {"config", "table_config"}
+
+    assert not (settings and any(map(uses_cdk, reached))) or module in ("app", "stack")
+
+
+def test_settings_are_read_and_their_tables_printed_without_node() -> None:
     # jsii starts Node; a module that is None cannot be imported.
-    code = "import runpy, sys; sys.modules['jsii'] = None; runpy.run_module('infra.settings_docs', run_name='__main__')"
+    code = (
+        "import runpy, sys; sys.modules['jsii'] = None; import infra.reading; infra.reading.from_context({});"
+        " runpy.run_module('infra.settings_docs', run_name='__main__')"
+    )
 
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
 

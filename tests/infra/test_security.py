@@ -1,4 +1,4 @@
-"""Who may do what: the whole policy of the function, of the queues and of the key, and nothing with a star."""
+"""Who may do what: all policies of the function, the queues and the key, and none with a wildcard."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def permissions(template: Template) -> set[tuple[str, str, str]]:
 
 
 def always(queue: str = QUEUE) -> set[tuple[str, str, str]]:
-    """What the function may do whatever its tables and keys are."""
+    """What the function may do in every configuration."""
     return {
         ("sqs:SendMessage", f"{DEAD_LETTERS}.Arn", "{}"),
         ("sqs:ReceiveMessage", f"{queue}.Arn", "{}"),
@@ -96,7 +96,7 @@ def test_there_is_one_role_with_one_policy_and_nothing_managed(templates: dict[s
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_nothing_is_allowed_with_a_star(templates: dict[str, Template], name: str) -> None:
+def test_nothing_is_allowed_with_a_wildcard(templates: dict[str, Template], name: str) -> None:
     template = templates[name]
     statements = [
         *template.allowed("AWS::IAM::Policy"),
@@ -115,7 +115,7 @@ def test_nothing_is_allowed_with_a_star(templates: dict[str, Template], name: st
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_queues_and_topics_refuse_what_comes_without_tls(templates: dict[str, Template], name: str) -> None:
+def test_queues_and_topics_refuse_requests_without_tls(templates: dict[str, Template], name: str) -> None:
     template = templates[name]
     refused = set()
     for kind, owned in (("AWS::SQS::QueuePolicy", "Queues"), ("AWS::SNS::TopicPolicy", "Topics")):
@@ -188,7 +188,7 @@ def test_only_its_own_account_administers_the_key(templates: dict[str, Template]
     assert administrators == [{"AWS": "arn:AWS::Partition:iam::AWS::AccountId:root"}]
 
 
-# Synthesis itself fails where cdk-nag finds anything else: every configuration here is clean but for these.
+# Synthesis fails on any other finding of cdk-nag.
 ALWAYS_ACKNOWLEDGED = {
     "Serverless-SQSRedrivePolicy",  # Of the dead-letter queue.
     "Serverless-LambdaDLQ",

@@ -1,4 +1,4 @@
-"""The workflow calls what there is, keeps the role to whom it is for, and destroys what it has deployed."""
+"""The workflow's commands exist, only the job that deploys gets a role, and what is deployed is destroyed."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ def alarms_of(template: Template) -> dict[str, dict[str, Any]]:
 
 
 def queries_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that an alarm watches, each as namespace, name and dimensions."""
+    """The metrics that an alarm watches, each with namespace, name and dimensions."""
     if "MetricName" in alarm:
         return [alarm]
     return [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
