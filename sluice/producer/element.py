@@ -65,7 +65,9 @@ def item(record: Any) -> bytes:
 def _object(record: Any) -> dict[str, Any]:
     attributes = record if type(record) is dict else simpler(record)
     if not isinstance(attributes, dict):
-        raise Rejected("UnknownOperation", f"an item or key is a mapping or dataclass, not a {type(record).__name__}")
+        raise Rejected(
+            "UnknownOperation", f"an item or key is a mapping or an object with fields, not a {type(record).__name__}"
+        )
     return attributes
 
 

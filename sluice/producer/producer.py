@@ -102,7 +102,7 @@ class Producer:
         values: Mapping[str, Any] | None = None,
         group: str | None = None,
     ) -> None:
-        """Write a whole item: a mapping or a dataclass. `group` is the message group.
+        """Write a whole item: a mapping, or an object with fields (docs/producers.md). `group` is the message group.
 
         Raises `InvalidRecordError`, `BufferFullError`, `NotSentError`, and RuntimeError after `close`.
         """
