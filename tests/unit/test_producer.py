@@ -297,6 +297,22 @@ def test_a_record_that_raises_is_not_taken() -> None:
     assert gate.keys() == ["good"]
 
 
+def test_without_tables_what_no_table_takes_is_not_taken() -> None:
+    gate = Gate()
+
+    with gate.producer() as producer:
+        with pytest.raises(InvalidRecordError, match="ItemTooLarge"):
+            producer.put({"pk": "a", "x": "x" * 410_000}, table="any")
+        with pytest.raises(InvalidRecordError, match="InvalidExpression"):
+            producer.put({"pk": "a"}, condition="#n = :v")
+        with pytest.raises(InvalidRecordError, match="InvalidExpression"):
+            producer.update({"pk": "a"}, "SET pk = :v", values={":v": 1})
+        producer.put({"pk": "good"}, table="any")
+        producer.delete({"pk": "old"}, version=7)
+
+    assert gate.messages() == [[{"put": {"pk": "good"}, "table": "any"}, {"delete": {"pk": "old"}, "version": 7}]]
+
+
 def test_nothing_is_taken_after_close() -> None:
     producer = Gate().producer()
     producer.close()

@@ -6,7 +6,7 @@ import base64
 import enum
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -82,7 +82,7 @@ class Model(pydantic.BaseModel):
     pk: str
     tags: set[str]
     lines: list[Line]
-    hidden: str = pydantic.Field("secret", exclude=True)
+    hidden: str = pydantic.Field(default="secret", exclude=True)
 
 
 class OldModel:
@@ -273,12 +273,14 @@ def test_what_is_not_equal_to_itself_is_missing_and_refused_wherever_it_stands(m
 
 
 def test_a_missing_date_is_refused_in_a_set_in_a_bare_item_and_as_a_version() -> None:
-    for make in (
+    makes: list[Callable[[], bytes]] = [
         lambda: element("put", {"pk": "a", "v": {NAT}}),
         lambda: item({"pk": "a", "v": NAT}),
         lambda: element("delete", {"pk": "a"}, Extras(version=NAT)),
         lambda: element("put", NAT),
-    ):
+    ]
+
+    for make in makes:
         with pytest.raises(InvalidRecordError, match="missing value"):
             make()
 
