@@ -108,7 +108,10 @@ def _native(action: str, attributes: dict[str, Any], extras: Extras) -> dict[str
 
 
 def _values(values: Mapping[str, Any], convert: Any) -> dict[str, Any]:
-    try:
-        return {name: convert(value, 1) for name, value in values.items()}
-    except Rejected as rejected:
-        raise rejected.inside("values") from None
+    converted = {}
+    for name, value in values.items():
+        try:
+            converted[name] = convert(value, 1)
+        except Rejected as rejected:
+            raise rejected.inside(f"values.{name}") from None
+    return converted
