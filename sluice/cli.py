@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
+from . import terminal
+
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -45,6 +47,7 @@ class CommandError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    terminal.prepare()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
     if not given or given[0] not in COMMANDS:
@@ -144,7 +147,7 @@ class Progress(Protocol):
 @contextmanager
 def progress(what: str, total: int | None, unit: str, *, every: float = 5.0) -> Iterator[Progress]:
     """A bar on a terminal, else a plain line every so many seconds, on standard error. A total of None is unknown."""
-    if not sys.stderr.isatty():
+    if not terminal.can_redraw(sys.stderr):
         yield _lines(what, total, unit, every)
         return
     from tqdm import tqdm

@@ -12,7 +12,7 @@ from . import items
 from .expressions import Expressions
 from .items import Rejected
 from .operation import AttributeValue, Call, Key, Operation, Source
-from .settings import Settings, Table
+from .settings import ANY_TABLE, Settings, Table
 
 _PLAIN = ("put", "delete", "update")
 _NATIVE_EXPRESSIONS = {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
@@ -124,6 +124,8 @@ class Forms:
     def _table(self, name: Any) -> Table:
         if not isinstance(name, str):
             raise Rejected("UnknownTable", "the table must be named by a string")
+        if self._default is ANY_TABLE:
+            return ANY_TABLE
         table = self._tables.get(name)
         if table is None and (arn := _TABLE_ARN.fullmatch(name)):
             region, account, own_name = arn.groups()
@@ -159,7 +161,7 @@ def _delete(
 ) -> Operation:
     key = items.key_of(table, attributes)
     items.check_only_key(table, attributes)
-    if version is not None and table.version is None:
+    if version is not None and table.version is None and table is not ANY_TABLE:
         raise Rejected("UnknownOperation", "version: the table has no version attribute")
     if expressions == _NO_EXPRESSIONS and table.version is None:
         return Operation(key, "batch_write_item", source, _ENCODE({"DeleteRequest": {"Key": attributes}}))
@@ -171,7 +173,7 @@ def _update(
 ) -> Operation:
     key = items.key_of(table, attributes)
     items.check_only_key(table, attributes)
-    expressions.check({attribute.name for attribute in table.key})
+    expressions.check(items.key_names(table, attributes))
     request = {"Key": attributes, **expressions.arguments()}
     is_conditional = expressions.condition is not None
     return Operation(key, "update_item", source, b"", request, size, None, is_conditional)

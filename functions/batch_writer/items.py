@@ -14,7 +14,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from .operation import AttributeValue, Key, KeyValue, Rejection
-from .settings import KeyAttribute, Table
+from .settings import ANY_TABLE, KeyAttribute, Table
 
 MAX_ITEM_BYTES = 400 * 1024
 MAX_NESTING = 32  # Levels; the item itself is the first.
@@ -68,14 +68,21 @@ def check_size(size: int) -> None:
 
 def key_of(table: Table, attributes: dict[str, AttributeValue]) -> Key:
     """The identity of the item in the table. Raises `Rejected` where a key attribute is not as it must be."""
+    if table is ANY_TABLE:
+        return (table.name, "", None)
     partition = _key_value(table.partition_key, attributes, MAX_PARTITION_KEY_BYTES)
     if table.sort_key is None:
         return (table.name, partition, None)
     return (table.name, partition, _key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES))
 
 
+def key_names(table: Table, key: Mapping[str, AttributeValue]) -> set[str]:
+    """The names of the table's key attributes; of any table those of the key that is given."""
+    return set(key) if table is ANY_TABLE else {attribute.name for attribute in table.key}
+
+
 def check_only_key(table: Table, attributes: dict[str, AttributeValue]) -> None:
-    names = {attribute.name for attribute in table.key}
+    names = key_names(table, attributes)
     for name in attributes:
         if name not in names:
             raise Rejected("UnexpectedKeyAttribute", f"{_shown(name)} is not a key attribute of the table")

@@ -39,6 +39,10 @@ class Table:
         return (self.partition_key,) if self.sort_key is None else (self.partition_key, self.sort_key)
 
 
+ANY_TABLE = Table("", "", KeyAttribute("", "S"))
+"""Stands for every table, for those who check messages and do not know the function's: key and name are not checked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of one deployed function; docs of each in the README."""

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from .. import terminal
 from ..arguments import real
 from ..local.processes import Interrupt, Interrupted
 from .definition import widgets
@@ -21,6 +22,7 @@ TITLE = "Sluice"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Record a run, or draw one; returns the exit status: 0, 1 where that failed, 130 after Ctrl-C."""
+    terminal.prepare()
     options = _parser().parse_args(arguments)
     with Interrupt() as interrupt:
         from ..local.aws import LocalError

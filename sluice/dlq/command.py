@@ -30,9 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EXAMPLES
     actions = parser.add_subparsers(dest="action", required=True, metavar="show|export|redrive|purge")
 
-    show = _action(actions, "show", "count them by reason, with ages and examples; nothing is changed")
+    show = _action(actions, "show", "count them by code and message, with ages and examples; nothing is changed")
     show.add_argument("--limit", type=whole(1), default=SHOWN, metavar="N", help=f"look at so many (default: {SHOWN})")
-    show.add_argument("--examples", type=whole(1), default=1, metavar="N", help="of each reason (default: 1)")
+    show.add_argument("--examples", type=whole(1), default=1, metavar="N", help="of each message (default: 1)")
     show.add_argument("--show-values", action="store_true", help="print the bodies of examples, too")
 
     export = _action(actions, "export", "write them to a file, one JSON object a line; they stay in the queue")

@@ -6,15 +6,15 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from ..cli import DONE, CommandError, UsageError, progress, put_out, put_out_json, say
+from ..cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
 from ..local.processes import Interrupt
 from .holding import Holding
-from .letters import Letter
+from .leftover import leftover
 from .queues import dead_letter_queue, sqs_client
+from .selection import Selection
 from .summary import Summary
 
 SHORT, LONG = 60, 900
@@ -63,7 +63,7 @@ def export(options: argparse.Namespace) -> int:
     """Write letters to a file; returns the exit status."""
     sqs = sqs_client(options)
     queue = dead_letter_queue(options, sqs)
-    selects = selection(options)
+    selects = Selection(options.code)
     count = 0
     with (
         Interrupt() as interrupt,
@@ -81,13 +81,18 @@ def export(options: argparse.Namespace) -> int:
             os.fsync(file.fileno())
     if queue.is_fifo:
         say("A FIFO queue gives the first ten letters of each group at most; the rest comes once these are gone.")
+    hidden = 0 if options.limit else leftover(sqs, queue, seen=holding.seen, kept=holding.seen).hidden
+    if hidden:
+        say(f"About {hidden:,} letters are hidden, for somebody else has received them; they are not in the export.")
+    unknown = list(selects.unknown()) if selects.has_seen else []
+    say(*unknown)
     if options.file != "-":
         result = {"file": options.file, "exported": count, "looked_at": holding.seen, "all_seen": holding.is_at_end}
         if options.json:
-            put_out_json(result)
+            put_out_json({**result, "hidden": hidden})
         else:
             put_out(f"{count:,} of {holding.seen:,} letters written to {options.file}; they are still in the queue.")
-    return DONE
+    return FAILED if hidden or unknown else DONE
 
 
 def _opened(name: str) -> Any:
@@ -100,9 +105,3 @@ def _opened(name: str) -> Any:
         raise UsageError(f"{name} is there already; remove it, or choose another name") from None
     except OSError as error:
         raise CommandError(f"cannot write {name}: {error.strerror}") from None
-
-
-def selection(options: argparse.Namespace) -> Callable[[Letter], bool]:
-    """Which letters `--code` chooses."""
-    codes = set(options.code or ())
-    return lambda letter: not codes or letter.code in codes

@@ -52,15 +52,16 @@ def dead_letter_queue(options: argparse.Namespace, sqs: Any) -> DeadLetterQueue:
             raise CommandError(f"{options.queue_url} has no dead-letter queue")
         _, _, _, _, account, name = json.loads(policy)["deadLetterTargetArn"].split(":")
         url = sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-    names = (
-        "QueueArn",
-        "ApproximateNumberOfMessages",
-        "ApproximateNumberOfMessagesNotVisible",
-        "ApproximateNumberOfMessagesDelayed",
-    )
+    letters, hidden = counts_of(sqs, url)
+    return DeadLetterQueue(url, arn_of(sqs, url), letters, hidden)
+
+
+def counts_of(sqs: Any, url: str) -> tuple[int, int]:
+    """About how many messages are visible, and in flight or delayed."""
+    names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
     found = _attributes(sqs, url, *names)
-    counts = [int(found.get(name, 0)) for name in names[1:]]
-    return DeadLetterQueue(url, found["QueueArn"], counts[0], counts[1] + counts[2])
+    visible, in_flight, delayed = (int(found.get(name, 0)) for name in names)
+    return visible, in_flight + delayed
 
 
 def source_url(options: argparse.Namespace, sqs: Any, queue: DeadLetterQueue) -> str:

@@ -16,9 +16,11 @@ from typing import Any
 from ..cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
 from ..local.processes import Interrupt
 from .holding import Holding
-from .looking import LONG, selection
+from .leftover import Leftover, leftover
+from .looking import LONG
 from .moving import CannotMove, move
 from .queues import DeadLetterQueue, arn_of, dead_letter_queue, source_url, sqs_client
+from .selection import Selection
 from .sending import Edited, Redrive, Sent, Through, unchanged
 
 
@@ -39,8 +41,10 @@ def redrive(options: argparse.Namespace) -> int:
         if is_whole and options.method != "copy":
             moved = _moved(options, sqs, queue, target, interrupt.check)
             if moved is not None:
-                _tell(options, {"method": "move", "sent": moved}, [f"{moved:,} letters moved by SQS to {target}."])
-                return DONE
+                rest = leftover(sqs, queue, seen=moved, kept=0)
+                result = {"method": "move", "sent": moved, **asdict(rest)}
+                _tell(options, result, [f"{moved:,} letters moved by SQS to {target}.", *rest.notes()])
+                return FAILED if rest else DONE
         return _copied(options, sqs, queue, target, interrupt.check)
 
 
@@ -64,13 +68,14 @@ def _copied(
 ) -> int:
     edited = Edited(Path(options.edited)) if options.edited else None
     through = Through(options.through) if options.through else unchanged
+    selects, rest = Selection(options.code), Leftover()
     redrive = Redrive(
         sqs,
         target,
         clock=time.monotonic,
         wait=threading.Event().wait,
         chance=random.random,
-        selects=selection(options),
+        selects=selects,
         change=through if edited is None else edited,
         rate=options.rate or math.inf,
     )
@@ -80,17 +85,23 @@ def _copied(
             progress("sent again", queue.letters or None, "letters") as told,
         ):
             redrive.run(holding, told)
+        if not options.limit and edited is None:
+            sent = redrive.result
+            gone = sent.sent - sent.undeleted
+            rest = leftover(sqs, queue, seen=holding.seen - sent.again, kept=holding.seen - gone)
     finally:
         result = redrive.result
         _tell(
             options,
-            {"method": "copy", **asdict(result)},
-            [f"{result.sent:>8,}  letters sent to {target}", *_notes(result)],
+            {"method": "copy", **asdict(result), **asdict(rest)},
+            [f"{result.sent:>8,}  letters sent to {target}", *_notes(result), *rest.notes()],
         )
-    rest = 0 if edited is None or options.code or options.limit else len(edited) - result.sent
-    if rest:
-        say(f"{rest:,} letters of {options.edited} were not sent: they are not in the queue, or hidden by somebody.")
-    return DONE if result.is_good and not rest else FAILED
+    unsent = 0 if edited is None or options.code or options.limit else len(edited) - result.sent
+    if unsent:
+        say(f"{unsent:,} letters of {options.edited} were not sent: they are not in the queue, or hidden by somebody.")
+    unknown = list(selects.unknown())
+    say(*unknown)
+    return DONE if result.is_good and not (unsent or rest or unknown) else FAILED
 
 
 def _notes(result: Sent) -> Iterator[str]:
@@ -114,15 +125,19 @@ def purge(options: argparse.Namespace) -> int:
         sqs.purge_queue(QueueUrl=queue.url)
         _tell(options, {"purged": queue.letters}, ["Purged; SQS takes up to a minute."])
         return DONE
-    selects, deleted, undeleted = selection(options), 0, 0
+    selects, deleted, undeleted = Selection(options.code), 0, 0
     with Interrupt() as interrupt, Holding(sqs, queue.url, visibility=LONG, check=interrupt.check) as holding:
         for batch in holding.batches():
             chosen = [letter.id for letter in batch if selects(letter)]
             left = holding.delete(chosen)
             deleted, undeleted = deleted + len(chosen) - len(left), undeleted + len(left)
-    lines = [f"{deleted:,} letters deleted, {holding.seen - deleted:,} kept."]
-    _tell(options, {"purged": deleted, "kept": holding.seen - deleted}, lines)
-    return FAILED if undeleted else DONE
+    kept = holding.seen - deleted
+    rest = leftover(sqs, queue, seen=holding.seen, kept=kept)
+    lines = [f"{deleted:,} letters deleted, {kept:,} kept.", *rest.notes()]
+    _tell(options, {"purged": deleted, "kept": kept, **asdict(rest)}, lines)
+    unknown = list(selects.unknown()) if selects.has_seen else []
+    say(*unknown)
+    return FAILED if undeleted or rest or unknown else DONE
 
 
 def _which(options: argparse.Namespace, queue: DeadLetterQueue) -> str:

@@ -109,7 +109,7 @@ class Sent:
     left: int = 0
     """Not selected, or left out by the command or the export."""
     behind: int = 0
-    """FIFO: left because an earlier letter of the group was."""
+    """FIFO: selected, and left because an earlier letter of the group was."""
     again: int = 0
     """Sent by this very run, and dead-lettered once more."""
     undeleted: int = 0
@@ -119,7 +119,8 @@ class Sent:
 
     @property
     def is_good(self) -> bool:
-        return not self.failures and not self.undeleted
+        """All that was selected is sent, but for what the command or the export left out."""
+        return not self.failures and not self.undeleted and not self.behind
 
 
 @dataclass(slots=True)
@@ -169,12 +170,18 @@ class Redrive:
         stopped = set(closed)
         for letter in letters:
             if letter.group in stopped:
-                self.result.behind += 1
+                self._is_behind(letter)
             elif not stays(letter):
                 yield letter
             elif self._is_fifo and letter.group is not None:
                 stopped.add(letter.group)
                 self._closed.add(letter.group)
+
+    def _is_behind(self, letter: Letter) -> None:
+        if self.selects(letter):
+            self.result.behind += 1
+        else:
+            self.result.left += 1
 
     def _is_not_chosen(self, letter: Letter) -> bool:
         if letter.id in self._sent_ids or letter.reason("SourceMessageId") in self._sent_ids:

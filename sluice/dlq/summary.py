@@ -1,19 +1,20 @@
-"""What a look through the dead letters has found: how many for which reason, how old, and an example of each. Pure."""
+"""What a look through the dead letters has found: how many for which reason, how old, and examples. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .letters import NO_CODE, Letter
 
 MAX_TEXT = 160  # Characters of an ErrorMessage.
+MAX_MESSAGES = 5  # Of one code, in lines for a person.
 
 
 @dataclass(slots=True)
-class Reason:
-    """The letters with one `ErrorCode`."""
+class Group:
+    """Letters with one reason."""
 
     count: int = 0
     oldest: float = float("inf")
@@ -21,56 +22,85 @@ class Reason:
     newest: float = 0.0
     examples: list[Letter] = field(default_factory=list)
 
-
-@dataclass(slots=True)
-class Summary:
-    """Letters that have been looked at, by their code."""
-
-    most_examples: int = 1
-    reasons: dict[str, Reason] = field(default_factory=dict)
-
-    def add(self, letter: Letter) -> None:
-        reason = self.reasons.setdefault(letter.code, Reason())
-        reason.count += 1
-        reason.oldest, reason.newest = min(reason.oldest, letter.sent_at), max(reason.newest, letter.sent_at)
-        if len(reason.examples) < self.most_examples:
-            reason.examples.append(letter)
-
-    @property
-    def count(self) -> int:
-        return sum(reason.count for reason in self.reasons.values())
-
-    def lines(self, now: float, *, shows_values: bool) -> Iterator[str]:
-        """For a person; `now` in seconds since 1970."""
-        for code, reason in sorted(self.reasons.items(), key=lambda entry: -entry[1].count):
-            age = _age(now - reason.oldest)
-            if reason.count > 1:
-                age = f"{_age(now - reason.newest)} to {age}"
-            yield f"{reason.count:>8,}  {code:<24} {age} old"
-            for letter in reason.examples:
-                yield f"{'':>10}{_text(letter)}  ({letter.id})"
-                if shows_values:
-                    yield f"{'':>10}{_shortened(letter.body)}"
+    def add(self, letter: Letter, most_examples: int) -> None:
+        self.count += 1
+        self.oldest, self.newest = min(self.oldest, letter.sent_at), max(self.newest, letter.sent_at)
+        if len(self.examples) < most_examples:
+            self.examples.append(letter)
 
     def as_json(self, now: float, *, shows_values: bool) -> dict[str, Any]:
         return {
-            code: {
-                "count": reason.count,
-                "newest_age_seconds": round(now - reason.newest, 1),
-                "oldest_age_seconds": round(now - reason.oldest, 1),
-                "examples": [
-                    {"MessageId": letter.id, "ErrorMessage": letter.reason("ErrorMessage") or None}
-                    | ({"Body": letter.body} if shows_values else {})
-                    for letter in reason.examples
-                ],
-            }
-            for code, reason in self.reasons.items()
+            "count": self.count,
+            "newest_age_seconds": round(now - self.newest, 1),
+            "oldest_age_seconds": round(now - self.oldest, 1),
+            "examples": [
+                {"MessageId": letter.id, "ErrorMessage": letter.reason("ErrorMessage") or None}
+                | ({"Body": letter.body} if shows_values else {})
+                for letter in self.examples
+            ],
         }
+
+
+@dataclass(slots=True)
+class Summary:
+    """Letters that have been looked at, by their code and by their message."""
+
+    most_examples: int = 1
+    """Of each message."""
+    codes: dict[str, Group] = field(default_factory=dict)
+    messages: dict[str, dict[str, Group]] = field(default_factory=dict)
+    """By code."""
+
+    def add(self, letter: Letter) -> None:
+        messages = self.messages.setdefault(letter.code, {})
+        messages.setdefault(letter.reason("ErrorMessage"), Group()).add(letter, self.most_examples)
+        self.codes.setdefault(letter.code, Group()).add(letter, self.most_examples)
+
+    @property
+    def count(self) -> int:
+        return sum(group.count for group in self.codes.values())
+
+    def lines(self, now: float, *, shows_values: bool) -> Iterator[str]:
+        """For a person; `now` in seconds since 1970."""
+        for code, group in _most_first(self.codes):
+            age = _age(now - group.oldest)
+            if group.count > 1:
+                age = f"{_age(now - group.newest)} to {age}"
+            yield f"{group.count:>8,}  {code:<24} {age} old"
+            messages = _most_first(self.messages[code])
+            for _, message in messages[:MAX_MESSAGES]:
+                yield f"{'':>10}{_text(message.examples[0])}  ({_which(message)})"
+                if shows_values:
+                    yield from (f"{'':>10}{_shortened(letter.body)}" for letter in message.examples)
+            if others := messages[MAX_MESSAGES:]:
+                count = sum(message.count for _, message in others)
+                yield f"{'':>10}and {len(others):,} other messages, of {count:,} letters (--json has them all)"
+
+    def as_json(self, now: float, *, shows_values: bool) -> dict[str, Any]:
+        return {
+            code: group.as_json(now, shows_values=shows_values)
+            | {
+                "messages": [
+                    {"message": text or None} | message.as_json(now, shows_values=shows_values)
+                    for text, message in _most_first(self.messages[code])
+                ]
+            }
+            for code, group in self.codes.items()
+        }
+
+
+def _most_first(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
+    return sorted(groups.items(), key=lambda entry: -entry[1].count)
+
+
+def _which(group: Group) -> str:
+    ids = ", ".join(letter.id for letter in group.examples)
+    return ids if group.count == len(group.examples) else f"{group.count:,} letters, such as {ids}"
 
 
 def _text(letter: Letter) -> str:
     if letter.code == NO_CODE:
-        return f"moved by SQS itself, after {letter.receive_count:,} receives in all"
+        return "moved by SQS itself, after too many receives"
     return _shortened(letter.reason("ErrorMessage") or "no reason given")
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from .. import terminal
 from ..arguments import positive, whole
 from ..local.processes import Interrupt, Interrupted
 from .injector import Injector
@@ -18,6 +19,7 @@ from .upstream import Upstream
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C; returns the exit status: 0, or 1 if the port is taken."""
+    terminal.prepare()
     options = _parser().parse_args(arguments)
     profile = PROFILES[options.profile]
     if options.write_units is not None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from .. import terminal
 from ..arguments import real
 from ..local.aws import LocalAws, LocalError, local_aws
 from ..local.poller import Answer, EventSourceMapping, Invocation, Poller
@@ -325,6 +326,7 @@ def _setting(table: TableOf) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a soak; returns the exit status: 0 if the promise was kept, 1 if not, 130 after Ctrl-C."""
+    terminal.prepare()
     options = _parser().parse_args(arguments)
     plan = Plan(**vars(options))
     directory = Path(tempfile.mkdtemp(prefix="sluice-soak-"))

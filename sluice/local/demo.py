@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from .. import terminal
 from ..arguments import tcp_port, whole
 from .processes import Interrupt, Interrupted
 
@@ -28,6 +29,7 @@ SETTINGS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit status: 0 if every record arrived, 1 if not, 130 after Ctrl-C."""
+    terminal.prepare()
     options = _parser().parse_args(arguments)
     with Interrupt() as interrupt:
         # Imported here, for boto3 takes a while, and Ctrl-C has to end the program quietly during that, too.
@@ -125,7 +127,7 @@ def _step(what: str) -> Iterator[None]:
 @contextmanager
 def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     """A bar that is told how many there are by now; every fifth as a line where nobody watches a terminal."""
-    if not sys.stdout.isatty():
+    if not terminal.can_redraw(sys.stdout):
         yield _lines_of_progress(what, total)
         return
     from tqdm import tqdm

@@ -28,7 +28,7 @@ def link(bundle: Path, requirements: Path) -> list[str]:
     for top in sorted({file.parts[0] for file in files}):
         module = top.partition(".")[0]  # A package, or a module by itself: `name.cpython-314-aarch64-linux-gnu.so`.
         name = next(iter(importlib.metadata.packages_distributions().get(module, ())), module)
-        pinned = _pinned(requirements.read_text(), name)
+        pinned = _pinned(requirements.read_text("utf-8"), name)
         found = importlib.util.find_spec(module)
         version = importlib.metadata.version(name) if found else "none"
         if version != pinned or found is None or found.origin is None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ..terminal import can_redraw
+
 _BARS = " ▁▂▃▄▅▆▇█"
 CLEAR, HOME = "\x1b[J", "\x1b[H"
 
@@ -60,7 +62,7 @@ def sparkline(values: Sequence[float], width: int) -> str:
 
 def watch(look: Callable[[], Sequence[Look] | None], title: str, check: Callable[[], None]) -> None:
     """Draw once a second until `check` raises or `look` gives None; a line each five seconds where none can draw."""
-    is_terminal = sys.stdout.isatty()
+    is_terminal = can_redraw(sys.stdout)
     while (history := look()) is not None:
         if is_terminal:
             width = shutil.get_terminal_size().columns

@@ -65,7 +65,9 @@ def item(record: Any) -> bytes:
 def _object(record: Any) -> dict[str, Any]:
     attributes = record if type(record) is dict else simpler(record)
     if not isinstance(attributes, dict):
-        raise Rejected("UnknownOperation", f"an item or key is a mapping or dataclass, not a {type(record).__name__}")
+        raise Rejected(
+            "UnknownOperation", f"an item or key is a mapping or an object with fields, not a {type(record).__name__}"
+        )
     return attributes
 
 
@@ -106,7 +108,10 @@ def _native(action: str, attributes: dict[str, Any], extras: Extras) -> dict[str
 
 
 def _values(values: Mapping[str, Any], convert: Any) -> dict[str, Any]:
-    try:
-        return {name: convert(value, 1) for name, value in values.items()}
-    except Rejected as rejected:
-        raise rejected.inside("values") from None
+    converted = {}
+    for name, value in values.items():
+        try:
+            converted[name] = convert(value, 1)
+        except Rejected as rejected:
+            raise rejected.inside(f"values.{name}") from None
+    return converted

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import random
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
@@ -20,6 +19,7 @@ from ..send.check import Checker
 from ..send.outbox import BILLED_BYTES, MAX_BYTES, Outbox, Outgoing
 from ..send.sender import Failure, Sender
 from ..send.target import region_of
+from . import at_exit
 from .element import NOTHING, Extras, element, item
 from .errors import BufferFullError, InvalidRecordError, NotSent, NotSentError
 
@@ -43,6 +43,8 @@ class Producer:
 
     What `put`, `delete` and `update` have taken is either accepted by the queue or handed back by a `NotSentError`,
     which the next call of any method raises, `flush` and `close` at the latest. A call that raises has taken nothing.
+    At the program's exit, or where no thread can be started, `put` and its like send by themselves before they return,
+    and raise what was not accepted.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Producer:
         self._threads: list[threading.Thread] = []
         self._closed = False
         self._process = os.getpid()
+        at_exit.call(self._flush_at_exit)
 
     def put(
         self,
@@ -102,7 +105,7 @@ class Producer:
         values: Mapping[str, Any] | None = None,
         group: str | None = None,
     ) -> None:
-        """Write a whole item: a mapping or a dataclass. `group` is the message group.
+        """Write a whole item: a mapping, or an object with fields (docs/producers.md). `group` is the message group.
 
         Raises `InvalidRecordError`, `BufferFullError`, `NotSentError`, and RuntimeError after `close`.
         """
@@ -148,12 +151,21 @@ class Producer:
     def flush(self, timeout: float | None = None) -> None:
         """Return when all that was taken so far is accepted. Raises `NotSentError`, and TimeoutError after so long."""
         self._check_process()
+        end = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             for group in list(self._filling):
                 self._seal(group)
             waited_for = set(self._unfinished)
             self._changed.notify_all()
-            if not self._changed.wait_for(lambda: self._unfinished.isdisjoint(waited_for), timeout):
+            is_alone = self._is_alone()
+
+        def is_done() -> bool:
+            return self._unfinished.isdisjoint(waited_for)
+
+        while is_alone and (messages := self._next_unless(is_done, end)):
+            self._send(messages)
+        with self._changed:
+            if not self._changed.wait_for(is_done, _left(end)):
                 raise TimeoutError(f"{len(waited_for & self._unfinished)} messages are not accepted yet")
             self._raise_not_sent()
 
@@ -169,7 +181,7 @@ class Producer:
                 ended = not self._unfinished
                 self._changed.notify_all()
             if ended:
-                atexit.unregister(self._close_at_exit)
+                at_exit.forget(self._flush_at_exit)
 
     def __enter__(self) -> Producer:
         return self
@@ -188,6 +200,7 @@ class Producer:
 
     def not_sent(self) -> tuple[NotSent, ...]:
         """What was not accepted and not handed back yet; it counts as handed back then."""
+        self._check_process()
         with self._changed:
             return tuple(self._take_not_sent())
 
@@ -220,9 +233,12 @@ class Producer:
             self._buffered += size
             if filling.size >= self._message_bytes:
                 self._seal(group)
+            is_alone = self._is_alone()
+        if is_alone:
+            self.flush()
 
     def _check_process(self) -> None:
-        # Threads do not come along into a fork: whoever waits for them there waits for ever.
+        # Threads do not come along into a fork: whoever waits for them there would wait without end.
         if os.getpid() != self._process:
             raise RuntimeError("a Producer does not survive a fork: make one in each process")
 
@@ -242,12 +258,20 @@ class Producer:
             raise RuntimeError("the producer is closed")
 
     def _start(self) -> None:
-        if not self._threads:
-            atexit.register(self._close_at_exit)
-            for number in range(self._connections):
-                name = f"sluice-producer-{number}"
-                self._threads.append(threading.Thread(target=self._work, name=name, daemon=True))
-                self._threads[-1].start()
+        """Start the threads; at the interpreter's exit, or at the system's limit, there may be none to start."""
+        if self._threads:
+            return
+        for number in range(self._connections):
+            thread = threading.Thread(target=self._work, name=f"sluice-producer-{number}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return
+            self._threads.append(thread)
+
+    def _is_alone(self) -> bool:
+        """Whether no thread sends later on what is taken now: then whoever puts it has to."""
+        return not self._threads or at_exit.is_over()
 
     def _seal(self, group: str | None) -> None:
         """Close the message that is being filled for a group, and put it among those to be sent."""
@@ -261,11 +285,20 @@ class Producer:
         self._changed.notify_all()
 
     def _work(self) -> None:
-        while messages := self._next():
-            try:
-                refused = self._sender.send(messages)
-            except Exception as error:  # noqa: BLE001  # Whatever the client raises: these were not accepted.
-                refused = dict.fromkeys(range(len(messages)), Failure(type(error).__name__, str(error)))
+        try:
+            while messages := self._next():
+                self._send(messages)
+        finally:
+            with self._changed:
+                self._threads.remove(threading.current_thread())
+
+    def _send(self, messages: list[Outgoing]) -> None:
+        refused = dict.fromkeys(range(len(messages)), Failure("Interrupted", "the program was interrupted"))
+        try:
+            refused = self._sender.send(messages)
+        except Exception as error:  # noqa: BLE001  # Whatever the client raises: these were not accepted.
+            refused = dict.fromkeys(range(len(messages)), Failure(type(error).__name__, str(error)))
+        finally:
             with self._changed:
                 self._outbox.done(messages)
                 for position, failure in refused.items():
@@ -275,6 +308,12 @@ class Producer:
                 self._unfinished.difference_update(messages)
                 self._buffered -= sum(len(part) + 1 for message in messages for part in message.origin)
                 self._changed.notify_all()
+
+    def _next_unless(self, is_done: Callable[[], bool], end: float | None) -> list[Outgoing]:
+        """The next messages to send; none when it is done, or when the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: is_done() or bool(self._outbox), _left(end))
+            return [] if is_done() else self._outbox.take()
 
     def _next(self) -> list[Outgoing]:
         """Waits for the next messages to send; none when all is sent and there will be no more."""
@@ -299,13 +338,18 @@ class Producer:
         taken, self._not_sent = self._not_sent, []
         return taken
 
-    def _close_at_exit(self) -> None:
+    def _flush_at_exit(self) -> None:
         if os.getpid() != self._process:  # What is left is its parent's to send.
             return
         try:
-            self.close()
+            self.flush()
         except NotSentError as error:
             logger.error("%s; the program ended without closing the producer", error)
+
+
+def _left(end: float | None) -> float | None:
+    """Seconds until a time; None has no end."""
+    return None if end is None else max(0.0, end - time.monotonic())
 
 
 def _client(session: Any, queue_url: str, connections: int) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
+from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
@@ -72,21 +73,91 @@ def simpler(value: Any) -> Any:
     match value:
         case Enum():
             return value.value
-        case str():
-            return str.__str__(value)
-        case UUID():
-            return str(value)
-        case datetime() | date() | time():
-            return value.isoformat()
         case tuple() if hasattr(value, "_fields"):
             return dict(zip(value._fields, value, strict=True))
         case list() | tuple():
             return list(value)
         case Mapping():
             return dict(value)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    raise Rejected("InvalidAttribute", f"no rule says how to store a {type(value).__name__}")
+    names = _fields(value)
+    if names is not None:
+        return {name: _attribute(value, name) for name in names}
+    return _scalar(value)
+
+
+def _fields(value: Any) -> list[str] | None:
+    """The fields of a dataclass, of a class made by attrs, or of a msgspec Struct; None for anything else."""
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    if hasattr(kind, "__attrs_attrs__"):
+        return [field.name for field in kind.__attrs_attrs__]
+    return list(kind.__struct_fields__) if hasattr(kind, "__struct_fields__") else None
+
+
+def _attribute(value: Any, name: str) -> Any:
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        raise Rejected("InvalidAttribute", f"field {name} of the {type(value).__name__} has no value") from None
+
+
+def _scalar(value: Any) -> Any:
+    kind = type(value)
+    numpy_kind = _numpy_kind(value)
+    if numpy_kind not in (None, "M"):
+        found = value.item()
+    elif _is_missing(value):
+        text = f"a {kind.__name__} that is not equal to itself, as NaN, is a missing value: leave it out, or give None"
+        raise Rejected("InvalidAttribute", text)
+    elif isinstance(value, str):
+        found = str.__str__(value)
+    elif isinstance(value, UUID | PurePath) or numpy_kind == "M":  # As `item` a date of nanoseconds is an int.
+        found = str(value)
+    elif isinstance(value, datetime | date | time):
+        found = value.isoformat()
+    else:
+        found = _of_a_model(value)
+    if type(found) is kind:  # As of numpy's longdouble, for which Python has no number.
+        raise _no_rule(kind)
+    return found
+
+
+def _numpy_kind(value: Any) -> str | None:
+    """The kind of a numpy scalar, or of an array without dimensions; None for anything else.
+
+    Known by what it offers, so that nobody needs numpy. Raises `Rejected` for a duration, and for a record, whose names
+    would be lost.
+    """
+    kind = type(value)
+    if not hasattr(kind, "dtype") or not callable(getattr(kind, "item", None)) or getattr(value, "shape", ()) != ():
+        return None
+    numpy_kind = str(getattr(value.dtype, "kind", ""))
+    if numpy_kind in ("m", "V"):
+        raise _no_rule(kind)
+    return numpy_kind
+
+
+def _of_a_model(value: Any) -> Any:
+    """What a model of pydantic's holds, known in the same way: of version 2, or of 1."""
+    kind = type(value)
+    if callable(getattr(kind, "model_dump", None)):
+        return value.model_dump()
+    if hasattr(kind, "__fields__") and callable(getattr(kind, "dict", None)):
+        return value.dict()
+    raise _no_rule(kind)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether it is not equal to itself, as pandas' NaT and every NaN."""
+    try:
+        return bool(value != value)
+    except (TypeError, ValueError):  # It does not say: arrays, pandas' NA.
+        return False
+
+
+def _no_rule(kind: type) -> Rejected:
+    return Rejected("InvalidAttribute", f"no rule says how to store a {kind.__name__}")
 
 
 def _number(value: Any) -> str | None:

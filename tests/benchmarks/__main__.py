@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from sluice import terminal
 from sluice.cost import measured
 
 from . import calls, coldstart, cost, cpu, curve, memory, page, throughput, utilisation, virtual
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """0 where every target is met, 1 where one is missed."""
+    terminal.prepare()
     options = _parser().parse_args(arguments)
     machine = this_machine()
     sections = {}

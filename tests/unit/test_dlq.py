@@ -187,6 +187,31 @@ def test_show_counts_by_code_with_age_and_example_and_without_values(
     assert world.visible() == 4
 
 
+def test_show_groups_by_code_and_message_the_most_frequent_first(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = Queues()
+    for number in (1, 2, 2, 2, 3, 4, 5, 6, 7, 7):
+        world.dead(number)
+    world.dead(2, "InvalidJson")
+
+    assert command(world, "show") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert command(world, "show", "--json", "--examples", "2") == 0
+    codes = json.loads(capsys.readouterr().out)["codes"]
+
+    assert [line.split("  (")[0].strip() for line in lines if "wrong with" in line] == [
+        *(f"wrong with {number}" for number in (2, 7, 1, 3, 4)),
+        "wrong with 2",
+    ]
+    assert "wrong with 2  (3 letters, such as " in lines[2]
+    assert "          and 2 other messages, of 2 letters (--json has them all)" in lines
+    found = codes["MissingKey"]["messages"]
+    assert [(group["message"], group["count"]) for group in found[:2]] == [("wrong with 2", 3), ("wrong with 7", 2)]
+    assert [len(group["examples"]) for group in found] == [2, 2, 1, 1, 1, 1, 1]
+    assert codes["InvalidJson"]["messages"][0]["count"] == 1
+
+
 def test_show_says_where_it_has_seen_but_a_sample(
     command: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -388,6 +413,168 @@ def test_whatever_fails_every_letter_is_in_one_of_the_queues(data: st.DataObject
     world.clock.sleep(1000)
     world.redrive()
     assert world.bodies(world.dlq) == []
+
+
+# What is left
+
+
+def receive(world: Queues, count: int) -> None:
+    """As somebody else does, who keeps the letters for a while."""
+    world.sqs.receive_message(QueueUrl=world.dlq, MaxNumberOfMessages=count, VisibilityTimeout=9000)
+
+
+@pytest.mark.parametrize(
+    ("action", "left"),
+    [
+        (("redrive", "--method", "copy", "--yes"), {"sent": 3, "hidden": 2, "held": 0}),
+        (("redrive", "--code", "MissingKey", "--yes"), {"sent": 3, "hidden": 2, "held": 0}),
+        (("purge", "--code", "MissingKey", "--yes"), {"purged": 3, "hidden": 2, "held": 0}),
+        (("export", "letters.jsonl"), {"exported": 3, "hidden": 2}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_letters_that_somebody_else_has_received_are_told_and_make_no_success(
+    command: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    action: tuple[str, ...],
+    left: dict[str, int],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outputs = []
+    for options in (["--json"], []):
+        world = Queues()
+        for number in range(5):
+            world.dead(number)
+        receive(world, 2)
+
+        assert command(world, *action, *options) == 1
+
+        outputs.append(capsys.readouterr())
+        Path("letters.jsonl").unlink(missing_ok=True)
+    result = json.loads(outputs[0].out)
+    assert {name: result[name] for name in left} == left
+    assert "somebody else has received them" in outputs[1].out + outputs[1].err
+
+
+def test_a_group_that_somebody_else_holds_is_told_and_makes_no_success(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = Queues(fifo=True)
+    for number in range(6):
+        world.dead(number, group=f"g{number % 2}")
+    receive(world, 1)
+
+    assert command(world, "redrive", "--method", "copy", "--yes", "--json") == 1
+
+    result = json.loads(capsys.readouterr().out)
+    assert (result["sent"], result["hidden"], result["held"]) == (3, 1, 2)
+
+
+def test_letters_left_behind_another_of_their_group_make_no_success(command: Callable[..., int]) -> None:
+    world = Queues(fifo=True)
+    for number, code in enumerate(("Other", "MissingKey")):
+        world.dead(number, code)
+
+    assert command(world, "redrive", "--code", "MissingKey", "--yes") == 1
+    assert command(world, "redrive", "--code", "Other", "--yes") == 0
+
+    assert world.bodies(world.queue) == [body(0)]
+
+
+def test_letters_that_sqs_does_not_move_are_told_and_make_no_success(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Moving(FakeSQS):
+        """SQS moves what is visible."""
+
+        def start_message_move_task(self, **_: Any) -> Any:
+            while messages := self.receive_message(QueueUrl=world.dlq, MaxNumberOfMessages=10).get("Messages"):
+                for message in messages:
+                    self.delete_message(QueueUrl=world.dlq, ReceiptHandle=message["ReceiptHandle"])
+            return {"TaskHandle": "handle"}
+
+        def list_message_move_tasks(self, **_: Any) -> Any:
+            return {"Results": [{"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 3}]}
+
+    world = Queues()
+    world.sqs.__class__ = Moving
+    for number in range(5):
+        world.dead(number)
+    receive(world, 2)
+
+    assert command(world, "redrive", "--yes") == 1
+
+    output = capsys.readouterr().out
+    assert "3 letters moved by SQS" in output
+    assert "       2  or so left: hidden" in output
+
+
+def test_nothing_is_left_where_others_have_taken_the_letters_meanwhile(command: Callable[..., int]) -> None:
+    world = Queues()
+    for number in range(5):
+        world.dead(number)
+    sqs = world.sqs
+
+    class Deleting:
+        """Somebody else deletes a letter as soon as it has been counted."""
+
+        deleted = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(sqs, name)
+
+        def receive_message(self, **request: Any) -> Any:
+            if not self.deleted:
+                (message,) = sqs.receive_message(QueueUrl=world.dlq)["Messages"]
+                sqs.delete_message(QueueUrl=world.dlq, ReceiptHandle=message["ReceiptHandle"])
+                self.deleted = True
+            return sqs.receive_message(**request)
+
+    world.sqs = Deleting()  # type: ignore[assignment]
+
+    assert command(world, "redrive", "--method", "copy", "--yes") == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("MissingKye", "; did you mean MissingKey?"),
+        ("missingkey", "; did you mean MissingKey?"),
+        ("Throttled", "; there are MissingKey (2), InvalidJson (1)."),
+    ],
+)
+@pytest.mark.parametrize("action", [("redrive", "--yes"), ("purge", "--yes"), ("export", "letters.jsonl")])
+def test_a_code_that_no_letter_has_is_told_with_the_near_ones_and_makes_no_success(
+    command: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    action: tuple[str, ...],
+    code: str,
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = Queues()
+    for number, letter_code in enumerate(("MissingKey", "MissingKey", "InvalidJson")):
+        world.dead(number, letter_code)
+
+    assert command(world, *action, "--code", code, "--code", "InvalidJson") == 1
+
+    assert capsys.readouterr().err.endswith(f"No letter has the code {code!r}{text}\n")
+    assert world.visible() == (3 if action[0] == "export" else 2)
+
+
+def test_an_empty_queue_has_no_letter_of_any_code(
+    command: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = Queues()
+
+    assert command(world, "redrive", "--code", "MissingKey", "--yes") == 1
+    assert command(world, "purge", "--code", "MissingKey", "--yes") == 0
+
+    assert "No letter has the code 'MissingKey': there are no letters to be had." in capsys.readouterr().err
 
 
 # FIFO

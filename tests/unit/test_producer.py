@@ -14,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sluice import BufferFullError, InvalidRecordError, NotSentError, Producer
+from sluice.producer import at_exit
 from tests.fakes import FakeSQS
 from tests.world import ORDERS
 
@@ -296,6 +297,22 @@ def test_a_record_that_raises_is_not_taken() -> None:
     assert gate.keys() == ["good"]
 
 
+def test_without_tables_what_no_table_takes_is_not_taken() -> None:
+    gate = Gate()
+
+    with gate.producer() as producer:
+        with pytest.raises(InvalidRecordError, match="ItemTooLarge"):
+            producer.put({"pk": "a", "x": "x" * 410_000}, table="any")
+        with pytest.raises(InvalidRecordError, match="InvalidExpression"):
+            producer.put({"pk": "a"}, condition="#n = :v")
+        with pytest.raises(InvalidRecordError, match="InvalidExpression"):
+            producer.update({"pk": "a"}, "SET pk = :v", values={":v": 1})
+        producer.put({"pk": "good"}, table="any")
+        producer.delete({"pk": "old"}, version=7)
+
+    assert gate.messages() == [[{"put": {"pk": "good"}, "table": "any"}, {"delete": {"pk": "old"}, "version": 7}]]
+
+
 def test_nothing_is_taken_after_close() -> None:
     producer = Gate().producer()
     producer.close()
@@ -406,7 +423,7 @@ producer.put({"pk": "a"})
 child = os.fork()
 if child == 0:
     signal.alarm(25)  # Whatever happens, it does not stay.
-    for call in (producer.flush, producer.close):
+    for call in (producer.flush, producer.close, lambda timeout: producer.not_sent()):
         try:
             call(timeout=1)
         except RuntimeError as error:
@@ -421,5 +438,145 @@ def test_a_forked_process_neither_waits_nor_answers_for_what_its_parent_has_to_s
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=SECONDS, check=True)
 
     error = "a Producer does not survive a fork: make one in each process"
-    assert done.stdout.splitlines() == [error, error, "7"]
+    assert done.stdout.splitlines() == [error, error, error, "7"]
     assert done.stderr == ""
+
+
+EXITING = """
+import atexit
+import json
+import multiprocessing
+import os
+import sys
+
+
+@atexit.register
+def after_the_producers_own_handler():  # Registered before the import: exit handlers run last in, first out.
+    producer.put({"pk": "after all"})
+    fresh = Producer("https://queue", client=Printing(), linger=3600)
+    fresh.put({"pk": "new after all"})
+    fresh.flush()
+    try:
+        Producer("https://queue", client=Refusing(), linger=3600).put({"pk": "refused"})
+    except NotSentError as error:
+        os.write(1, error.not_sent[0].operation + b"\\n")
+
+
+from sluice import NotSentError, Producer
+
+
+class Printing:
+    def send_message_batch(self, **request):
+        keys = [one["put"]["pk"] for entry in request["Entries"] for one in json.loads(entry["MessageBody"])]
+        os.write(1, f"{keys}\\n".encode())
+        return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
+
+
+class Refusing:
+    def send_message_batch(self, **request):
+        return {"Failed": [{"Id": "0", "Code": "No", "SenderFault": True}]}
+
+
+def child():
+    Producer("https://queue", client=Printing(), linger=3600).put({"pk": "child"})
+
+
+process = multiprocessing.get_context("fork").Process(target=child)
+process.start()
+process.join()
+producer = Producer("https://queue", client=Printing(), linger=3600)
+
+
+@atexit.register
+def first_put():
+    producer.put({"pk": "first"})
+
+
+@atexit.register
+def first_of_all():
+    inside = Producer("https://queue", client=Printing(), linger=3600)
+    inside.put({"pk": "inside"})
+    inside.flush()
+"""
+
+
+def test_what_is_put_by_exit_handlers_and_by_children_of_multiprocessing_is_sent() -> None:
+    done = subprocess.run([sys.executable, "-c", EXITING], capture_output=True, text=True, timeout=SECONDS, check=True)
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "['child']",
+        "['inside']",
+        "['first']",
+        "['after all']",
+        "['new after all']",
+        '{"put":{"pk":"refused"}}',
+    ]
+
+
+@pytest.fixture
+def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+
+@pytest.mark.usefixtures("no_threads")
+@pytest.mark.parametrize("fifo", [False, True])
+def test_where_no_thread_can_be_started_a_put_is_sent_before_it_returns_or_raises(fifo: bool) -> None:
+    gate = Gate(fifo=fifo)
+    group = "g" if fifo else None
+    producer = gate.producer(linger=3600.0, message_bytes=100)
+
+    producer.put({"pk": "a"}, group=group)
+    producer.put({"pk": "b", "x": "x" * 200}, group=group)
+    taken = gate.keys()
+    gate.refuses = lambda _: True
+    with pytest.raises(NotSentError) as caught:
+        producer.put({"pk": "c"}, group=group)
+    gate.refuses = lambda _: False
+    producer.put({"pk": "d"}, group=group)
+    producer.close()
+
+    assert taken == ["a", "b"]
+    assert [one.operation for one in caught.value.not_sent] == [b'{"put":{"pk":"c"}}']
+    assert gate.keys() == ["a", "b", "d"]
+
+
+def test_after_the_exit_handler_a_put_is_sent_before_it_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate(fifo=True)
+    producer = gate.producer(linger=3600.0)
+    producer.put({"pk": "a"}, group="g")
+    monkeypatch.setattr(at_exit, "_is_over", True)
+
+    producer.put({"pk": "b"}, group="g")
+    taken = gate.keys()
+    producer.close()
+
+    assert taken == ["a", "b"]
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_a_put_that_is_interrupted_while_it_sends_is_handed_back() -> None:
+    class Interrupting:
+        def send_message_batch(self, **_: Any) -> Any:
+            raise KeyboardInterrupt
+
+    producer = Producer("https://queue", client=Interrupting(), linger=3600.0)
+    with pytest.raises(KeyboardInterrupt):
+        producer.put({"pk": "a"})
+
+    with pytest.raises(NotSentError, match="Interrupted"):
+        producer.flush(SECONDS)
+
+
+def test_a_closed_or_forgotten_producer_is_not_flushed_at_exit() -> None:
+    before = dict(at_exit._flushes)
+    producer = Gate().producer()
+    Gate().producer()
+
+    producer.put({"pk": "a"})
+    producer.close()
+
+    assert at_exit._flushes == before

@@ -6,13 +6,17 @@ import base64
 import enum
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from pathlib import PurePosixPath
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
+import attrs
+import msgspec
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -61,6 +65,89 @@ class Point(NamedTuple):
 
 class Text(str):
     __slots__ = ()
+
+
+@attrs.define
+class Attributed:
+    sku: str
+    price: Decimal
+
+
+class Struct(msgspec.Struct):
+    sku: str
+    when: date
+
+
+class Model(pydantic.BaseModel):
+    pk: str
+    tags: set[str]
+    lines: list[Line]
+    hidden: str = pydantic.Field(default="secret", exclude=True)
+
+
+class OldModel:
+    """As pydantic's before its version 2."""
+
+    __fields__: ClassVar = {"sku": None}
+
+    def dict(self) -> dict[str, Any]:
+        return {"sku": "s"}
+
+
+class Scalar:
+    """What numpy's scalars and arrays without dimensions offer; numpy itself is not needed, here either."""
+
+    def __init__(self, value: Any, kind: str = "i", text: str = "", shape: tuple[int, ...] = ()) -> None:
+        self._value, self._text = value, text
+        self.shape = shape
+        self._kind = kind
+
+    @property
+    def dtype(self) -> Any:
+        return type("dtype", (), {"kind": self._kind})
+
+    def item(self) -> Any:
+        return self if self._value is None else self._value
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __ne__(self, other: object) -> Any:
+        if self.shape:
+            raise ValueError("the truth value of an array is ambiguous")
+        return self._text == "NaT" or self is not other
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class MissingDate(datetime):
+    """As pandas' NaT: a datetime by its type, and not equal to itself."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+    __hash__ = datetime.__hash__
+
+    def isoformat(self, *_: Any, **__: Any) -> str:
+        return "NaT"
+
+
+class MissingText(str):
+    __slots__ = ()
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __ne__(self, other: object) -> bool:
+        return True
+
+
+NAT = MissingDate(1, 1, 1)
+MISSING = [NAT, MissingText("x"), Scalar(7, "M", "NaT"), Scalar(float("nan"), "f"), enum.Enum("E", {"A": NAT}).A]  # type: ignore[attr-defined]
 
 
 def decoded(body: bytes) -> Operation:
@@ -117,6 +204,27 @@ WHEN = datetime(2026, 11, 22, 17, 45, 0, 123, tzinfo=UTC)
         ({b"a"}, {"BS": [b"a"]}),
         ({Kind.ODD, "even"}, {"SS": ["even", "odd"]}),
         ([{"deep": {b"a"}}], {"L": [{"M": {"deep": {"BS": [b"a"]}}}]}),
+        (PurePosixPath("a/b"), {"S": "a/b"}),
+        (Attributed("s", Decimal("1.50")), {"M": {"sku": {"S": "s"}, "price": {"N": "1.50"}}}),
+        (Struct("s", date(2026, 11, 22)), {"M": {"sku": {"S": "s"}, "when": {"S": "2026-11-22"}}}),
+        (
+            Model(pk="a", tags={"b"}, lines=[Line("s", Decimal("1.50"))]),
+            {
+                "M": {
+                    "pk": {"S": "a"},
+                    "tags": {"SS": ["b"]},
+                    "lines": {"L": [{"M": {"sku": {"S": "s"}, "price": {"N": "1.50"}}}]},
+                }
+            },
+        ),
+        (pydantic.RootModel([1]), {"L": [{"N": "1"}]}),
+        (OldModel(), {"M": {"sku": {"S": "s"}}}),
+        (Scalar(7), {"N": "7"}),
+        (Scalar(0.5, "f"), {"N": "0.5"}),
+        (Scalar(True, "b"), {"BOOL": True}),
+        (Scalar(Decimal("1.10"), "O"), {"N": "1.10"}),
+        (Scalar(b"a", "S"), {"B": b"a"}),
+        (Scalar(1795369500000000001, "M", "2026-11-22T17:45:00.000000001"), {"S": "2026-11-22T17:45:00.000000001"}),
     ],
     ids=lambda value: type(value).__name__,  # Of a set, repr differs from one process to the next.
 )
@@ -143,6 +251,51 @@ def test_binary_beside_all_other_values_leaves_these_as_they_were() -> None:
     native = decoded(element("put", {"pk": "a", **values, "b": b"x"})).request["PutRequest"]["Item"]
 
     assert native == {**plain, "b": {"B": b"x"}}
+
+
+@pytest.mark.parametrize("missing", MISSING, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "within",
+    [
+        lambda value: value,
+        lambda value: [0, {"deep": (value,)}],
+        lambda value: Line("s", value),
+        lambda value: OrderedDict(a=value),
+        lambda value: [b"binary", value],
+    ],
+    ids=["alone", "deep", "in a dataclass", "in a mapping", "beside binary"],
+)
+def test_what_is_not_equal_to_itself_is_missing_and_refused_wherever_it_stands(missing: Any, within: Any) -> None:
+    with pytest.raises(InvalidRecordError, match=r"v.*(missing value|NaN)"):
+        element("put", {"pk": "a", "v": within(missing)})
+    with pytest.raises(InvalidRecordError, match=r"values\.:v.*(missing value|NaN)"):
+        element("update", {"pk": "a"}, Extras(expression="SET v = :v", values={":v": within(missing)}))
+
+
+def test_a_missing_date_is_refused_in_a_set_in_a_bare_item_and_as_a_version() -> None:
+    makes: list[Callable[[], bytes]] = [
+        lambda: element("put", {"pk": "a", "v": {NAT}}),
+        lambda: item({"pk": "a", "v": NAT}),
+        lambda: element("delete", {"pk": "a"}, Extras(version=NAT)),
+        lambda: element("put", NAT),
+    ]
+
+    for make in makes:
+        with pytest.raises(InvalidRecordError, match="missing value"):
+            make()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        Attributed("order#1", Decimal(1)),
+        Struct("order#1", date(2026, 11, 22)),
+        Model(pk="order#1", tags=set(), lines=[]).model_copy(update={"tags": None}),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_an_object_with_fields_is_an_item(record: Any) -> None:
+    assert "order#1" in json.loads(element("put", record))["put"].values()
 
 
 def test_a_dataclass_is_an_item() -> None:
@@ -182,6 +335,14 @@ CYCLE.append(CYCLE)
         (object(), "InvalidAttribute"),
         (1j, "InvalidAttribute"),
         (Line, "InvalidAttribute"),
+        (Model, "InvalidAttribute"),
+        (Line.__new__(Line), "InvalidAttribute"),
+        (Scalar(None, "f"), "InvalidAttribute"),
+        (Scalar(7, "m"), "InvalidAttribute"),
+        (Scalar((1, 2), "V"), "InvalidAttribute"),
+        (Scalar(1j, "c"), "InvalidAttribute"),
+        (Scalar(7, shape=(1,)), "InvalidAttribute"),
+        (pydantic.SecretStr("x"), "InvalidAttribute"),
         ("\ud800", "InvalidJson"),
         (CYCLE, "NestingTooDeep"),
     ],

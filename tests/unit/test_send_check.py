@@ -58,12 +58,89 @@ def test_a_put_is_judged_as_the_function_judges_it(item: dict[str, Any], key: An
     assert CHECK(body) == verdict(body)
 
 
+OF_A_TABLE = {"MissingKey", "UnexpectedKeyAttribute", "KeyTypeMismatch", "EmptyKey", "KeyTooLong"} | {
+    "UnknownTable",
+    "MissingVersion",
+}
+
+
+def assert_told_without_tables(body: bytes) -> None:
+    """Without tables exactly that is refused for which no table is needed."""
+    with_tables, without = verdict(body), Checker([])(body)
+
+    if with_tables is None:
+        assert without is None
+    elif with_tables.code not in OF_A_TABLE and "version:" not in with_tables.message:
+        assert without == with_tables
+
+
 @REPEATABLE
 @given(items, keys, st.sampled_from([None, "orders", "nowhere"]))
-def test_without_tables_nothing_is_refused_that_the_function_takes(item: dict[str, Any], key: Any, table: Any) -> None:
+def test_without_tables_a_put_is_judged_by_all_but_its_key(item: dict[str, Any], key: Any, table: Any) -> None:
     body = as_json({"put": {**item, "pk": key}} | ({} if table is None else {"table": table})).encode()
 
-    assert Checker([])(body) is None or verdict(body) is not None
+    assert_told_without_tables(body)
+
+
+NESTED: Any = "x"
+for _ in range(32):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [{}, {"table": "unknown"}, {"table": "arn:aws:dynamodb:us-east-1:123456789012:table/unknown"}],
+    ids=["default", "name", "ARN"],
+)
+@pytest.mark.parametrize(
+    ("code", "operation"),
+    [
+        ("ItemTooLarge", {"put": {"x": "x" * 409_600}}),
+        ("NestingTooDeep", {"put": {"x": NESTED}}),
+        ("InvalidNumber", {"put": {"x": Digits("1" * 39)}}),
+        ("InvalidAttribute", {"put": {"": 1}}),
+        ("InvalidExpression", {"put": {"x": 1}, "condition": "#n = :v"}),
+        ("InvalidExpression", {"put": {"x": 1}, "condition": "a = :v", "values": {":v": 1, ":unused": 1}}),
+        ("InvalidNumber", {"put": {"x": 1}, "condition": "a = :v", "values": {":v": Digits("1" * 39)}}),
+        ("InvalidExpression", {"delete": {"x": 1}, "condition": "("}),
+        ("InvalidNumber", {"delete": {"x": 1}, "version": Digits("1" * 39)}),
+        ("InvalidExpression", {"update": {"x": 1}, "expression": "SET a = :v"}),
+        ("InvalidExpression", {"update": {"x": 1}, "expression": "SET x = :v", "values": {":v": 1}}),
+        ("UnknownOperation", {"update": {"x": 1}}),
+        ("UnknownTable", {"put": {"x": 1}, "table": 7}),
+        (None, {"delete": {"x": 1}, "version": 7}),
+        (None, {"update": {"x": 1}, "expression": "SET a = :v", "values": {":v": 1}}),
+    ],
+)
+def test_without_tables_all_that_needs_no_key_is_checked(code: str | None, operation: Any, table: Any) -> None:
+    rejection = Checker([])(as_json({**table, **operation}).encode())
+
+    assert (rejection and rejection.code) == code
+
+
+@pytest.mark.parametrize(
+    ("code", "element"),
+    [
+        ("ItemTooLarge", {"RequestItems": {"unknown": [{"PutRequest": {"Item": {"x": {"S": "x" * 409_600}}}}]}}),
+        ("EmptySet", {"Put": {"TableName": "unknown", "Item": {"x": {"SS": []}}}}),
+        ("InvalidExpression", {"Delete": {"TableName": "t", "Key": {"x": {"S": "a"}}, "ConditionExpression": "#n"}}),
+    ],
+)
+def test_without_tables_native_operations_are_checked_alike(code: str, element: Any) -> None:
+    rejection = Checker([])(as_json(element).encode())
+
+    assert rejection is not None
+    assert rejection.code == code
+
+
+def test_without_tables_a_bare_item_is_checked_alike() -> None:
+    check = Checker([], "item")
+
+    rejection = check(as_json({"x": "x" * 409_600}).encode())
+
+    assert check(b'{"x": 1}') is None
+    assert rejection is not None
+    assert rejection.code == "ItemTooLarge"
 
 
 @REPEATABLE
@@ -74,6 +151,7 @@ def test_every_operation_is_judged_as_the_function_judges_it(bodies: list[Body])
             if not isinstance(operation, tuple):
                 text = as_json(operation).encode()
                 assert CHECK(text) == verdict(text)
+                assert_told_without_tables(text)
 
 
 @pytest.mark.parametrize(("code", "operation"), MISTAKES)
