@@ -14,15 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from .calls import wait
 from .endpoint import Endpoint
 from .signature import Credentials, Signer
-
-if TYPE_CHECKING:
-    import ssl
+from .trust import tls_context
 
 MAX_SILENCE = 8.0
 """Seconds that DynamoDB may take to say something; it answers a full batch within tenths of one."""
@@ -345,22 +343,9 @@ class _Connection:
 
 
 def _wanted_by_tls() -> Mapping[type[OSError], int]:
-    import ssl  # As below.
-
-    return {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT, **_WANTED}
-
-
-def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer, host names checked; `ca_bundle` is a file or a directory, as for AWS_CA_BUNDLE."""
     import ssl  # Not loaded for a local endpoint.
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if os.path.isdir(ca_bundle):
-        context.load_verify_locations(capath=ca_bundle)
-    else:
-        context.load_verify_locations(cafile=ca_bundle)
-    return context
+    return {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT, **_WANTED}
 
 
 def _head(text: str) -> tuple[str, int, dict[str, str]]:

@@ -72,7 +72,6 @@ FATES: dict[str, tuple[int, str]] = {
     "IncompleteSignatureException": (400, "raises"),
     "MissingAuthenticationTokenException": (400, "raises"),
     "MissingAuthenticationToken": (403, "raises"),
-    "ExpiredTokenException": (400, "raises"),
     "NotAuthorized": (400, "raises"),
     "OptInRequired": (403, "raises"),
     # What no table of codes can name.

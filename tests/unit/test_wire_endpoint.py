@@ -63,11 +63,28 @@ PLAIN: dict[str, dict[str, str | None]] = {
     "the usual port": {"AWS_ENDPOINT_URL": "https://a.test:443"},
     "certificates": {"AWS_CA_BUNDLE": "/etc/ssl/own.pem"},
     "certificates of requests": {"REQUESTS_CA_BUNDLE": "/etc/ssl/own.pem"},
+    "no region but AWS_REGION": {"AWS_DEFAULT_REGION": None, "AWS_REGION": "eu-west-3"},
+    "an empty region beside AWS_REGION": {"AWS_DEFAULT_REGION": "", "AWS_REGION": "eu-west-3"},
+    "retries": {"AWS_MAX_ATTEMPTS": "7", "AWS_RETRY_MODE": "adaptive", "AWS_DEFAULTS_MODE": "in-region"},
+    "a role": {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent"},
+    "other credentials": {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY": "of another SDK",
+    },
+    "metadata": {"AWS_EC2_METADATA_DISABLED": "true", "AWS_METADATA_SERVICE_TIMEOUT": "1", "AWS_IMDS_USE_IPV6": "true"},
+    "other services": {
+        "AWS_STS_REGIONAL_ENDPOINTS": "legacy",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_S3_ACCELERATE": "1",
+    },
+    "the body": {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported", "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES": "1"},
+    "other tools": {"AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "on", "AWS_SDK_LOAD_CONFIG": "1", "AWS_SDK_UA_APP_ID": "a"},
+    "extensions": {"AWS_LWA_PORT": "8080", "AWS_APPCONFIG_EXTENSION_LOG_LEVEL": "info"},
     "empty files": {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
 }
 UNUSUAL: dict[str, dict[str, str | None]] = {
-    "no region": {"AWS_DEFAULT_REGION": None},
-    "empty region": {"AWS_DEFAULT_REGION": ""},
+    "no region": {"AWS_DEFAULT_REGION": None, "AWS_REGION": None},
+    "empty region": {"AWS_DEFAULT_REGION": "", "AWS_REGION": None},
     "no credentials": {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_SESSION_TOKEN": None},
     "half of the credentials": {"AWS_SECRET_ACCESS_KEY": None},
     "China": {"AWS_DEFAULT_REGION": "cn-north-1"},
@@ -84,7 +101,7 @@ UNUSUAL: dict[str, dict[str, str | None]] = {
     "empty endpoint": {"AWS_ENDPOINT_URL": ""},
     "profile": {"AWS_PROFILE": "other", "AWS_CONFIG_FILE": "PROFILE"},
     "default profile": {"AWS_DEFAULT_PROFILE": "other", "AWS_CONFIG_FILE": "PROFILE"},
-    "config file": {"AWS_CONFIG_FILE": "PROFILE", "AWS_DEFAULT_REGION": None},
+    "config file": {"AWS_CONFIG_FILE": "PROFILE", "AWS_DEFAULT_REGION": None, "AWS_REGION": None},
     "endpoint in a file": {"AWS_CONFIG_FILE": "SERVICES"},
     "credentials in a file": {"AWS_SHARED_CREDENTIALS_FILE": "PROFILE"},
     "old token": {"AWS_SECURITY_TOKEN": "old"},
@@ -99,6 +116,9 @@ UNUSUAL: dict[str, dict[str, str | None]] = {
     "proxy that is bypassed": {"HTTPS_PROXY": "http://127.0.0.1:3128", "NO_PROXY": "amazonaws.com"},
     "signature": {"AWS_AUTH_SCHEME_PREFERENCE": "sigv4a"},
     "no certificates": {"AWS_CA_BUNDLE": ""},
+    "discovery": {"AWS_ENDPOINT_DISCOVERY_ENABLED": "true"},
+    "monitoring": {"AWS_CSM_ENABLED": "true"},
+    "models": {"AWS_DATA_PATH": "/nonexistent"},
     "something new": {"AWS_SOMETHING_NEW": "1"},
 }
 
@@ -128,7 +148,8 @@ class Environ:
 
 def check_is_boto3s(found: Endpoint) -> None:
     assert found.are_static == ("AWS_CREDENTIAL_EXPIRATION" not in os.environ)
-    client = boto3.Session().client("dynamodb")
+    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")  # boto3 reads only the first.
+    client = boto3.Session(region_name=region).client("dynamodb")
     frozen = boto3.Session().get_credentials().get_frozen_credentials()
     credentials = found.credentials()
     assert credentials is not None
