@@ -241,9 +241,10 @@ def _units(answer: Mapping[str, Any]) -> dict[str, float] | None:
         if not isinstance(capacity, dict) or not isinstance(name := capacity.get("TableName"), str):
             return None
         # A transaction that is repeated reads, and says so; it writes nothing.
-        reads = capacity.get("ReadCapacityUnits")
+        reads: Any = capacity.get("ReadCapacityUnits", 0.0)
         written: Any = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits", 0.0))
-        if type(written) not in (int, float) or not 0 <= written <= MAX_UNITS:
-            return None
+        for number in (reads, written):
+            if type(number) not in (int, float) or not 0 <= number <= MAX_UNITS:
+                return None
         units[name] = units.get(name, 0.0) + written
     return units
