@@ -39,8 +39,9 @@ SEED ?= 1
 soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1
 	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) --seconds $(SECONDS) --seed $(SEED) $(if $(FIFO),--fifo)
 
-fuzz: venv  ## 100,000 bodies, good and bad: nothing raises, and decoder and strict fake agree
+fuzz: venv  ## 100,000 bodies and 12,000 services' answers, good and garbled: nothing raises, and nothing counts as done that is not
 	@.venv/bin/python -m tests.property.fuzz
+	@.venv/bin/python -m tests.property.answers
 
 bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrangler and PynamoDB; writes docs/benchmarks.md: ONLY=cpu,cost
 	@.venv-bench/bin/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))

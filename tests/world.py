@@ -152,6 +152,8 @@ class World:
             self.db.create_table(
                 table.name, partition_key=(table.partition_key.name, table.partition_key.type), sort_key=sort_key
             )
+        self.renewals = 0
+        """How often credentials were looked up anew."""
         self.sqs = FakeSQS(self.clock)
         self.dlq_url = (
             self.sqs.create_queue("dead-letters.fifo", fifo=True)
@@ -164,7 +166,7 @@ class World:
         self.pipeline = Pipeline(
             settings,
             Tables(settings.tables, self._dynamodb(), update_once=settings.update_once),
-            Queue(lambda: self.sqs, clock=self.clock, executor=self.executor),
+            Queue(lambda: self.sqs, clock=self.clock, executor=self.executor, renew=self._renew),
             region="us-east-1",
             clock=self.clock,
             sleep=self.clock.sleep,
@@ -174,7 +176,11 @@ class World:
 
     def _dynamodb(self) -> DynamoDB:
         """As in Lambda, with the fake behind the wire and in the place of boto3's client."""
-        return DynamoDB(lambda: FakeSdk(self.db, self._allow), self, lambda: Credentials("key", "secret"))
+        credentials = Credentials("key", "secret")
+        return DynamoDB(lambda: FakeSdk(self.db, self._allow), self, lambda: credentials, renew=self._renew)
+
+    def _renew(self) -> None:
+        self.renewals += 1
 
     def begin(
         self, body: bytes, credentials: Credentials, seconds: float, then: Callable[[Any], T]

@@ -18,6 +18,11 @@ class Refusal:
     words: str
     stored: Mapping[str, Any] | None = None
 
+    @property
+    def is_out_of_date(self) -> bool:
+        """Whether time or credentials were those of a while ago: Lambda was frozen, or they have expired meanwhile."""
+        return self.code in _OUT_OF_DATE or self.words.startswith(_IS_OUT_OF_DATE)
+
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
@@ -35,6 +40,16 @@ class NotConfigured:
 
 Answer = Mapping[str, Any] | Refusal | NoAnswer | NotConfigured
 
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/CommonErrors.html
+_OUT_OF_DATE = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired", "RequestTimeTooSkewed"})
+# Of an InvalidSignatureException or one of its kin. Only how the words begin counts: further on they may quote.
+_IS_OUT_OF_DATE = (
+    "Signature expired",
+    "Signature not yet current",
+    "The security token included in the request is exp",
+)
+
 _decode = msgspec.json.Decoder().decode
 
 
@@ -47,20 +62,32 @@ def understood(status: int, headers: Mapping[str, str], content: bytes) -> Answe
     checksum = headers.get("x-amz-crc32")
     if checksum is not None and checksum != str(zlib.crc32(content)):
         return NoAnswer("a checksum that does not match")
-    try:
-        said = _decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        said = None
+    said = json_object(content)
     if status != 200:
         return _refusal(status, headers, said or {})
     return NoAnswer("an answer that cannot be read") if said is None else said
 
 
+def json_object(content: bytes) -> dict[str, Any] | None:
+    """The JSON object that the bytes are; None where they are anything else."""
+    try:
+        said = _decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
+def error_code(said: Mapping[str, Any]) -> str | None:
+    """What an error is called: of "prefix#Code:https://..." the code; None where nothing can be read."""
+    name = said.get("__type")
+    return name.partition(":")[0].rpartition("#")[2] if isinstance(name, str) else None
+
+
 def _refusal(status: int, headers: Mapping[str, str], said: Mapping[str, Any]) -> Refusal:
-    # Without a code the status has to do, as in boto3. "prefix#Code:https://..." has more than the code.
-    code = str(said.get("__type", status)).partition(":")[0].rpartition("#")[2]
+    code = error_code(said)
+    if code is None:  # Then the status has to do, as in boto3.
+        code = str(status)
     if query_error := headers.get("x-amzn-query-error"):  # "Code;Sender": what the service called it before JSON.
         code = query_error.partition(";")[0] or code
-    return Refusal(code, str(said.get("message", said.get("Message", ""))))
+    words = said.get("message", said.get("Message", ""))
+    return Refusal(code, words if isinstance(words, str) else "")

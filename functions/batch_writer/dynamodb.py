@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
 
+from . import unreached
 from .answer import Answer, NoAnswer, understood
 from .calls import Running, Submit
 from .signature import Credentials
@@ -54,6 +55,7 @@ class DynamoDB:
 
     `sdk` gives boto3's side and may take its time, and so may `credentials` unless they are static. `on_trouble` is
     told when there may soon be something to report to SQS, so that what this takes can be made ready beside the calls.
+    `renew` has credentials looked up anew. `host` is what trouble on the wire is told of.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class DynamoDB:
         *,
         are_static: bool = True,
         on_trouble: Callable[[], object] = lambda: None,
+        renew: Callable[[], object] = lambda: None,
+        host: str = "DynamoDB",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sdk = sdk
@@ -71,6 +75,9 @@ class DynamoDB:
         self._credentials = credentials
         self._are_static = are_static
         self._on_trouble = on_trouble
+        self._host = host
+        self.renew = renew
+        """Of what is called later the credentials are new ones, if there are any."""
         self._clock = clock
 
     def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]:
@@ -106,7 +113,7 @@ class DynamoDB:
 
     def _understood(self, outcome: tuple[int, Mapping[str, str], bytes] | OSError) -> Answer:
         if isinstance(outcome, OSError):
-            return self._noticed(NoAnswer(type(outcome).__name__))
+            return self._noticed(NoAnswer(unreached.reason(outcome, self._host)))
         return self._noticed(understood(*outcome))
 
     def _noticed(self, answer: Answer) -> Answer:

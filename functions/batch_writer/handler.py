@@ -37,20 +37,27 @@ class Aws:
         self._connections = connections
         self._lock = threading.Lock()
         self._sdk: Sdk | None = None
-        self._sqs: SQSClient | None = None
         self._loading: threading.Thread | None = None
 
     def dynamodb(self) -> DynamoDB:
+        endpoint.check(os.environ)
         found = endpoint.plain(os.environ) or self.sdk().endpoint()
         if found is None:
-            return DynamoDB(self.sdk, None, lambda: None, on_trouble=self.load_beside)
+            return DynamoDB(self.sdk, None, lambda: None, on_trouble=self.load_beside, renew=self.renew)
         return DynamoDB(
             self.sdk,
             Wire(found, self._connections),
             found.credentials,
             are_static=found.are_static,
             on_trouble=self.load_beside,
+            renew=self.renew,
+            host=found.authority,
         )
+
+    def renew(self) -> None:
+        """Have credentials looked up anew where they come from; those of the environment cannot be others."""
+        if self._sdk is not None:
+            self._sdk.renew()
 
     def sdk(self) -> Sdk:
         from .sdk import Sdk  # boto3: it takes longer to load than all the rest.
@@ -61,11 +68,8 @@ class Aws:
             return self._sdk
 
     def sqs(self) -> SQSClient:
-        sdk = self.sdk()
-        with self._lock:
-            if self._sqs is None:
-                self._sqs = sdk.sqs()
-            return self._sqs
+        sqs: SQSClient = self.sdk().sqs()
+        return sqs
 
     def load_beside(self) -> None:
         """Make the client for SQS in a thread of its own, once: at the end there may be no time for it."""
@@ -82,7 +86,7 @@ def _pipeline(settings: Settings) -> Pipeline:
     return Pipeline(
         settings,
         Tables(settings.tables, aws.dynamodb(), update_once=settings.update_once),
-        Queue(aws.sqs, connections=connections),
+        Queue(aws.sqs, connections=connections, renew=aws.renew),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )
 

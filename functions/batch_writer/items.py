@@ -101,6 +101,25 @@ def is_newer(version: AttributeValue, stored: AttributeValue | None) -> bool:
     return bool(kind == stored_kind and stored_content < content)
 
 
+def is_value(value: Any) -> bool:
+    """Whether what botocore has made of an answer is an attribute value that can be compared."""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    ((kind, content),) = value.items()
+    match kind:
+        case "L":
+            return all(map(is_value, content))
+        case "M":
+            return all(map(is_value, content.values()))
+        case "N" | "NS":
+            try:
+                for text in (content,) if kind == "N" else content:
+                    number(text)
+            except Rejected:
+                return False
+    return True
+
+
 def _comparable(value: AttributeValue) -> tuple[str, Any]:
     ((kind, content),) = value.items()
     match kind:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
@@ -23,7 +23,9 @@ from .writer import TablePort, Writer, Written
 Bad = Sequence[tuple[Source | None, Rejection]]
 """What is wrong with a message: the place of each bad operation (None: the whole body), and the reason."""
 
-LEAST_TIME_TO_REPORT = 0.25  # Seconds before the function's timeout at which SQS is no longer waited for.
+TIME_TO_ANSWER = 1.0
+"""Seconds before the function's timeout at which SQS is no longer waited for; what follows may take half of it."""
+MAX_SHARE_TO_ANSWER = 0.6  # Of a DEADLINE_MARGIN of less than two seconds.
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ class Pipeline:
         """
         ends = self._clock() + time_left
         margin = self._settings.deadline_margin
+        to_answer = min(TIME_TO_ANSWER, margin * MAX_SHARE_TO_ANSWER)
         if time_left <= margin:
             text = (
                 f"DEADLINE_MARGIN must be less than the function's timeout, got {margin:g} with {time_left:.1f} s left"
@@ -102,11 +105,11 @@ class Pipeline:
         written = writer.write(
             groups.first(),
             deadline=ends - margin,
-            patience=margin / 2,
+            patience=(margin - to_answer) / 2,
             within_message=groups.are_ordered,
             after=after if groups.are_ordered else None,
         )
-        return self._report(received, written, ends - min(LEAST_TIME_TO_REPORT, margin / 10))
+        return self._report(received, written, ends - to_answer)
 
     def _writer(self) -> Writer:
         return Writer(
@@ -166,16 +169,21 @@ class Pipeline:
         url = self._settings.dead_letter_queue_url
         if url is None or not rejected:
             return set()
-        letters: list[tuple[Message, DeadLetter]] = []
-        for message, bad in rejected:
-            letter = self._dead_letter(message, bad)
-            if letter is None:
-                outcome.failures.append(f"message {message.id} is too large for a dead letter with its reason")
-            else:
-                letters.append((message, letter))
-        sent = self._queue.send(url, [letter for _, letter in letters], until=until)
+        of_letters: list[Message] = []
+
+        def letters() -> Iterator[DeadLetter]:
+            """One by one as they can be sent: to make them all may take more time than there is."""
+            for message, bad in rejected:
+                letter = self._dead_letter(message, bad)
+                if letter is None:
+                    outcome.failures.append(f"message {message.id} is too large for a dead letter with its reason")
+                else:
+                    of_letters.append(message)
+                    yield letter
+
+        sent = self._queue.send(url, letters(), until=until)
         outcome.failures += [f"dead letter not sent: {failure}" for failure in sent.failures]
-        return {message for position, (message, _) in enumerate(letters) if position in sent.taken}
+        return {message for position, message in enumerate(of_letters) if position in sent.taken}
 
     def _dead_letter(self, message: Message, bad: Bad) -> DeadLetter | None:
         whole = self._settings.record_expression is not None

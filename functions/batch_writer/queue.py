@@ -9,10 +9,11 @@ import base64
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from .answer import Answer, NoAnswer, NotConfigured, Refusal
 from .calls import Executor
 from .operation import Rejection
 from .threads import Threads
@@ -26,6 +27,8 @@ _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 T = TypeVar("T")
 Attribute = dict[str, Any]
+Entries = list[dict[str, Any]]
+"""Of one call."""
 
 
 class SQSClient(Protocol):
@@ -61,6 +64,21 @@ class Sent:
 
     taken: set[int] = field(default_factory=set)
     failures: list[str] = field(default_factory=list)
+
+    def learn(self, answer: Answer, entries: Entries) -> None:
+        """What a call came to. An entry is taken if the answer names it, once, and among those that succeeded."""
+        if isinstance(answer, Refusal | NoAnswer | NotConfigured):
+            self.failures.append(answer.code if isinstance(answer, Refusal) else answer.reason)
+            return
+        successful, failed = _named(answer, "Successful"), _named(answer, "Failed")
+        named = [str(entry.get("Id")) for entry in (*successful, *failed)]
+        unnamed = {entry["Id"] for entry in entries}.difference(named)
+        if len(named) + len(unnamed) != len(entries):
+            self.failures.append("an answer about other entries than were sent")
+            return
+        self.taken.update(int(entry["Id"]) for entry in successful)
+        self.failures += [str(entry.get("Code", "Failed")) for entry in failed]
+        self.failures += ["an answer that says nothing of it"] * len(unnamed)
 
 
 def dead_letter(record: Mapping[str, Any], body: str, rejections: Sequence[Rejection]) -> DeadLetter | None:
@@ -108,68 +126,85 @@ class Queue:
         connections: int = 8,
         clock: Callable[[], float] = time.monotonic,
         executor: Callable[[int], Executor] | None = None,
+        renew: Callable[[], object] = lambda: None,
     ) -> None:
         self._client = client
+        self._renew = renew
         self._clock = clock
         self._connections = connections
         self._executor = executor or Threads()
 
-    def send(self, url: str, letters: Sequence[DeadLetter], *, until: float) -> Sent:
-        """Send dead letters; what is not known to be sent by the time `until` counts as not sent."""
+    def send(self, url: str, letters: Iterable[DeadLetter], *, until: float) -> Sent:
+        """Send dead letters; what is not known to be sent by the time `until` counts as not sent.
+
+        No letter is asked for before its batch can be sent, and none once the time is over.
+        """
         is_fifo = url.endswith(".fifo")
-        entries = [letter.entry(position, is_fifo) for position, letter in enumerate(letters)]
-        sizes = [letter.size for letter in letters]
-        return self._in_parallel("send_message_batch", _packed(entries, sizes), url, until)
+        entries = ((letter.entry(position, is_fifo), letter.size) for position, letter in enumerate(letters))
+        return self._in_parallel("send_message_batch", _packed(entries), lambda _: url, until)
 
     def delay(self, queue_arn: str, receipts: Sequence[tuple[str, int]], *, until: float) -> Sent:
         """Let returned messages (receipt handle, seconds) be received again only after their seconds."""
-        entries = [
-            {"Id": str(position), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}
+        entries = (
+            ({"Id": str(position), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}, 0)
             for position, (receipt, seconds) in enumerate(receipts)
-        ]
-        batches = _packed(entries, [0] * len(entries))
-        return self._in_parallel("change_message_visibility_batch", batches, self._url(queue_arn), until)
-
-    def _url(self, queue_arn: str) -> str:
+        )
         account, name = queue_arn.split(":")[4:6]
-        return f"{str(self._client().meta.endpoint_url).rstrip('/')}/{account}/{name}"
 
-    def _in_parallel(self, action: str, batches: Iterator[list[Any]], url: str, until: float) -> Sent:
-        sent = Sent()
-        call = getattr(self._client(), action)
+        def url(client: SQSClient) -> str:
+            return f"{str(client.meta.endpoint_url).rstrip('/')}/{account}/{name}"
+
+        return self._in_parallel("change_message_visibility_batch", _packed(entries), url, until)
+
+    def _in_parallel(
+        self, action: str, batches: Iterator[Entries], url: Callable[[SQSClient], str], until: float
+    ) -> Sent:
+        sent, has_renewed = Sent(), False
         executor = self._executor(self._connections)
+
+        def call(entries: Entries) -> Answer:
+            from botocore.exceptions import BotoCoreError  # Loaded with the client, which is made when it is needed.
+
+            from . import sdk
+
+            try:
+                client = self._client()
+            except BotoCoreError as error:  # SQS has settings of its own; what is written stays written.
+                return NotConfigured(str(error))
+            request = {"QueueUrl": url(client), "Entries": entries}
+            return sdk.answer(client, action, request, seconds=until - self._clock())
+
         # As many at a time as there are connections, so that nothing is still waiting to be sent at the end.
-        while (wave := list(itertools.islice(batches, self._connections))) and self._clock() < until:
-            calls = [executor.submit(_call, call, url, batch) for batch in wave]
+        while self._clock() < until and (wave := list(itertools.islice(batches, self._connections))):
+            calls = {executor.submit(call, entries): entries for entries in wave}
+            refused: list[Entries] = []
             finished = executor.wait(calls, max(0.0, until - self._clock()), for_all=True)
-            for finished_call in finished:
-                taken, failures = finished_call.result()
-                sent.taken |= taken
-                sent.failures += failures
+            for each in finished:
+                answer, entries = each.result(), calls[each]
+                if isinstance(answer, Refusal) and answer.is_out_of_date and not has_renewed:
+                    refused.append(entries)
+                else:
+                    sent.learn(answer, entries)
             if len(finished) < len(calls):
                 sent.failures.append("SQS did not answer in time")
                 break
+            if refused:
+                has_renewed = True
+                self._renew()
+                batches = itertools.chain(refused, batches)
         return sent
 
 
-def _call(call: Callable[..., Any], url: str, entries: list[Any]) -> tuple[set[int], list[str]]:
-    from botocore.exceptions import BotoCoreError, ClientError  # Loaded with the client, which is made when needed.
-
-    try:
-        response = call(QueueUrl=url, Entries=entries)
-    except ClientError as error:
-        return set(), [str(error.response.get("Error", {}).get("Code", "ClientError"))]
-    except BotoCoreError as error:
-        return set(), [type(error).__name__]
-    taken = {int(entry["Id"]) for entry in response.get("Successful", ())}
-    return taken, [str(entry.get("Code", "Failed")) for entry in response.get("Failed", ())]
+def _named(answer: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:
+    entries = answer.get(name) or ()
+    return [entry if isinstance(entry, dict) else {} for entry in entries] if isinstance(entries, list) else ()
 
 
-def _packed(entries: Sequence[T], sizes: Sequence[int]) -> Iterator[list[T]]:
-    """Batches of at most 10 entries and 1 MiB."""
+def _packed(entries: Iterable[tuple[T, int]]) -> Iterator[list[T]]:
+    """Batches of at most 10 entries and 1 MiB; each entry comes with its size in bytes."""
     batch: list[T] = []
     total = 0
-    for entry, size in zip(entries, sizes, strict=True):
+    for entry, size in entries:
         if batch and (len(batch) == MAX_ENTRIES or total + size > MAX_MESSAGE_BYTES):
             yield batch
             batch, total = [], 0

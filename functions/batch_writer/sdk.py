@@ -6,12 +6,15 @@ Loaded when it is first needed, as boto3 takes longer to load than all the rest 
 from __future__ import annotations
 
 import contextvars
+import math
 import os
 import re
 import threading
+import time
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.credentials
@@ -21,6 +24,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ChecksumError,
     ClientError,
+    ConnectTimeoutError,
     HTTPClientError,
     NoCredentialsError,
     NoRegionError,
@@ -30,8 +34,8 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 
-from . import endpoint
-from .answer import Answer, NoAnswer, NotConfigured, Refusal
+from . import endpoint, shapes, unreached
+from .answer import Answer, NoAnswer, NotConfigured, Refusal, error_code, json_object
 from .endpoint import Endpoint
 from .signature import Credentials
 
@@ -41,6 +45,14 @@ _REGION = re.compile("[a-z]+(-[a-z]+)+-[0-9]+")  # Not "local", which is signed 
 
 _body: contextvars.ContextVar[bytes | None] = contextvars.ContextVar("body", default=None)
 """What this thread's BatchWriteItem shall send."""
+_ends: contextvars.ContextVar[float] = contextvars.ContextVar("ends", default=math.inf)
+"""When this thread's call must have been sent, of `time.monotonic`: nobody waits for what is sent later."""
+
+
+class TooLateError(BotoCoreError):  # type: ignore[misc]  # botocore has no types.
+    """Connecting, credentials or an earlier attempt have taken all the time that a call had."""
+
+    fmt = "no time was left to send it"
 
 
 class Sdk:
@@ -48,26 +60,39 @@ class Sdk:
 
     def __init__(self, connections: int) -> None:
         self._connections = connections
-        self._core = botocore.session.Session()
-        self._session = boto3.Session(botocore_session=self._core)
         self._lock = threading.Lock()  # boto3 makes one client at a time.
         self._by_timeout: dict[int, Any] = {}
+        self._sqs: Any = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: credentials are asked for where they come from, whatever they were until now."""
+        core = botocore.session.Session()
+        region = endpoint.region(os.environ)
+        if region:  # boto3 by itself knows only one of the two variables.
+            core.set_config_variable("region", region)
+        with self._lock:
+            self._core, self._session = core, boto3.Session(botocore_session=core)
+            self._by_timeout.clear()
+            self._sqs = None
 
     def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
         """BatchWriteItem with a body that is JSON already: boto3 gets no more than the names of the tables."""
         token = _body.set(body)
         try:
             nothing: dict[str, Any] = {table: [{"PutRequest": {"Item": {}}}] for table in tables}
-            return answer(self.client(seconds), "batch_write_item", {"RequestItems": nothing})
+            return self.call("batch_write_item", {"RequestItems": nothing}, seconds)
         finally:
             _body.reset(token)
 
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
         """Any other operation, by the name that boto3's clients give it."""
-        return answer(self.client(seconds), operation, arguments)
+        started = time.monotonic()
+        client = self.client(seconds)
+        return answer(client, operation, arguments, seconds=seconds - (time.monotonic() - started))
 
     def sqs(self) -> Any:
-        """A client for SQS; its calls are repeated once."""
+        """The client for SQS; its calls are repeated once."""
         config = Config(
             retries={"mode": "standard", "total_max_attempts": 2},
             max_pool_connections=self._connections,
@@ -75,7 +100,9 @@ class Sdk:
             read_timeout=2,
         )
         with self._lock:
-            return self._new("sqs", config)
+            if self._sqs is None:
+                self._sqs = self._new("sqs", config)
+            return self._sqs
 
     def client(self, seconds: float) -> Any:
         """The client for a call that must be over in so many seconds: it takes half of them at most."""
@@ -102,7 +129,10 @@ class Sdk:
 
         def credentials() -> Credentials | None:
             try:
-                frozen = source.get_frozen_credentials()  # Refreshed where they are about to expire.
+                current = self._session.get_credentials()  # Others, after `renew`.
+                if current is None:
+                    return None
+                frozen = current.get_frozen_credentials()  # Refreshed where they are about to expire.
             except BotoCoreError:  # boto3's own call will say what is wrong.
                 return None
             if frozen.account_id:  # Then the host depends on the account.
@@ -110,10 +140,10 @@ class Sdk:
             found = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
             return found if endpoint.are_printable(found) else None
 
-        bundle = self._core.get_config_variable("ca_bundle") or endpoint.ca_bundle(os.environ)
+        bundle = self._core.get_config_variable("ca_bundle")
         # Any other kind may ask a service for new ones before they expire.
         are_static = type(source) is botocore.credentials.Credentials
-        return endpoint.at(url, region, bundle, credentials, are_static=are_static)
+        return endpoint.at(url, region, os.environ, credentials, bundle=bundle, are_static=are_static)
 
     def _made(self, timeout: int) -> Any:
         config = Config(
@@ -128,16 +158,23 @@ class Sdk:
         )
         client = self._new("dynamodb", config)
         client.meta.events.register("before-call.dynamodb.BatchWriteItem", _send_body)
-        client.meta.events.register("before-parse.dynamodb", _check_checksum)
         return client
 
     def _new(self, service: str, config: Config) -> Any:
+        config = config.merge(Config(region_name=endpoint.region(os.environ) or None))
         is_replaced = getattr(boto3.client, "__module__", None) != "boto3"
-        return (boto3.client if is_replaced else self._session.client)(service, config=config)
+        client = (boto3.client if is_replaced else self._session.client)(service, config=config)
+        client.meta.events.register(f"before-send.{service}", _check_time)
+        client.meta.events.register(f"before-parse.{service}", _check_answer)
+        return client
 
 
-def answer(client: Any, operation: str, arguments: Mapping[str, Any]) -> Answer:
-    """What the service answers, or why it does not. Raises only what is a defect."""
+def answer(client: Any, operation: str, arguments: Mapping[str, Any], *, seconds: float = math.inf) -> Answer:
+    """What the service answers, or why it does not. Raises only what is a defect.
+
+    It is sent within so many seconds or not at all.
+    """
+    token = _ends.set(time.monotonic() + seconds)
     try:
         said: Mapping[str, Any] = getattr(client, operation)(**arguments)
     except ClientError as error:
@@ -146,9 +183,28 @@ def answer(client: Any, operation: str, arguments: Mapping[str, Any]) -> Answer:
         return NotConfigured(str(error))
     except ParamValidationError:
         raise
-    except (HTTPClientError, BotoCoreError, ResponseParserError) as error:  # Connection, timeout, an unreadable answer.
-        return NoAnswer(type(error).__name__)
+    except (HTTPClientError, BotoCoreError, ResponseParserError, RecursionError) as error:
+        return NoAnswer(_no_answer(error))
+    finally:
+        _ends.reset(token)
     return said
+
+
+def _no_answer(error: Exception) -> str:
+    if isinstance(error, ResponseParserError | RecursionError):
+        return "an answer that cannot be read"
+    if isinstance(error, ChecksumError):
+        return "a checksum that does not match"
+    if isinstance(error, TooLateError):
+        return str(error)
+    about = getattr(error, "kwargs", {})
+    proxy, url = about.get("proxy_url"), about.get("endpoint_url")
+    if not (proxy or url or isinstance(error, HTTPClientError)):
+        return type(error).__name__  # The words of others may quote what nobody should read.
+    host = urlsplit(str(proxy or url or "")).netloc.rpartition("@")[2] or "the service"
+    if isinstance(error, ConnectTimeoutError):
+        return f"could not connect to {host}: timed out"
+    return unreached.reason(error, f"the proxy {host}" if proxy else host)
 
 
 def _refusal(response: Mapping[str, Any]) -> Refusal:
@@ -165,9 +221,34 @@ def _send_body(params: dict[str, Any], **_: Any) -> None:
         params["body"] = body
 
 
-def _check_checksum(response_dict: dict[str, Any], **_: Any) -> None:
-    """Refuse a spoilt answer: botocore compares the checksum only to decide on a retry, and then takes the answer."""
+def _check_time(**_: Any) -> None:
+    if time.monotonic() > _ends.get():
+        raise TooLateError()
+
+
+def _check_answer(response_dict: dict[str, Any], operation_model: Any, **_: Any) -> None:
+    """Let botocore's parser see only what it can parse: a success as it must be, an error by its status at least.
+
+    Of an answer with another checksum nothing is believed: botocore itself compares it only to decide on a retry.
+    """
+    status, body = response_dict["status_code"], response_dict["body"]
     expected = response_dict["headers"].get("x-amz-crc32")
-    actual = zlib.crc32(response_dict["body"])
-    if expected is not None and expected != str(actual):
+    actual = zlib.crc32(body)
+    if expected is not None and expected.strip() != str(actual):
         raise ChecksumError(checksum_type="crc32", expected_checksum=expected, actual_checksum=actual)
+    said = json_object(body)
+    if status == 200:
+        if said is None or not shapes.fits(said, operation_model.output_shape):
+            raise ResponseParserError("not what the service answers")
+    elif status < 301:  # botocore would take it for a success.
+        raise ResponseParserError(f"status {status}")
+    elif said is None or not _is_error(said, operation_model.service_model):
+        response_dict["body"] = b"{}"
+
+
+def _is_error(said: Mapping[str, Any], service: Any) -> bool:
+    texts = [said[name] for name in ("__type", "message", "Message") if name in said]
+    if not all(isinstance(text, str) for text in texts):
+        return False
+    shape = service.shape_for_error_code(error_code(said) or "")
+    return shape is None or shapes.fits(said, shape)

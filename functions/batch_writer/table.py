@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -17,6 +16,10 @@ from .calls import Running, Submit
 from .items import Rejected
 from .operation import AttributeValue, Operation
 
+MAX_UNITS = 25 * 400 * 2 * (1 + 2 * 25)
+"""Write units that a call can consume: 25 items of 400 KB in a transaction, with 20 global and 5 local indexes, each of
+which may take two writes for one. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html"""
+
 
 class Meaning(Enum):
     """What an answer of DynamoDB means for the operations of the call."""
@@ -25,6 +28,7 @@ class Meaning(Enum):
     THROTTLED = "not written: too fast"
     UNSURE = "may or may not be written: try again"
     CONDITION_FAILED = "not written: its condition does not hold"
+    OUT_OF_DATE = "not written: the signature or the credentials are those of a while ago"
     REJECTED = "one of them, at least, can never be written"
     STOP = "the table, the permission or the settings are wrong: nobody's bad message"
 
@@ -72,7 +76,6 @@ MEANINGS: Mapping[str, Meaning] = {
     "IncompleteSignatureException": Meaning.STOP,
     "MissingAuthenticationTokenException": Meaning.STOP,
     "MissingAuthenticationToken": Meaning.STOP,
-    "ExpiredTokenException": Meaning.STOP,
     "NotAuthorized": Meaning.STOP,
     "OptInRequired": Meaning.STOP,
 }
@@ -85,6 +88,8 @@ _TABLES_IS_WRONG = (
     "One or more parameter values were invalid: Missing the key ",
     "One or more parameter values were invalid: Type mismatch for key ",
 )
+
+_REQUEST_AS_SIGNED = "The Canonical String"  # What follows in a refused signature's words repeats the session token.
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ class Reply:
 class DynamoDB(Protocol):
     def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]: ...
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
+    @property
+    def renew(self) -> Callable[[], object]: ...
 
 
 class Tables:
@@ -133,14 +140,22 @@ class Tables:
         """What the answer means to the operations of the call."""
         if isinstance(answer, Refusal | NoAnswer | NotConfigured):
             return _failed(answer, {operation.table for operation in batch})
+        units = _units(answer)
+        if units is None:
+            return Reply(Meaning.UNSURE, error="an answer with a ConsumedCapacity that cannot be")
         if not batch[0].goes_in_batches:
-            if answer.get("ConsumedCapacity") is None:  # It was asked for; an answer without it is none of DynamoDB's.
+            if not units:  # It was asked for; an answer without it is none of DynamoDB's.
                 return Reply(Meaning.UNSURE, error="an answer without ConsumedCapacity")
-            return Reply(Meaning.ACCEPTED, (), _units(answer))
+            return Reply(Meaning.ACCEPTED, (), units)
         unprocessed = answer.get("UnprocessedItems")
-        if not isinstance(unprocessed, Mapping):  # DynamoDB always says; an answer that does not has lost it.
+        # DynamoDB always says; an answer that does not has lost it.
+        if not isinstance(unprocessed, dict) or not all(isinstance(each, list) for each in unprocessed.values()):
             return Reply(Meaning.UNSURE, error="an answer without UnprocessedItems")
-        return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed) if unprocessed else (), _units(answer))
+        return Reply(Meaning.ACCEPTED, self._unwritten(batch, unprocessed) if unprocessed else (), units)
+
+    def renew(self) -> None:
+        """Have the credentials of later calls looked up anew."""
+        self._dynamodb.renew()
 
     def _request(self, operation: Operation) -> tuple[str, dict[str, Any]]:
         """boto3's name of the call, and its arguments."""
@@ -168,12 +183,12 @@ class Tables:
                 matched.append(operation)
         return matched
 
-    def _key(self, table: str, request: Mapping[str, Any]) -> Any:
+    def _key(self, table: str, request: Any) -> Any:
         try:
             attributes = request["PutRequest"]["Item"] if "PutRequest" in request else request["DeleteRequest"]["Key"]
             settings_of = self._tables[table]
-            return items.key_of(settings_of, {key.name: _with_bytes(attributes[key.name]) for key in settings_of.key})
-        except (Rejected, KeyError, ValueError, TypeError, AttributeError):
+            return items.key_of(settings_of, {key.name: _checked(attributes[key.name]) for key in settings_of.key})
+        except (Rejected, KeyError, TypeError):
             return None
 
 
@@ -182,9 +197,11 @@ def _batch_body(bodies: Mapping[str, Sequence[bytes]]) -> bytes:
     return b'{"RequestItems":{%b},"ReturnConsumedCapacity":"TOTAL"}' % b",".join(tables)
 
 
-def _with_bytes(value: Any) -> Any:
-    """A key's value in which binary is no longer base64, as it is on the wire but not through boto3."""
-    return {"B": base64.b64decode(value["B"])} if isinstance(value.get("B"), str) else value
+def _checked(value: Any) -> AttributeValue:
+    """A key's value, in which binary is base64 on the wire but not through boto3. Raises `Rejected`."""
+    if isinstance(value, dict) and value.keys() == {"B"} and isinstance(value["B"], bytes):
+        return value
+    return items.native_value(value, 1)[0]
 
 
 def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -> Reply:
@@ -193,10 +210,13 @@ def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -
     if isinstance(answer, NotConfigured):
         return Reply(Meaning.STOP, error=answer.reason)
     code, words = answer.code, answer.words
-    meaning = MEANINGS.get(code, Meaning.UNSURE)
+    meaning = Meaning.OUT_OF_DATE if answer.is_out_of_date else MEANINGS.get(code, Meaning.UNSURE)
+    if meaning is Meaning.CONDITION_FAILED and not all(map(items.is_value, (answer.stored or {}).values())):
+        return Reply(Meaning.UNSURE, error="a stored item that cannot be read")
     if meaning is Meaning.REJECTED and words.startswith(_TABLES_IS_WRONG):
         meaning, words = Meaning.STOP, f"TABLES does not describe the table as it is: {words}"
-    if meaning is Meaning.STOP:
+    if meaning in (Meaning.STOP, Meaning.OUT_OF_DATE):
+        words = words.partition(_REQUEST_AS_SIGNED)[0].rstrip()
         words = f"{words} (writing to {', '.join(sorted(tables))})"
     if meaning in (Meaning.THROTTLED, Meaning.UNSURE):
         # It is logged, and words that nobody has seen yet may quote a value.
@@ -211,13 +231,20 @@ def _token(operation: Operation) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:36]  # The API takes 36 characters.
 
 
-def _units(response: Mapping[str, Any]) -> dict[str, float]:
-    capacities = response.get("ConsumedCapacity") or ()
+def _units(answer: Mapping[str, Any]) -> dict[str, float] | None:
+    """Write units by table; empty where the answer has none, None where it has something else."""
+    capacities = answer.get("ConsumedCapacity")
+    if capacities is None:
+        return {}
     units: dict[str, float] = {}
-    for capacity in (capacities,) if isinstance(capacities, Mapping) else capacities:
-        name = str(capacity.get("TableName"))
+    for capacity in capacities if isinstance(capacities, list) else [capacities]:
+        if not isinstance(capacity, dict) or not isinstance(name := capacity.get("TableName"), str):
+            return None
         # A transaction that is repeated reads, and says so; it writes nothing.
-        reads = capacity.get("ReadCapacityUnits")
-        written = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits", 0.0))
-        units[name] = units.get(name, 0.0) + float(written)
+        reads: Any = capacity.get("ReadCapacityUnits", 0.0)
+        written: Any = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits", 0.0))
+        for number in (reads, written):
+            if type(number) not in (int, float) or not 0 <= number <= MAX_UNITS:
+                return None
+        units[name] = units.get(name, 0.0) + written
     return units

@@ -7,6 +7,7 @@ for one interpreter cost more than all that is done in them.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -14,15 +15,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import quote
 
 from .calls import wait
 from .endpoint import Endpoint
 from .signature import Credentials, Signer
-
-if TYPE_CHECKING:
-    import ssl
+from .trust import tls_context
 
 MAX_SILENCE = 8.0
 """Seconds that DynamoDB may take to say something; it answers a full batch within tenths of one."""
@@ -31,6 +30,8 @@ CONNECT_TIMEOUT = 2.0  # Seconds.
 MAX_IDLE = 30.0
 """Seconds after which a connection is not trusted any more: Lambda may have been frozen meanwhile."""
 MAX_HEAD_BYTES = 64 * 1024
+MAX_GROWTH = 6
+"""Bytes of an answer for each of its request: it repeats no more than that, each byte as \\u00XX (RFC 8259, 7)."""
 ONE_WRITE_BYTES = 64 * 1024
 """Up to here head and body are copied into one write, and so one packet where they fit."""
 
@@ -138,7 +139,10 @@ class Wire:
         if left <= 0:
             raise TimeoutError("no time left to connect")
         address = (self._endpoint.host, self._endpoint.port)
-        plain = socket.create_connection(address, timeout=min(left, CONNECT_TIMEOUT))
+        try:
+            plain = socket.create_connection(address, timeout=min(left, CONNECT_TIMEOUT))
+        except TimeoutError:
+            raise TimeoutError(errno.ETIMEDOUT, "timed out") from None
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -240,6 +244,8 @@ class _Connection:
         self._readable.register(connected, select.POLLIN)
         self._received = b""
         """What has arrived and is not yet used."""
+        self._max_bytes = MAX_HEAD_BYTES
+        """Of the answer's content."""
         self.may_be_kept = False
         self.since = 0.0
         """Idle since, in seconds since 1970."""
@@ -255,6 +261,7 @@ class _Connection:
         return not self._readable.poll(0)
 
     def exchange(self, head: bytes, body: bytes) -> Steps[Answer]:
+        self._max_bytes = MAX_HEAD_BYTES + MAX_GROWTH * len(body)
         try:
             if len(body) <= ONE_WRITE_BYTES:
                 yield from self._send(head + body)
@@ -299,9 +306,10 @@ class _Connection:
     def _chunked(self, coding: str) -> Steps[bytes]:
         if coding.lower() != "chunked":
             raise ProtocolError("an unknown Transfer-Encoding")
-        chunks = []
+        chunks, total = [], 0
         while size := _number((yield from self._until(b"\r\n")).partition(";")[0].strip(), 16):
-            chunks.append((yield from self._exactly(size)))
+            chunks.append((yield from self._exactly(size, total)))
+            total += size
             if (yield from self._until(b"\r\n")):
                 raise ProtocolError("a chunk of another length than announced")
         while (yield from self._until(b"\r\n")):  # Trailers.
@@ -318,7 +326,10 @@ class _Connection:
         self._received = self._received[end + len(mark) :]
         return text
 
-    def _exactly(self, size: int) -> Steps[bytes]:
+    def _exactly(self, size: int, before: int = 0) -> Steps[bytes]:
+        """So many bytes, of which `before` have come already."""
+        if before + size > self._max_bytes:
+            raise ProtocolError("an answer that is too long")
         received = self._received
         if len(received) < size:
             parts, missing = [received], size - len(received)
@@ -332,8 +343,12 @@ class _Connection:
 
     def _all(self) -> Steps[bytes]:
         parts, self._received = [self._received], b""
+        size = len(parts[0])
         while part := (yield from self._receive()):
             parts.append(part)
+            size += len(part)
+            if size > self._max_bytes:
+                raise ProtocolError("an answer that is too long")
         return b"".join(parts)
 
     def _receive(self) -> Steps[bytes]:
@@ -345,22 +360,9 @@ class _Connection:
 
 
 def _wanted_by_tls() -> Mapping[type[OSError], int]:
-    import ssl  # As below.
-
-    return {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT, **_WANTED}
-
-
-def tls_context(ca_bundle: str) -> ssl.SSLContext:
-    """TLS 1.2 or newer, host names checked; `ca_bundle` is a file or a directory, as for AWS_CA_BUNDLE."""
     import ssl  # Not loaded for a local endpoint.
 
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if os.path.isdir(ca_bundle):
-        context.load_verify_locations(capath=ca_bundle)
-    else:
-        context.load_verify_locations(cafile=ca_bundle)
-    return context
+    return {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT, **_WANTED}
 
 
 def _head(text: str) -> tuple[str, int, dict[str, str]]:

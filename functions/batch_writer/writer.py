@@ -30,6 +30,7 @@ LEAST_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 class TablePort(Protocol):
     def begin(self, batch: Batch, seconds: float, submit: Submit) -> Running[Any]: ...
     def reply(self, batch: Batch, answer: Any) -> Reply: ...
+    def renew(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -92,6 +93,8 @@ class Writer:
         on its way. Empty where every item has one, and nothing waits for another's end."""
         self._unsure: set[Operation] = set()
         """Sent before, with an unknown outcome."""
+        self._out_of_date: set[Operation] = set()
+        """Refused once because the time or the credentials of the call were no longer good."""
         self._in_flight: dict[Running[Any], Sending] = {}
         self.outcome = Written()
         self._gives_up = 0.0
@@ -202,6 +205,8 @@ class Writer:
                 self.outcome.trouble = reply.error
                 self._unsure.update(sent.batch)
                 self._try_later(sent.batch, sent.alone, now)
+            case Meaning.OUT_OF_DATE:
+                self._renew(sent, reply, now)
             case Meaning.CONDITION_FAILED:
                 self._end_condition(sent.batch[0], reply)
             case Meaning.REJECTED:
@@ -217,6 +222,17 @@ class Writer:
             self.outcome.unprocessed += len(unwritten)
             self.outcome.trouble = "UnprocessedItems came back"
             self._try_later([operation for operation in sent.batch if operation in unwritten], sent.alone, now)
+
+    def _renew(self, sent: Sending, reply: Reply, now: float) -> None:
+        """Try once more, signed anew; whoever is refused again has credentials or a clock that are wrong."""
+        if not self._out_of_date.isdisjoint(sent.batch):
+            self.outcome.error = TableError(reply.error)
+            return
+        if not self._out_of_date:  # One look at where credentials come from is enough for all that is in flight.
+            self._table.renew()
+        self._out_of_date.update(sent.batch)
+        self.outcome.trouble = reply.error
+        self._try_later(sent.batch, sent.alone, now)
 
     def _finish(self, operations: Batch) -> None:
         self.outcome.written.update(operations)

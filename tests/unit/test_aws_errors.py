@@ -72,7 +72,6 @@ FATES: dict[str, tuple[int, str]] = {
     "IncompleteSignatureException": (400, "raises"),
     "MissingAuthenticationTokenException": (400, "raises"),
     "MissingAuthenticationToken": (403, "raises"),
-    "ExpiredTokenException": (400, "raises"),
     "NotAuthorized": (400, "raises"),
     "OptInRequired": (403, "raises"),
     # What no table of codes can name.
@@ -438,6 +437,79 @@ def test_credentials_that_cannot_be_fetched_dead_letter_nothing() -> None:
     assert outcome.error is not None
     assert outcome.returned == outcome.received
     assert here.letters() == []
+
+
+# Out of date
+
+
+EXPIRED = {
+    "signature": (
+        "InvalidSignatureException",
+        "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z",
+    ),
+    "clock": ("InvalidSignatureException", "Signature not yet current: 20260101T000000Z is still later than ..."),
+    "token": ("ExpiredTokenException", "The security token included in the request is expired"),
+    "token of another name": ("UnrecognizedClientException", "The security token included in the request is expired"),
+    "request": ("RequestExpired", "Request has expired"),
+}
+
+
+@pytest.mark.parametrize("are_connected", [False, True])
+@pytest.mark.parametrize("operation", ["BatchWriteItem", *SINGLES])
+@pytest.mark.parametrize("expired", EXPIRED)
+def test_what_is_out_of_date_is_tried_once_more_with_new_credentials(
+    expired: str, operation: str, are_connected: bool
+) -> None:
+    here = world(operation)
+    here.are_connected = are_connected
+    bodies = [SINGLES[operation]] if operation in SINGLES else [{"put": {"pk": f"a{n}"}} for n in range(50)]
+    in_flight = 1 if operation in SINGLES else 2
+    here.db.script(*[Refusal(*EXPIRED[expired])] * in_flight, operation=operation)
+
+    outcome = here.run(*bodies)
+
+    assert outcome.written == outcome.received
+    assert len(here.db.calls) == 2 * in_flight
+    assert here.renewals == 1
+    assert here.letters() == []
+
+
+@pytest.mark.parametrize("expired", EXPIRED)
+def test_what_stays_out_of_date_raises_in_the_services_words(expired: str) -> None:
+    here = world()
+    here.db.always(Refusal(*EXPIRED[expired]))
+
+    outcome = here.run(PUT, {"put": {}})
+
+    assert isinstance(outcome.error, TableError)
+    for part in (*EXPIRED[expired], "orders-table"):
+        assert part in str(outcome.error)
+    assert len(here.db.calls) == 2
+    assert outcome.returned == outcome.received
+    assert here.letters() == []
+
+
+def test_a_refused_signature_does_not_repeat_the_token_that_was_signed() -> None:
+    here = world()
+    words = "The request signature we calculated does not match. The Canonical String for this request should have been"
+    here.db.always(Refusal("InvalidSignatureException", f"{words}\nPOST\nx-amz-security-token:s3cret"))
+
+    outcome = here.run(PUT)
+
+    assert "does not match" in str(outcome.error)
+    assert "s3cret" not in str(outcome.error)
+
+
+@pytest.mark.parametrize(("times", "sent"), [(1, 25), (3, 25), (4, 15)])
+def test_dead_letters_that_are_out_of_date_are_sent_once_more(times: int, sent: int) -> None:
+    here = world()
+    here.sqs.script(*[Refusal(*EXPIRED["token"])] * times, operation="SendMessageBatch")
+
+    outcome = here.run(*({"put": {"n": n}} for n in range(25)))
+
+    assert here.renewals == 1
+    assert len(outcome.dead_lettered) == len(here.letters()) == sent
+    assert len(outcome.returned) == 25 - sent
 
 
 # Throttling

@@ -412,6 +412,9 @@ class TakesAll:
     def begin(self, batch: plan.Batch, seconds: float, submit: Submit) -> Running[Reply]:  # noqa: ARG002
         return submit(lambda: self._reply)
 
+    def renew(self) -> None:
+        """Nothing to do: no credentials are needed."""
+
     def reply(self, batch: plan.Batch, answer: Reply) -> Reply:  # noqa: ARG002
         return answer
 

@@ -227,6 +227,22 @@ def test_what_is_not_http_is_no_answer(whole: bytes) -> None:
         read(cut(whole, list(range(0, len(whole), 1000))))
 
 
+@pytest.mark.parametrize("frame", ["length", "chunked", "end"])
+@pytest.mark.parametrize("body", [b"", b"x" * 10_000])
+def test_no_more_is_read_than_an_answer_can_repeat_of_its_request(frame: str, body: bytes) -> None:
+    most = wire_module.MAX_HEAD_BYTES + wire_module.MAX_GROWTH * len(body)
+    outcomes = []
+    for size in (most, most + 1):
+        pieces = Pieces(cut(framed(frame, [], 200, b"x" * size, 50_000), list(range(0, size, 10_000))))
+        exchange = Exchange(_Connection(pieces), b"", body, 1e9, lambda: 0.0, lambda _: None, lambda outcome: outcome)  # type: ignore[arg-type]
+        while not exchange.done():
+            exchange.go_on()
+        outcomes.append(exchange.result())
+
+    assert isinstance(outcomes[0], Answer)
+    assert str(outcomes[1]) == "an answer that is too long"
+
+
 def test_provisional_answers_are_passed_over() -> None:
     answer, may_be_kept = read([b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\nX: y\r\n\r\n" + OK])
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
+import botocore.httpsession
 import botocore.session
 import pytest
 from botocore.exceptions import BotoCoreError
@@ -15,8 +17,9 @@ from botocore.httpsession import get_cert_path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from functions.batch_writer import endpoint
+from functions.batch_writer import endpoint, trust
 from functions.batch_writer.endpoint import Endpoint
+from functions.batch_writer.errors import SettingsError
 from functions.batch_writer.sdk import Sdk
 
 LAMBDA = {
@@ -63,11 +66,28 @@ PLAIN: dict[str, dict[str, str | None]] = {
     "the usual port": {"AWS_ENDPOINT_URL": "https://a.test:443"},
     "certificates": {"AWS_CA_BUNDLE": "/etc/ssl/own.pem"},
     "certificates of requests": {"REQUESTS_CA_BUNDLE": "/etc/ssl/own.pem"},
+    "no region but AWS_REGION": {"AWS_DEFAULT_REGION": None, "AWS_REGION": "eu-west-3"},
+    "an empty region beside AWS_REGION": {"AWS_DEFAULT_REGION": "", "AWS_REGION": "eu-west-3"},
+    "retries": {"AWS_MAX_ATTEMPTS": "7", "AWS_RETRY_MODE": "adaptive", "AWS_DEFAULTS_MODE": "in-region"},
+    "a role": {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r", "AWS_WEB_IDENTITY_TOKEN_FILE": "/nonexistent"},
+    "other credentials": {
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY": "of another SDK",
+    },
+    "metadata": {"AWS_EC2_METADATA_DISABLED": "true", "AWS_METADATA_SERVICE_TIMEOUT": "1", "AWS_IMDS_USE_IPV6": "true"},
+    "other services": {
+        "AWS_STS_REGIONAL_ENDPOINTS": "legacy",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1",
+        "AWS_S3_ACCELERATE": "1",
+    },
+    "the body": {"AWS_REQUEST_CHECKSUM_CALCULATION": "when_supported", "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES": "1"},
+    "other tools": {"AWS_PAGER": "", "AWS_CLI_AUTO_PROMPT": "on", "AWS_SDK_LOAD_CONFIG": "1", "AWS_SDK_UA_APP_ID": "a"},
+    "extensions": {"AWS_LWA_PORT": "8080", "AWS_APPCONFIG_EXTENSION_LOG_LEVEL": "info"},
     "empty files": {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
 }
 UNUSUAL: dict[str, dict[str, str | None]] = {
-    "no region": {"AWS_DEFAULT_REGION": None},
-    "empty region": {"AWS_DEFAULT_REGION": ""},
+    "no region": {"AWS_DEFAULT_REGION": None, "AWS_REGION": None},
+    "empty region": {"AWS_DEFAULT_REGION": "", "AWS_REGION": None},
     "no credentials": {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_SESSION_TOKEN": None},
     "half of the credentials": {"AWS_SECRET_ACCESS_KEY": None},
     "China": {"AWS_DEFAULT_REGION": "cn-north-1"},
@@ -84,7 +104,7 @@ UNUSUAL: dict[str, dict[str, str | None]] = {
     "empty endpoint": {"AWS_ENDPOINT_URL": ""},
     "profile": {"AWS_PROFILE": "other", "AWS_CONFIG_FILE": "PROFILE"},
     "default profile": {"AWS_DEFAULT_PROFILE": "other", "AWS_CONFIG_FILE": "PROFILE"},
-    "config file": {"AWS_CONFIG_FILE": "PROFILE", "AWS_DEFAULT_REGION": None},
+    "config file": {"AWS_CONFIG_FILE": "PROFILE", "AWS_DEFAULT_REGION": None, "AWS_REGION": None},
     "endpoint in a file": {"AWS_CONFIG_FILE": "SERVICES"},
     "credentials in a file": {"AWS_SHARED_CREDENTIALS_FILE": "PROFILE"},
     "old token": {"AWS_SECURITY_TOKEN": "old"},
@@ -99,6 +119,9 @@ UNUSUAL: dict[str, dict[str, str | None]] = {
     "proxy that is bypassed": {"HTTPS_PROXY": "http://127.0.0.1:3128", "NO_PROXY": "amazonaws.com"},
     "signature": {"AWS_AUTH_SCHEME_PREFERENCE": "sigv4a"},
     "no certificates": {"AWS_CA_BUNDLE": ""},
+    "discovery": {"AWS_ENDPOINT_DISCOVERY_ENABLED": "true"},
+    "monitoring": {"AWS_CSM_ENABLED": "true"},
+    "models": {"AWS_DATA_PATH": "/nonexistent"},
     "something new": {"AWS_SOMETHING_NEW": "1"},
 }
 
@@ -128,7 +151,8 @@ class Environ:
 
 def check_is_boto3s(found: Endpoint) -> None:
     assert found.are_static == ("AWS_CREDENTIAL_EXPIRATION" not in os.environ)
-    client = boto3.Session().client("dynamodb")
+    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")  # boto3 reads only the first.
+    client = boto3.Session(region_name=region).client("dynamodb")
     frozen = boto3.Session().get_credentials().get_frozen_credentials()
     credentials = found.credentials()
     assert credentials is not None
@@ -248,3 +272,117 @@ def test_credentials_are_asked_for_anew_for_each_call_so_that_they_can_be_refres
 
     assert len(keys) == len(set(keys)) == 3
     assert not found.are_static  # To ask for them takes as long as the process does.
+
+
+# What is refused at cold start
+
+REFUSED = {
+    "AWS_ENDPOINT_URL": [
+        "http://127.0.0.1:8000 ",
+        " http://127.0.0.1:8000",
+        "http://a.test\n",
+        "localhost:8000",
+        "http:// a",
+    ],
+    "AWS_ENDPOINT_URL_DYNAMODB": ["https://dynamodb.test/a b", "ftp://a.test", "https://"],
+    "AWS_ENDPOINT_URL_SQS": ["\thttps://sqs.test"],
+    "AWS_REGION": [" us-east-1", "us-east-1\n"],
+    "AWS_DEFAULT_REGION": ["us east 1"],
+    "AWS_CA_BUNDLE": ["/nonexistent/own.pem", "", "/etc/ssl/certs/ca-certificates.crt "],
+    "REQUESTS_CA_BUNDLE": ["/nonexistent/own.pem"],
+}
+
+
+@pytest.mark.parametrize(("variable", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
+def test_what_cannot_be_is_refused_by_the_variables_name_and_value(variable: str, value: str, environ: Environ) -> None:
+    with pytest.raises(SettingsError) as raised:
+        endpoint.check(environ.set({variable: value}))
+
+    assert str(raised.value).startswith(f"{variable} must ")
+    assert repr(value) in str(raised.value)
+
+
+def test_a_password_in_an_address_is_not_repeated(environ: Environ) -> None:
+    with pytest.raises(SettingsError) as raised:
+        endpoint.check(environ.set({"AWS_ENDPOINT_URL": "http://user:s3cret@a.test "}))
+
+    assert "s3cret" not in str(raised.value)
+    assert "a.test" in str(raised.value)
+
+
+@pytest.mark.parametrize("changes", [*PLAIN.values(), *UNUSUAL.values()], ids=[*PLAIN, *UNUSUAL])
+def test_what_boto3_can_use_is_not_refused(changes: dict[str, str | None], environ: Environ) -> None:
+    bundles = {name: os.devnull for name, value in changes.items() if name.endswith("CA_BUNDLE") and value != ""}
+    given = environ.set({**changes, **bundles})
+
+    if given.get("AWS_CA_BUNDLE") != "":
+        endpoint.check(given)
+
+
+def test_an_address_that_is_ignored_may_be_anything(environ: Environ) -> None:
+    endpoint.check(environ.set({"AWS_ENDPOINT_URL": "x y", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}))
+
+
+# Certificates
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "there is no such file"), ("", "no certificate"), ("no PEM", "no certificate")]
+)
+def test_certificates_that_cannot_be_read_are_told_by_variable_and_path(
+    content: str | None, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.pem"
+    if content is not None:
+        path.write_text(content)
+
+    with pytest.raises(SettingsError, match=why) as raised:
+        trust.tls_context(str(path), {"AWS_CA_BUNDLE": "/other", "REQUESTS_CA_BUNDLE": str(path)})
+
+    assert str(raised.value).startswith("REQUESTS_CA_BUNDLE must ")
+    assert repr(str(path)) in str(raised.value)
+
+
+def test_a_certifi_that_a_system_has_patched_is_believed(environ: Environ, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("certifi.where", lambda: "/etc/ssl/certs/ca-certificates.crt")
+
+    found = endpoint.plain(environ.set({}))
+
+    assert found is not None
+    assert found.ca_bundle == "/etc/ssl/certs/ca-certificates.crt"
+
+
+def test_without_certifi_botocores_own_certificates_are_taken(
+    environ: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "certifi", None)
+
+    assert trust.ca_bundle(environ.set({})) == botocore.httpsession.DEFAULT_CA_BUNDLE
+
+
+@pytest.mark.parametrize("region", [{"AWS_DEFAULT_REGION": None}, {"AWS_DEFAULT_REGION": ""}, {"AWS_REGION": None}])
+def test_either_variable_of_the_region_is_enough_for_boto3s_clients(
+    region: dict[str, str | None], environ: Environ
+) -> None:
+    environ.set(region)
+
+    sdk = Sdk(connections=1)
+
+    assert sdk.client(1.0).meta.region_name == sdk.sqs().meta.region_name == "us-east-1"
+
+
+def test_new_credentials_are_looked_up_where_they_come_from(environ: Environ) -> None:
+    environ.set({"AWS_CREDENTIAL_EXPIRATION": "2199-01-01T00:00:00Z"})
+    sdk = Sdk(connections=1)
+    found, sqs = sdk.endpoint(), sdk.sqs()
+    assert found is not None
+    before = found.credentials()
+    environ.set({"AWS_CREDENTIAL_EXPIRATION": "2199-01-01T00:00:00Z", "AWS_ACCESS_KEY_ID": "ASIANEW"})
+
+    assert found.credentials() == before
+    sdk.renew()
+
+    after = found.credentials()
+    assert after is not None
+    assert after.access_key == "ASIANEW"
+    assert sdk.sqs() is not sqs
