@@ -130,7 +130,7 @@ def _numpy_kind(value: Any) -> str | None:
     would be lost.
     """
     kind = type(value)
-    if not hasattr(kind, "dtype") or not callable(getattr(kind, "item", None)) or getattr(value, "shape", ()) != ():
+    if not callable(getattr(kind, "item", None)) or not hasattr(value, "dtype") or getattr(value, "shape", ()) != ():
         return None
     numpy_kind = str(getattr(value.dtype, "kind", ""))
     if numpy_kind in ("m", "V"):
@@ -149,10 +149,11 @@ def _of_a_model(value: Any) -> Any:
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether it is not equal to itself, as pandas' NaT and every NaN."""
+    """Whether it is not equal to itself, as pandas' NaT and every NaN; or says that it does not know, as pandas' NA."""
     try:
-        return bool(value != value)
-    except (TypeError, ValueError):  # It does not say: arrays, pandas' NA.
+        differs = value != value
+        return differs is value or bool(differs)
+    except (TypeError, ValueError):  # Arrays.
         return False
 
 

@@ -135,6 +135,18 @@ class MissingDate(datetime):
         return "NaT"
 
 
+class NotAvailable:
+    """As pandas' NA: every comparison is itself, and is neither true nor false."""
+
+    def __ne__(self, other: object) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+    __hash__ = object.__hash__
+
+
 class MissingText(str):
     __slots__ = ()
     __hash__ = str.__hash__
@@ -147,7 +159,13 @@ class MissingText(str):
 
 
 NAT = MissingDate(1, 1, 1)
-MISSING = [NAT, MissingText("x"), Scalar(7, "M", "NaT"), Scalar(float("nan"), "f"), enum.Enum("E", {"A": NAT}).A]  # type: ignore[attr-defined]
+
+
+class Lost(enum.Enum):
+    DATE = NAT
+
+
+MISSING = [NAT, NotAvailable(), MissingText("x"), Scalar(7, "M", "NaT"), Scalar(float("nan"), "f"), Lost.DATE]
 
 
 def decoded(body: bytes) -> Operation:
