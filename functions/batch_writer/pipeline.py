@@ -191,15 +191,21 @@ class Pipeline:
         return dead_letter(message.record, body, [rejection for _, rejection in bad])
 
     def _delay(self, outcome: Outcome, until: float) -> None:
-        receipts: dict[str, list[tuple[str, int]]] = {}
+        of_queue: dict[str, list[Message]] = {}
         of_group: dict[str, int] = {}
         for message in outcome.returned:
-            seconds = visibility(message.receive_count, self._random())
-            if message.group is not None:  # Its messages come back together, or the order would be lost.
-                seconds = of_group.setdefault(message.group, seconds)
-            receipts.setdefault(message.record["eventSourceARN"], []).append((message.record["receiptHandle"], seconds))
-        for queue_arn, of_queue in receipts.items():
-            changed = self._queue.delay(queue_arn, of_queue, until=until)
+            of_queue.setdefault(message.record["eventSourceARN"], []).append(message)
+
+        def receipts(returned: Sequence[Message]) -> Iterator[tuple[str, int]]:
+            """One by one, as the dead letters."""
+            for message in returned:
+                seconds = visibility(message.receive_count, self._random())
+                if message.group is not None:  # Its messages come back together, or the order would be lost.
+                    seconds = of_group.setdefault(message.group, seconds)
+                yield message.record["receiptHandle"], seconds
+
+        for queue_arn, returned in of_queue.items():
+            changed = self._queue.delay(queue_arn, receipts(returned), until=until)
             outcome.failures += [f"visibility not set: {failure}" for failure in changed.failures]
 
 

@@ -143,7 +143,7 @@ class Queue:
         entries = ((letter.entry(position, is_fifo), letter.size) for position, letter in enumerate(letters))
         return self._in_parallel("send_message_batch", _packed(entries), lambda _: url, until)
 
-    def delay(self, queue_arn: str, receipts: Sequence[tuple[str, int]], *, until: float) -> Sent:
+    def delay(self, queue_arn: str, receipts: Iterable[tuple[str, int]], *, until: float) -> Sent:
         """Let returned messages (receipt handle, seconds) be received again only after their seconds."""
         entries = (
             ({"Id": str(position), "ReceiptHandle": receipt, "VisibilityTimeout": seconds}, 0)

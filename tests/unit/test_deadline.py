@@ -11,6 +11,7 @@ import pytest
 
 from functions.batch_writer.errors import NothingWrittenError
 from functions.batch_writer.pipeline import Outcome
+from functions.batch_writer.queue import DeadLetter, dead_letter
 from tests.fakes import (
     Capacity,
     ConnectionLost,
@@ -241,6 +242,38 @@ def test_visibilities_that_hang_change_nothing_else(calls: Overlapping, trouble:
     assert calls.clock() < 30.0
     assert outcomes[0].item_failures == outcomes[1].item_failures
     assert len(here.letters()) == len(calm.letters()) == 1
+
+
+@pytest.mark.parametrize(("time_left", "margin", "left"), [(30.0, 5.0, 0.9), (10.0, 2.0, 0.9), (5.0, 1.0, 0.5)])
+@pytest.mark.parametrize("bodies", [[{"put": {}}], [{"put": {"pk": "a"}}], [{"put": {}}, {"put": {"pk": "a"}}]])
+def test_there_is_time_to_answer_though_nothing_answers(
+    calls: Overlapping, bodies: list[Any], time_left: float, margin: float, left: float
+) -> None:
+    here = world(calls, deadline_margin=margin)
+    here.db.always(Delay(FOR_EVER, calls))
+    here.sqs.always(Delay(FOR_EVER, calls))
+
+    outcome = here.run(*bodies, time_left=time_left)
+
+    assert calls.clock() <= time_left - left
+    assert outcome.returned == outcome.received
+
+
+def test_dead_letters_are_made_only_while_there_is_time_to_send_them(
+    calls: Overlapping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slowly(*arguments: Any) -> DeadLetter | None:
+        calls.clock.sleep(0.01)  # On a fourteenth of a CPU, the least that Lambda has.
+        return dead_letter(*arguments)
+
+    monkeypatch.setattr("functions.batch_writer.pipeline.dead_letter", slowly)
+    here = world(calls)
+
+    outcome = here.run(*({"put": {}} for _ in range(2000)), time_left=7.0)
+
+    assert calls.clock() < 6.5
+    assert 80 <= len(outcome.dead_lettered) == len(here.letters()) < 2000
+    assert len(outcome.dead_lettered) + len(outcome.returned) == 2000
 
 
 @pytest.mark.parametrize("operation", ["SendMessageBatch", "ChangeMessageVisibilityBatch"])
