@@ -214,7 +214,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("numbers through float", "parsing.py", "        return Decimal(text)\n",
            "        return Decimal(repr(float(text)))\n",
            FITS),
-    Mutant("numbers through float in envelopes", "envelope.py", "return self._parse_json(text)",
+    Mutant("numbers through float in envelopes", "envelope.py", "return parse_json(text, self._keep_spelling)",
            "return __import__('json').loads(text)", ENVELOPE),
     Mutant("39 digits accepted", "items.py", "MAX_DIGITS = 38", "MAX_DIGITS = 39", FITS_NOT),
     Mutant("37 digits at most", "items.py", "MAX_DIGITS = 38", "MAX_DIGITS = 37", FITS),
