@@ -32,8 +32,9 @@ def from_base64(text: str) -> bytes:
 
 
 def unzipped(data: bytes, room: int) -> bytearray:
-    """What all members of gzip data unzip to (RFC 1952); zeros behind a member are padding (gzip's manual, "Tapes").
+    """What all members of gzip data unzip to (RFC 1952).
 
+    Zeros behind a member are padding (gzip's manual, "Using gzip on tapes").
     Raises `EncodingError`, also where that is more than `room` bytes: hardly more than that is ever held.
     """
     found, position = bytearray(), 0

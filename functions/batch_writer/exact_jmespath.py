@@ -53,13 +53,13 @@ class Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # jmespath sh
 
     def visit_comparator(self, node: Node, value: Any) -> bool | None:
         one, other = (self.visit(child, value) for child in node["children"])
-        operator = node["value"]
+        operator: str = node["value"]
         if operator in ("eq", "ne"):
             return is_equal(one, other) == (operator == "eq")
         of = kind(one)
         if of != kind(other) or of not in ("number", "string"):
             return None
-        order = compare(one, other) if of == "number" else (one > other) - (one < other)
+        order: int = compare(one, other) if of == "number" else (one > other) - (one < other)
         return _ORDER[operator](order)
 
     def visit_not_expression(self, node: Node, value: Any) -> bool:
@@ -88,14 +88,14 @@ class Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # jmespath sh
             return None
         place = "the body" if value is self._body else "the element"
         for step in steps:
-            what = f"no field {step}" if isinstance(step, str) else f"no element {step}"
-            if not isinstance(value, dict if isinstance(step, str) else list):
-                return f"{place} is {a(kind(value))}, and has {what}"
+            of, name = ("object", f"field {step}") if isinstance(step, str) else ("array", f"element {step}")
+            if kind(value) != of:
+                return f"{place} is {a(kind(value))}, and has no {name}"
             try:
                 value = value[step]
             except LookupError:
-                return f"{place} has {what}"
-            place = str(step) if isinstance(step, str) else f"element {step}"
+                return f"{place} has no {name}"
+            place = name
         return f"{place} is {a(kind(value))}"
 
 

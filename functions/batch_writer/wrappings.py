@@ -9,6 +9,8 @@ from typing import Any
 
 _HEAD_CHARACTERS = 400
 """Of a text: its beginning shows whether it is base64, gzip or JSON."""
+_MAX_NAME = 100  # Characters of a name that is worth showing
+_OPERATIONS = {"put", "delete", "update", "Put", "Delete", "Update", "PutRequest", "DeleteRequest", "RequestItems"}
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952; deflate is the only method.
 # The first element of a pointer, by the library's version: https://github.com/awslabs/amazon-sqs-java-extended-client-lib
 _POINTERS = ("software.amazon.payloadoffloading.PayloadS3Pointer", "com.amazon.sqs.javamessaging.MessageS3Pointer")
@@ -23,7 +25,7 @@ def hint(body: Any) -> str:
     try:
         value = json.loads(body)
     except (TypeError, ValueError, RecursionError):
-        value = body.strip() if isinstance(body, str) else None
+        value = body if isinstance(body, str) and not body.lstrip().startswith(("{", "[")) else None
     if isinstance(value, list) and len(value) == 2 and value[0] in _POINTERS:
         return f"it is {_POINTER}"
     if isinstance(value, list) and value:
@@ -34,7 +36,7 @@ def hint(body: Any) -> str:
 def _seen(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, str):
         yield from _text(value, "@", path)
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or value.keys() & _OPERATIONS:
         return
     yield from _service(value, path)
     for name, text in _texts(value):
