@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from . import wrappings
 from .excerpt import excerpt
 from .forms import Forms
 from .items import Rejected
@@ -109,6 +108,8 @@ class Decoder:
         """The first rejection of a body, which becomes its dead letter's reason, with what the body is wrapped in."""
         if not self._may_be_wrapped or rejection.code not in ("InvalidJson", "UnknownOperation", "MissingKey"):
             return rejection
+        from . import wrappings  # Most cold starts never need it.
+
         what = wrappings.hint(record["body"])
         return Rejection(rejection.code, f"{rejection.message}; {what}" if what else rejection.message)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 _HEAD_CHARACTERS = 400
 """Of a text: its beginning shows whether it is base64, gzip or JSON."""
+_MAX_MEMBERS = 50  # Of an object; a wrapper has few.
 _MAX_NAME = 100  # Characters of a name that is worth showing
 _OPERATIONS = {"put", "delete", "update", "Put", "Delete", "Update", "PutRequest", "DeleteRequest", "RequestItems"}
 _GZIP = b"\x1f\x8b\x08"  # RFC 1952; deflate is the only method.
@@ -61,13 +63,11 @@ def _service(value: Mapping[str, Any], path: str) -> Iterator[str]:
 
 def _texts(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The texts in an object and in the objects in it, such as CloudWatch Logs' `awslogs.data`, with their paths."""
-    for name, member in value.items():
-        if isinstance(member, str):
-            yield _field(name), member
-        elif isinstance(member, dict):
-            yield from (
-                (f"{_field(name)}.{_field(inner)}", text) for inner, text in member.items() if type(text) is str
-            )
+    for name, member in islice(value.items(), _MAX_MEMBERS):
+        inside = islice(member.items(), _MAX_MEMBERS) if isinstance(member, dict) else ()
+        for path, text in [((name,), member), *(((name, inner), text) for inner, text in inside)]:
+            if isinstance(text, str) and max(map(len, path)) <= _MAX_NAME:
+                yield ".".join(map(_field, path)), text
 
 
 def _text(text: str, name: str, path: str) -> Iterator[str]:

@@ -299,6 +299,10 @@ def test_a_wrapped_body_is_dead_lettered_with_the_setting_that_opens_it(
     ("body", "name"),
     [
         (["software.amazon.payloadoffloading.PayloadS3Pointer", POINTER], "it is an S3 pointer of the SQS Extended"),
+        (
+            {"requestContext": {}, "requestPayload": 1, "responsePayload": 2},
+            "it is what a Lambda destination gets: set",
+        ),
         (["com.amazon.sqs.javamessaging.MessageS3Pointer", POINTER], "it is an S3 pointer of the SQS Extended"),
         ({**SNS, "Type": "SubscriptionConfirmation", "SubscribeURL": "https://x"}, "it is an SNS confirmation"),
         ({"Records": [{"eventSource": "aws:s3", "s3": {}}]}, "it is an S3 event notification"),
