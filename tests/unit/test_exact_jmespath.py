@@ -239,8 +239,9 @@ def test_packed_data_is_read_whole(expression: str, data: str) -> None:
         (zipped(BOTH)[:-8] + b"\0" * 8, "gzip that is damaged"),
         (zipped(BOTH) + b"more", f"gzip with bytes behind it that are no gzip (at byte {len(zipped(BOTH))})"),
         (zipped(BOTH) + b"\0\0more", f"gzip with bytes behind it that are no gzip (at byte {len(zipped(BOTH)) + 2})"),
-        (gzip.compress(b"\xff\xfe"), "a string whose bytes are not UTF-8"),
+        (gzip.compress(b"\xff\xfe", mtime=0), "a string whose bytes are not UTF-8"),
     ],
+    ids=["empty", "text", "cut", "a header", "cut at the second", "damaged", "more", "more behind zeros", "not UTF-8"],
 )
 def test_what_is_packed_wrongly_is_never_half_read(data: bytes, message: str) -> None:
     body = {"d": encoded(data)}
