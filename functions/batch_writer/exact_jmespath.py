@@ -19,6 +19,8 @@ from .parsing import parse_json
 Node = dict[str, Any]
 Functions = Mapping[str, Function]
 
+_PROJECTIONS = ("projection", "filter_projection", "value_projection", "flatten")
+"""Each finds null where its first child is not the array, or the object, that it goes through."""
 _ORDER: dict[str, Callable[[int], bool]] = {
     "lt": lambda order: order < 0,
     "lte": lambda order: order <= 0,
@@ -82,7 +84,9 @@ class Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # jmespath sh
         return function.call(*arguments)
 
     def missing(self, node: Node, value: Any) -> str | None:
-        """Which field or element on a plain path, such as `detail.orders[0]`, is not there; None for another node."""
+        """Which field or element on a path, such as `detail.orders[0]`, is not as it must be; None for another node."""
+        while node["type"] in _PROJECTIONS:
+            node = node["children"][0]
         steps = _steps(node)
         if not steps:
             return None
@@ -172,7 +176,7 @@ def _steps(node: Node) -> list[str | int]:
     steps: list[str | int] = []
     for child in node["children"]:
         further = _steps(child)
-        if not further and child["type"] not in ("identity", "current"):
+        if not further and child["type"] not in ("identity", "current", "slice"):
             return []
         steps += further
     return steps

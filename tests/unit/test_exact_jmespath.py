@@ -149,6 +149,10 @@ def test_numbers_are_the_numbers_that_were_written(expression: str, body: str, v
         ("detail.orders", {"detail": 7}, "UnknownOperation",
          "RECORD_EXPRESSION finds nothing: field detail is a number, and has no field orders"),
         ("a || b", {}, "UnknownOperation", "RECORD_EXPRESSION finds nothing in the body"),
+        ("detail.orders[?n > `5`].op", {"detail": {}}, "UnknownOperation",
+         "RECORD_EXPRESSION finds nothing: field detail has no field orders"),
+        ("orders[1:].op", {}, "UnknownOperation", "RECORD_EXPRESSION finds nothing: the body has no field orders"),
+        ("sum(orders[].n)", {"orders": {}}, "UnknownOperation", "sum got null: field orders is an object"),
         ("powertools_json(Message)", {"Message": "{"}, "InvalidJson",
          "powertools_json got a string that is not JSON: "
          "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
