@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from functions.batch_writer.envelope import Envelope
 from functions.batch_writer.errors import SettingsError
-from functions.batch_writer.messages import parse_json
 from functions.batch_writer.settings import KEY_TYPES, KeyAttribute, KeyType
 from infra.context import Parse
 
@@ -137,7 +136,7 @@ def expression(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("a JMESPath expression")
     try:
-        Envelope(value, parse_json)
+        Envelope(value)
     except SettingsError as error:
         raise ValueError(f"a JMESPath expression ({error})") from None
     return value

@@ -2,135 +2,90 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
-import zlib
-from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+import re
 from typing import Any
 
-import jmespath
-from jmespath import functions
-from jmespath.exceptions import JMESPathError
-
+from . import encodings
+from .encodings import EncodingError
 from .errors import SettingsError
-from .items import MAX_ADJUSTED_EXPONENT, Rejected
+from .exact_functions import FUNCTIONS, Function
+from .exact_jmespath import ExpressionError, Interpreter, parsed
+from .items import MAX_NESTING, Rejected
+from .parsing import parse_json
 
 MAX_UNZIPPED_BYTES = 6 * 1024 * 1024  # What a Lambda event can hold; a bomb of 1 MiB unzips to 1 GiB.
 
-# JMESPath looks its types up by the Python type's name. Numbers are Decimals here, so that none loses a digit.
-functions.TYPES_MAP["Decimal"] = "number"
-functions.REVERSE_TYPES_MAP["number"] += ("Decimal",)
-
-
-class ExactFunctions(functions.Functions):  # type: ignore[misc]  # jmespath ships no types
-    """JMESPath's functions and Powertools' own three, which go through floats there and do not here."""
-
-    def __init__(self, parse_json: Callable[[str], Any]) -> None:
-        self._parse_json = parse_json
-        self.room = MAX_UNZIPPED_BYTES
-        """How much more the current body may unzip to, in all."""
-
-    @functions.signature({"types": ["string"]})  # type: ignore[untyped-decorator]
-    def _func_powertools_json(self, text: str) -> Any:
-        return self._parse_json(text)
-
-    @functions.signature({"types": ["string"]})  # type: ignore[untyped-decorator]
-    def _func_powertools_base64(self, text: str) -> str:
-        return base64.b64decode(text, validate=True).decode()
-
-    @functions.signature({"types": ["string"]})  # type: ignore[untyped-decorator]
-    def _func_powertools_base64_gzip(self, text: str) -> str:
-        unzip = zlib.decompressobj(wbits=31)  # 31: a gzip header
-        data = unzip.decompress(base64.b64decode(text, validate=True), max(1, self.room))
-        self.room -= len(data)
-        if not unzip.eof or self.room < 0:
-            raise Rejected("InvalidJson", f"gzip data is cut short or unzips to over {MAX_UNZIPPED_BYTES:,} bytes")
-        return data.decode()
-
-    @functions.signature({"types": ["number"]})  # type: ignore[untyped-decorator]
-    def _func_abs(self, value: Any) -> Any:
-        return value.copy_abs() if isinstance(value, Decimal) else abs(value)  # abs() would round a Decimal.
-
-    @functions.signature({"types": ["number"]})  # type: ignore[untyped-decorator]
-    def _func_ceil(self, value: Any) -> Any:
-        return value if _is_vast(value) else math.ceil(value)
-
-    @functions.signature({"types": ["number"]})  # type: ignore[untyped-decorator]
-    def _func_floor(self, value: Any) -> Any:
-        return value if _is_vast(value) else math.floor(value)
-
-    @functions.signature({"types": []})  # type: ignore[untyped-decorator]
-    def _func_to_number(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            return super()._func_to_number(value) if not isinstance(value, Decimal) else value
-        try:
-            number = Decimal(value)
-        except InvalidOperation:
-            return None
-        return number if number.is_finite() else None
-
-    @functions.signature({"types": []})  # type: ignore[untyped-decorator]
-    def _func_to_string(self, value: Any) -> Any:
-        return str(value) if isinstance(value, Decimal) else super()._func_to_string(value)
+_is_base64 = re.compile(r"[A-Za-z0-9+/\r\n]+={0,2}[\r\n]*").fullmatch
 
 
 class Envelope:
     """A compiled RECORD_EXPRESSION. Raises `SettingsError` for an invalid one or one with an unknown function."""
 
-    def __init__(self, expression: str, parse_json: Callable[[str], Any]) -> None:
-        self._functions = ExactFunctions(parse_json)
-        self._options = jmespath.Options(custom_functions=self._functions)
+    def __init__(self, expression: str) -> None:
+        self._functions = FUNCTIONS | {
+            "powertools_json": Function(self._json, ("string",)),
+            "powertools_base64": Function(self._base64, ("string",)),
+            "powertools_base64_gzip": Function(self._base64_gzip, ("string",)),
+        }
+        self._keep_spelling = "to_string" in expression
+        self._takes_base64 = "powertools_base64" in expression
+        self._room = MAX_UNZIPPED_BYTES
+        """How much more the current body may unzip to, in all."""
         try:
-            self._compiled = jmespath.compile(expression)
-            _check_functions(self._compiled.parsed)
-        except JMESPathError as error:
-            text = " ".join(str(error).split())
-            raise SettingsError(f"RECORD_EXPRESSION is not valid: {text}, got {expression!r}") from None
-        except RecursionError:
-            raise SettingsError(f"RECORD_EXPRESSION is nested too deeply, got {expression[:100]!r}...") from None
+            self._tree = parsed(expression, self._functions)
+        except ExpressionError as error:
+            shown = expression if len(expression) <= 1000 else expression[:1000] + "..."
+            raise SettingsError(f"RECORD_EXPRESSION is not valid: {error}, got {shown!r}") from None
 
-    def open(self, body: Any) -> Any:
-        """The record or records inside a parsed body. Raises `Rejected` where there are none."""
-        self._functions.room = MAX_UNZIPPED_BYTES
+    def records(self, body: Any) -> Any:
+        """The record or records inside the text of a body. Raises `Rejected` where there are none.
+
+        Where the expression decodes base64, the body may be base64 itself: `@` is its text then.
+        """
+        self._room = MAX_UNZIPPED_BYTES
         try:
-            found = self._compiled.search(body, self._options)
-        except JMESPathError as error:  # Its own text would quote values of the message.
-            text = f"RECORD_EXPRESSION does not fit the body ({type(error).__name__})"
-            raise Rejected("UnknownOperation", text) from None
-        except (binascii.Error, UnicodeDecodeError, zlib.error) as error:
-            text = f"RECORD_EXPRESSION met data that it cannot decode ({type(error).__name__})"
-            raise Rejected("InvalidJson", text) from None
-        except (
-            TypeError,
-            ValueError,
-            ArithmeticError,
-            RecursionError,
-        ) as error:  # jmespath lets these through.
-            text = f"RECORD_EXPRESSION does not fit the body ({type(error).__name__})"
-            raise Rejected("UnknownOperation", text) from None
+            value = parse_json(body, self._keep_spelling)
+        except Rejected as not_json:
+            if not (self._takes_base64 and isinstance(body, str) and _is_base64(body)):
+                raise
+            try:
+                return self._search(body)
+            except Rejected as rejected:  # UnknownOperation: the expression is for another kind of body.
+                raise (not_json if rejected.code == "UnknownOperation" else rejected) from None
+        return self._search(value)
+
+    def _search(self, body: Any) -> Any:
+        interpreter = Interpreter(body, self._functions)
+        try:
+            found = interpreter.visit(self._tree, body)
+        except RecursionError:
+            text = f"RECORD_EXPRESSION meets a body nested too deeply; an item takes {MAX_NESTING} levels"
+            raise Rejected("NestingTooDeep", text) from None
+        except (TypeError, ValueError, ArithmeticError):  # Should jmespath's interpreter let one through.
+            raise Rejected("UnknownOperation", "RECORD_EXPRESSION does not fit the body") from None
         if found is None:
-            raise Rejected("UnknownOperation", "RECORD_EXPRESSION finds nothing in the body")
+            missing = interpreter.missing(self._tree, body)
+            text = f"RECORD_EXPRESSION finds nothing{f': {missing}' if missing else ' in the body'}"
+            raise Rejected("UnknownOperation", text)
         return found
 
+    def _json(self, text: str) -> Any:
+        try:
+            return parse_json(text, self._keep_spelling)
+        except Rejected as rejected:
+            what = "a string that is not JSON: " if rejected.code == "InvalidJson" else ""
+            raise Rejected(rejected.code, f"powertools_json got {what}{rejected.message}") from None
 
-def _is_vast(value: Any) -> bool:
-    """A number beyond DynamoDB's range, which would take a huge integer to round, and will be refused anyway."""
-    return isinstance(value, Decimal) and bool(value) and value.adjusted() > MAX_ADJUSTED_EXPONENT
+    def _base64(self, text: str) -> str:
+        try:
+            return encodings.text_of(encodings.from_base64(text))
+        except EncodingError as error:
+            raise Rejected("InvalidJson", f"powertools_base64 got {error}") from None
 
-
-def _check_functions(node: Any) -> None:
-    """jmespath would notice an unknown function, or a wrong number of arguments, only when a message comes."""
-    if not isinstance(node, dict):
-        return
-    if node["type"] == "function_expression":
-        known = ExactFunctions.FUNCTION_TABLE.get(node["value"])
-        if known is None:
-            raise jmespath.exceptions.UnknownFunctionError(f"Unknown function: {node['value']}()")
-        wanted, given = len(known["signature"]), len(node["children"])
-        variadic = wanted > 0 and known["signature"][-1].get("variadic", False)
-        if given < wanted or (given > wanted and not variadic):
-            raise jmespath.exceptions.ArityError(wanted, given, node["value"])
-    for child in node["children"]:
-        _check_functions(child)
+    def _base64_gzip(self, text: str) -> str:
+        try:
+            data = encodings.unzipped(encodings.from_base64(text), self._room)
+            self._room -= len(data)
+            return encodings.text_of(data)
+        except EncodingError as error:
+            raise Rejected("InvalidJson", f"powertools_base64_gzip got {error}") from None

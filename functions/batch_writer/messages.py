@@ -59,13 +59,14 @@ class Decoder:
         self._forms = Forms(settings, region, account)
         self._is_item = settings.record_format == "item"
         self._shortcut: Shortcut | None = None
-        self._open: Callable[[Any], Any] | None = None
+        self._records: Callable[[Any], Any] = parse_json
+        self._may_be_wrapped = settings.record_expression is None
         if settings.record_expression is None and settings.tables[0].version is None:
             self._shortcut = Shortcut(settings)
         if settings.record_expression is not None:
             from .envelope import Envelope  # jmespath costs cold starts time, and most functions never need it.
 
-            self._open = Envelope(settings.record_expression, parse_json).open
+            self._records = Envelope(settings.record_expression).records
 
     def is_in(self, account: str) -> None:
         """Be told the function's account, which it learns at its first invocation."""
@@ -83,13 +84,12 @@ class Decoder:
         """The same without the short way: slower, for every body, and with the reasons of what is rejected."""
         group = _group(record)
         try:
-            body = parse_json(record["body"])
-            found = body if self._open is None else self._open(body)
+            found = self._records(record["body"])
             elements = found if isinstance(found, list) else [found]
             if not elements:
                 raise Rejected("UnknownOperation", "an empty array holds no operation")
         except Rejected as rejected:
-            return Message(record, (), group, ((None, rejected.rejection()),))
+            return Message(record, (), group, ((None, self._explained(rejected.rejection(), record)),))
         operations: list[Operation] = []
         refused: list[tuple[Source | None, Rejection]] = []
         sources: list[Source] = []
@@ -99,8 +99,19 @@ class Decoder:
                 operations.append(build())
             except Rejected as rejected:
                 refused.append((source, rejected.rejection()))
+        if refused and not operations:
+            refused[0] = (refused[0][0], self._explained(refused[0][1], record))
         repeated = _repeated(operations, receive_count(record))
         return Message(record, tuple(repeated), group, tuple(refused), tuple(sources))
+
+    def _explained(self, rejection: Rejection, record: Mapping[str, Any]) -> Rejection:
+        """The first rejection of a body, which becomes its dead letter's reason, with what the body is wrapped in."""
+        if not self._may_be_wrapped or rejection.code not in ("InvalidJson", "UnknownOperation", "MissingKey"):
+            return rejection
+        from . import wrappings  # Most cold starts never need it.
+
+        what = wrappings.hint(record["body"])
+        return Rejection(rejection.code, f"{rejection.message}; {what}" if what else rejection.message)
 
     def _operations(self, elements: Sequence[Any], record: Mapping[str, Any]) -> Iterator[tuple[Source, Build]]:
         """The operations of a body, each still to be built, so that each can be rejected by itself."""

@@ -24,15 +24,29 @@ class HugeNumber:
         return self.text
 
 
-def parse_json(text: Any) -> Any:
-    """JSON with every number as an exact Decimal. Raises `Rejected` with InvalidJson or NestingTooDeep."""
+class SpelledNumber(Decimal):
+    """A number that is written otherwise than Decimal would: `1e2`, and not `1E+2`."""
+
+    __slots__ = ("text",)
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_json(text: Any, keep_spelling: bool = False) -> Any:
+    """JSON with every number as an exact Decimal. Raises `Rejected` with InvalidJson or NestingTooDeep.
+
+    With `keep_spelling` the text of every number is the text that it was written with.
+    """
     if not isinstance(text, str):
         raise Rejected("InvalidJson", "the body is not text")
+    number = spelled_number if keep_spelling else _number  # Decimal spells every integer as it was written.
     try:
         text.encode()
         if "\\ud" in text or "\\uD" in text:
             _refuse_lone_surrogates(text)
-        return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse_constant)
+        return json.loads(text, parse_float=number, parse_int=_number, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:  # Its text names a position, never a value.
         raise Rejected("InvalidJson", str(error)) from None
     except UnicodeEncodeError:
@@ -47,6 +61,16 @@ def _number(text: str) -> Decimal | HugeNumber:
         return Decimal(text)
     except InvalidOperation:
         return HugeNumber(text)
+
+
+def spelled_number(text: str) -> Decimal | HugeNumber:
+    """The number that a JSON number says, and that says it in the same text."""
+    number = _number(text)
+    if str(number) == text:
+        return number
+    spelled = SpelledNumber(text)
+    spelled.text = text
+    return spelled
 
 
 def _refuse_constant(name: str) -> Any:

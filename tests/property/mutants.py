@@ -45,6 +45,7 @@ PLAIN = "test_agreement.py::test_decoder_and_service_agree_on_plain_operations"
 SIZE = "test_agreement.py::test_decoder_and_service_agree_on_the_size_of_an_item"
 STANDARD = "test_stateful.py::test_on_a_standard_queue_nothing_is_lost_and_every_item_is_as_a_delivery_may_leave_it"
 FIFO = "test_stateful_fifo.py::test_on_a_fifo_queue_each_group_ends_as_if_its_messages_had_been_applied_once_in_order"
+JMESPATH = "test_jmespath.py::test_an_expression_finds_what_plain_jmespath_finds"
 BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
 
 
@@ -214,8 +215,15 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("numbers through float", "parsing.py", "        return Decimal(text)\n",
            "        return Decimal(repr(float(text)))\n",
            FITS),
-    Mutant("numbers through float in envelopes", "envelope.py", "return self._parse_json(text)",
+    Mutant("numbers through float in envelopes", "envelope.py", "return parse_json(text, self._keep_spelling)",
            "return __import__('json').loads(text)", ENVELOPE),
+    Mutant("<= means < in expressions", "exact_jmespath.py", "order <= 0", "order < 0", JMESPATH),
+    Mutant("true is 1 in expressions", "exact_functions.py", "    if of != kind(other):\n        return False\n", "",
+           JMESPATH),
+    Mutant("numbers sort as texts in expressions", "exact_functions.py", "if plain else ascending",
+           "if not keys or isinstance(keys[0], str) else str", JMESPATH),
+    Mutant("numbers are strings in to_string", "exact_functions.py", "        return str(value)\n",
+           "        return json.dumps(str(value))\n", JMESPATH),
     Mutant("39 digits accepted", "items.py", "MAX_DIGITS = 38", "MAX_DIGITS = 39", FITS_NOT),
     Mutant("37 digits at most", "items.py", "MAX_DIGITS = 38", "MAX_DIGITS = 37", FITS),
     Mutant("1E+126 accepted", "items.py", "MIN_ADJUSTED_EXPONENT = 125, -130", "MIN_ADJUSTED_EXPONENT = 126, -130",

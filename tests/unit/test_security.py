@@ -354,6 +354,15 @@ def test_a_gzip_bomb_inside_a_gzip_bomb_is_not_unzipped() -> None:
     assert codes(decode(body, expression)) == ["InvalidJson"]
 
 
+def test_a_gzip_bomb_of_many_members_is_not_unzipped() -> None:
+    member = gzip.compress(b" " * MIB, 9, mtime=0)
+    body = json.dumps({"data": base64.b64encode(member * 500).decode()})
+
+    assert len(body) < MAX_MESSAGE_BYTES
+    assert peak(lambda: decode(body, "powertools_base64_gzip(data)")) < 3 * MOST_UNZIPPED_BYTES
+    assert codes(decode(body, "powertools_base64_gzip(data)")) == ["InvalidJson"]
+
+
 def test_many_gzip_bombs_in_one_message_are_not_unzipped() -> None:
     body = json.dumps([zipped(b" " * (6 * MIB - 2) + b"[]")] * 10)
 
@@ -377,7 +386,19 @@ def test_deep_nesting_stops_no_expression(start: str, expression: str) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["[]", "[*].x", "[].[@, @]", "[].{put: @}", "[?x == 'a']", "map(&{put: @}, @)", "reverse(@)", "sort_by(@, &x)"],
+    [
+        "[]",
+        "[*].x",
+        "[].[@, @]",
+        "to_string(@)",
+        "[?@ == `{}`]",
+        "contains(@, `{}`)",
+        "[].{put: @}",
+        "[?x == 'a']",
+        "map(&{put: @}, @)",
+        "reverse(@)",
+        "sort_by(@, &x)",
+    ],
 )
 def test_an_expression_over_a_whole_message_stays_in_its_bounds(expression: str) -> None:
     body = json.dumps([{"x": "a"}] * (MIB // 8 // 12))
