@@ -100,7 +100,7 @@ def test_only_the_ports_know_the_aws_sdk(module: str) -> None:
 
 
 def test_the_package_imports_alone_as_lambda_lays_it_out() -> None:
-    tables = '[{"name": "t", "partition_key": {"name": "pk", "type": "S"}}]'
+    tables = '[{"name": "tbl", "partition_key": {"name": "pk", "type": "S"}}]'
     code = "import batch_writer.handler; print(batch_writer.handler.lambda_handler.__module__)"
 
     result = subprocess.run(
