@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
 
-from . import messages
+from . import messages, records
 from .calls import Executor
-from .errors import EventError, NothingWrittenError, SettingsError, SluiceError
+from .errors import NothingWrittenError, SettingsError, SluiceError
 from .groups import Groups
 from .messages import Decoder, Message
 from .operation import Operation, Rejection, Source
@@ -74,7 +74,7 @@ class Pipeline:
         self._paces: dict[str, Pace] = {}
         """By table. The table is the same for the next invocation, and its limit too; an old pace is forgotten."""
 
-    def run(self, records: Iterable[Mapping[str, Any]], time_left: float, account: str | None = None) -> Outcome:
+    def run(self, event: Iterable[Any], time_left: float, account: str | None = None) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.
 
         `account` is the function's own: a table ARN of another one is not one of its tables.
@@ -89,7 +89,7 @@ class Pipeline:
             raise SettingsError(text)
         if account is not None:
             self._decoder.is_in(account)
-        received = [self._decoder.decode(_from_sqs(record)) for record in records]
+        received = [self._decoder.decode(records.from_sqs(record)) for record in event]
         are_dead_lettered = self._settings.dead_letter_queue_url is not None
         groups = Groups(received, are_dead_lettered=are_dead_lettered)
         writer = self._writer()
@@ -133,10 +133,12 @@ class Pipeline:
             outcome.error = written.error
             return outcome
         ended = written.ended
-        if not rejections and ended.issuperset([o for message in received for o in message.operations]):
+        outcome.failures += [message.unreadable for message in received if message.unreadable]
+        is_all_done = ended.issuperset([operation for message in received for operation in message.operations])
+        if is_all_done and not rejections and not outcome.failures:
             outcome.written = list(received)  # The usual: all is proven done.
             return outcome
-        settled = _in_order(received, lambda message: all(operation in ended for operation in message.operations))
+        settled = _in_order(received, lambda message: not message.unreadable and ended.issuperset(message.operations))
         sent = self._send_dead_letters([(m, bad) for m, bad in rejections.items() if m in settled], outcome, until)
         # Failed by subtraction: whatever is not proven done goes back.
         proven = _in_order(
@@ -189,7 +191,11 @@ class Pipeline:
             seconds = visibility(message.receive_count, self._random())
             if message.group is not None:  # Its messages come back together, or the order would be lost.
                 seconds = of_group.setdefault(message.group, seconds)
-            receipts.setdefault(message.record["eventSourceARN"], []).append((message.record["receiptHandle"], seconds))
+            queue_arn, receipt = records.queue_arn(message.record), records.receipt(message.record)
+            if queue_arn and receipt:
+                receipts.setdefault(queue_arn, []).append((receipt, seconds))
+            else:
+                outcome.failures.append("visibility not set: a record without a receiptHandle or an eventSourceARN")
         for queue_arn, of_queue in receipts.items():
             changed = self._queue.delay(queue_arn, of_queue, until=until)
             outcome.failures += [f"visibility not set: {failure}" for failure in changed.failures]
@@ -214,9 +220,3 @@ def _rejections(message: Message, refused: Mapping[Operation, Rejection]) -> Bad
         place = {source: number for number, source in enumerate(message.sources)}
         bad.sort(key=lambda each: place[each[0]] if each[0] is not None else -1)
     return bad
-
-
-def _from_sqs(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    if record.get("eventSource") != "aws:sqs":
-        raise EventError(f"a record of eventSource {record.get('eventSource')!r} is not from SQS")
-    return record

@@ -27,6 +27,7 @@ ORDER = (
     "pace",
     "table",
     "queue",
+    "records",
     "threads",
     "items",
     "sdk",
@@ -56,6 +57,7 @@ PURE = (
     "items",
     "answer",
     "operation",
+    "records",
     "errors",
     "settings",
 )
