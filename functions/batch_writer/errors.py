@@ -6,7 +6,10 @@
     ├── TableError            the table, the permission or the settings are wrong: nobody's bad message
     └── NothingWrittenError   the table refused or did not answer, and nothing of the invocation was done
 
-Every one of them makes Lambda put the whole batch back on the queue. Nothing has been dead-lettered by then.
+Every one of them makes Lambda put the whole batch back on the queue, and count an error. Nothing has been dead-lettered
+by then. Lambda polls as fast as before: with ReportBatchItemFailures it does not slow down after an error. What slows
+the loop is the visibility of the messages: the queue's own, or that which was set before the error.
+https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
 
@@ -29,5 +32,6 @@ class TableError(SluiceError):
 class NothingWrittenError(SluiceError):
     """The table refused or did not answer, and no message of the invocation was written or dead-lettered.
 
-    Raised after the visibilities are set, so that Lambda itself slows its polling.
+    Raised after the visibilities are set, so that the invocation counts as an error; the visibilities, which grow with
+    each receive, keep the messages from coming back at once.
     """

@@ -55,4 +55,4 @@ class Groups:
             yield from group[0].operations
 
     def _lets_pass(self, message: Message) -> bool:
-        return self._are_dead_lettered or not message.rejected
+        return not message.unreadable and (self._are_dead_lettered or not message.rejected)

@@ -97,7 +97,7 @@ _PIPELINE = _pipeline(Settings.from_environ(os.environ))  # Once, at cold start;
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, list[dict[str, str]]]:
     """Write the operations of an SQS event's messages; the ids in the answer go back to the queue.
 
-    Raises `SluiceError` (see errors.py) where Lambda should put the whole event back, and slow its polling.
+    Raises `SluiceError` (see errors.py) where Lambda should put the whole event back, and count an error.
     """
     records = _records(event)
     logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from . import records
 from .excerpt import excerpt
 from .forms import Forms
 from .items import Rejected
@@ -34,14 +35,16 @@ class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
     rejected: tuple[tuple[Source | None, Rejection], ...] = ()
     """A source of None is the whole body."""
     all_sources: tuple[Source, ...] | None = None
+    unreadable: str = ""
+    """Why nothing is known of the message, so that it is returned as it is; empty for all that SQS delivers."""
 
     @property
     def id(self) -> str:
-        return str(self.record["messageId"])
+        return records.message_id(self.record)
 
     @property
     def receive_count(self) -> int:
-        return receive_count(self.record)
+        return records.receive_count(self.record)
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -73,16 +76,18 @@ class Decoder:
         self._forms.account = account
 
     def decode(self, record: Mapping[str, Any]) -> Message:
+        if unreadable := records.unreadable(record):
+            return Message(record, (), records.group(record), unreadable=unreadable)
         if self._shortcut is not None:
-            count = receive_count(record)
-            operations = self._shortcut.operations(record["body"], str(record["messageId"]), count > 1)
+            count = records.receive_count(record)
+            operations = self._shortcut.operations(record["body"], record["messageId"], count > 1)
             if operations is not None:
-                return Message(record, operations, _group(record))
+                return Message(record, operations, records.group(record))
         return self.decode_exactly(record)
 
     def decode_exactly(self, record: Mapping[str, Any]) -> Message:
         """The same without the short way: slower, for every body, and with the reasons of what is rejected."""
-        group = _group(record)
+        group = records.group(record)
         try:
             found = self._records(record["body"])
             elements = found if isinstance(found, list) else [found]
@@ -101,7 +106,7 @@ class Decoder:
                 refused.append((source, rejected.rejection()))
         if refused and not operations:
             refused[0] = (refused[0][0], self._explained(refused[0][1], record))
-        repeated = _repeated(operations, receive_count(record))
+        repeated = _repeated(operations, records.receive_count(record))
         return Message(record, tuple(repeated), group, tuple(refused), tuple(sources))
 
     def _explained(self, rejection: Rejection, record: Mapping[str, Any]) -> Rejection:
@@ -115,7 +120,7 @@ class Decoder:
 
     def _operations(self, elements: Sequence[Any], record: Mapping[str, Any]) -> Iterator[tuple[Source, Build]]:
         """The operations of a body, each still to be built, so that each can be rejected by itself."""
-        id, is_redelivered = str(record["messageId"]), receive_count(record) > 1
+        id, is_redelivered = records.message_id(record), records.receive_count(record) > 1
         build = self._forms.item if self._is_item else self._forms.operation
         for number, element in enumerate(elements):
             if not self._is_item and isinstance(element, dict) and _is_request_items(element):
@@ -149,16 +154,6 @@ def _repeated(operations: Iterable[Operation], delivery: int) -> Iterator[Operat
         elif operation.call == "update_item" and operation.key in written:
             operation = msgspec.structs.replace(operation, delivery=delivery)
         yield operation
-
-
-def receive_count(record: Mapping[str, Any]) -> int:
-    return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
-
-
-def _group(record: Mapping[str, Any]) -> str | None:
-    if not str(record.get("eventSourceARN", "")).endswith(".fifo"):
-        return None
-    return str(record.get("attributes", {}).get("MessageGroupId", ""))
 
 
 def _is_request_items(element: dict[str, Any]) -> bool:

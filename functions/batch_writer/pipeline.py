@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
 
-from . import messages
+from . import messages, records, refusals
 from .calls import Executor
-from .errors import EventError, NothingWrittenError, SettingsError, SluiceError
+from .errors import NothingWrittenError, SettingsError, SluiceError
 from .groups import Groups
 from .messages import Decoder, Message
 from .operation import Operation, Rejection, Source
@@ -76,7 +76,7 @@ class Pipeline:
         self._paces: dict[str, Pace] = {}
         """By table. The table is the same for the next invocation, and its limit too; an old pace is forgotten."""
 
-    def run(self, records: Iterable[Mapping[str, Any]], time_left: float, account: str | None = None) -> Outcome:
+    def run(self, event: Iterable[Any], time_left: float, account: str | None = None) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.
 
         `account` is the function's own: a table ARN of another one is not one of its tables.
@@ -92,7 +92,7 @@ class Pipeline:
             raise SettingsError(text)
         if account is not None:
             self._decoder.is_in(account)
-        received = [self._decoder.decode(_from_sqs(record)) for record in records]
+        received = [self._decoder.decode(records.from_sqs(record)) for record in event]
         are_dead_lettered = self._settings.dead_letter_queue_url is not None
         groups = Groups(received, are_dead_lettered=are_dead_lettered)
         writer = self._writer()
@@ -102,12 +102,20 @@ class Pipeline:
                 return ()  # Its message will be returned, and holds its group.
             return groups.after(operation)
 
+        by_id: dict[str, Message] = {}
+
+        def is_last_try(operation: Operation) -> bool:
+            if not by_id:  # Most invocations never ask.
+                by_id.update((message.id, message) for message in received)
+            return by_id[operation.source.message_id].receive_count >= refusals.MAX_EARLY_RECEIVES
+
         written = writer.write(
             groups.first(),
             deadline=ends - margin,
             patience=(margin - to_answer) / 2,
             within_message=groups.are_ordered,
             after=after if groups.are_ordered else None,
+            is_last_try=is_last_try,
         )
         return self._report(received, written, ends - to_answer)
 
@@ -124,7 +132,7 @@ class Pipeline:
         )
 
     def _report(self, received: Sequence[Message], written: Written, until: float) -> Outcome:
-        refused = self._refused(written)
+        refused = {} if written.error is not None else self._refused(written)
         rejections = {
             message: bad
             for message in received
@@ -136,10 +144,13 @@ class Pipeline:
             outcome.error = written.error
             return outcome
         ended = written.ended
-        if not rejections and ended.issuperset([o for message in received for o in message.operations]):
+        outcome.failures += [message.unreadable for message in received if message.unreadable]
+        outcome.failures += [f"{words} (writing to {o.table})" for o, words in written.denied.items()]
+        is_all_done = ended.issuperset([operation for message in received for operation in message.operations])
+        if is_all_done and not rejections and not outcome.failures:
             outcome.written = list(received)  # The usual: all is proven done.
             return outcome
-        settled = _in_order(received, lambda message: all(operation in ended for operation in message.operations))
+        settled = _in_order(received, lambda message: not message.unreadable and ended.issuperset(message.operations))
         sent = self._send_dead_letters([(m, bad) for m, bad in rejections.items() if m in settled], outcome, until)
         # Failed by subtraction: whatever is not proven done goes back.
         proven = _in_order(
@@ -194,7 +205,11 @@ class Pipeline:
         of_queue: dict[str, list[Message]] = {}
         of_group: dict[str, int] = {}
         for message in outcome.returned:
-            of_queue.setdefault(message.record["eventSourceARN"], []).append(message)
+            queue_arn = records.queue_arn(message.record)
+            if queue_arn and records.receipt(message.record):
+                of_queue.setdefault(queue_arn, []).append(message)
+            else:
+                outcome.failures.append("visibility not set: a record without a receiptHandle or an eventSourceARN")
 
         def receipts(returned: Sequence[Message]) -> Iterator[tuple[str, int]]:
             """One by one, as the dead letters."""
@@ -202,7 +217,7 @@ class Pipeline:
                 seconds = visibility(message.receive_count, self._random())
                 if message.group is not None:  # Its messages come back together, or the order would be lost.
                     seconds = of_group.setdefault(message.group, seconds)
-                yield message.record["receiptHandle"], seconds
+                yield records.receipt(message.record), seconds
 
         for queue_arn, returned in of_queue.items():
             changed = self._queue.delay(queue_arn, receipts(returned), until=until)
@@ -228,9 +243,3 @@ def _rejections(message: Message, refused: Mapping[Operation, Rejection]) -> Bad
         place = {source: number for number, source in enumerate(message.sources)}
         bad.sort(key=lambda each: place[each[0]] if each[0] is not None else -1)
     return bad
-
-
-def _from_sqs(record: Mapping[str, Any]) -> Mapping[str, Any]:
-    if record.get("eventSource") != "aws:sqs":
-        raise EventError(f"a record of eventSource {record.get('eventSource')!r} is not from SQS")
-    return record

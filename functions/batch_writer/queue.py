@@ -5,17 +5,17 @@ Limits: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGui
 
 from __future__ import annotations
 
-import base64
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from . import records
 from .answer import Answer, NoAnswer, NotConfigured, Refusal
 from .calls import Executor
 from .operation import Rejection
+from .records import Attribute
 from .threads import Threads
 
 MAX_ENTRIES = 10
@@ -23,10 +23,7 @@ MAX_MESSAGE_BYTES = 1024 * 1024  # Body and attributes; also the most that one S
 MAX_ATTRIBUTES = 10
 MAX_ERROR_MESSAGE = 1000  # Characters; attribute names can be 64 KB long.
 
-_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-
 T = TypeVar("T")
-Attribute = dict[str, Any]
 Entries = list[dict[str, Any]]
 """Of one call."""
 
@@ -47,11 +44,17 @@ class DeadLetter:
     size: int
     """Bytes of body and attributes."""
     message_id: str = ""
-    group: str | None = None
-    """The source's message group."""
+    group: str = ""
+    """The source's message group; empty where it has none."""
+    trace: str = ""
+    """The source's AWSTraceHeader."""
 
     def entry(self, position: int, is_fifo: bool) -> dict[str, Any]:
         entry = {"Id": str(position), "MessageBody": self.body, "MessageAttributes": self.attributes}
+        if self.trace:  # It counts for no size: SQSDeveloperGuide, sqs-message-metadata.
+            entry["MessageSystemAttributes"] = {"AWSTraceHeader": _string(self.trace)}
+        if self.group:  # On a standard queue it names the tenant: SQSDeveloperGuide, sqs-fair-queues.
+            entry["MessageGroupId"] = self.group
         if is_fifo:
             # The same id for a letter that is sent again, because nobody knows whether the first one arrived.
             entry |= {"MessageGroupId": self.group or self.message_id, "MessageDeduplicationId": self.message_id}
@@ -102,18 +105,17 @@ def dead_letter(record: Mapping[str, Any], body: str, rejections: Sequence[Rejec
 
     if not add("ErrorCode", _string(first.code)):
         return None
-    add("SourceMessageId", _string(str(record["messageId"])))
-    add("SourceQueueArn", _string(str(record.get("eventSourceARN") or "unknown")))
-    receive_count = record.get("attributes", {}).get("ApproximateReceiveCount", "1")
-    add("ReceiveCount", {"DataType": "Number", "StringValue": str(receive_count)})
+    id = records.message_id(record)
+    add("SourceMessageId", _string(id))
+    add("SourceQueueArn", _string(records.queue_arn(record) or "unknown"))
+    add("ReceiveCount", {"DataType": "Number", "StringValue": str(records.receive_count(record))})
     room = MAX_MESSAGE_BYTES - size - _attribute_bytes("ErrorMessage", _string(""))
     if message := _shortened(text or "no reason given", min(MAX_ERROR_MESSAGE, room)):
         add("ErrorMessage", _string(message))
-    for name, attribute in _original_attributes(record):
+    for name, attribute in records.message_attributes(record):
         if name not in attributes:  # A redriven message that fails again carries the new reason.
             add(name, attribute)
-    group = record.get("attributes", {}).get("MessageGroupId")
-    return DeadLetter(body, attributes, size, str(record["messageId"]), group)
+    return DeadLetter(body, attributes, size, id, records.group_id(record), records.trace_header(record))
 
 
 class Queue:
@@ -214,16 +216,8 @@ def _packed(entries: Iterable[tuple[T, int]]) -> Iterator[list[T]]:
         yield batch
 
 
-def _original_attributes(record: Mapping[str, Any]) -> Iterator[tuple[str, Attribute]]:
-    for name, value in (record.get("messageAttributes") or {}).items():
-        if value.get("stringValue"):
-            yield name, {"DataType": value["dataType"], "StringValue": value["stringValue"]}
-        elif value.get("binaryValue"):
-            yield name, {"DataType": value["dataType"], "BinaryValue": base64.b64decode(value["binaryValue"])}
-
-
 def _string(value: str) -> Attribute:
-    return {"DataType": "String", "StringValue": value}
+    return {"DataType": "String", "StringValue": records.as_sqs_takes_it(value)}
 
 
 def _attribute_bytes(name: str, attribute: Attribute) -> int:
@@ -233,4 +227,4 @@ def _attribute_bytes(name: str, attribute: Attribute) -> int:
 
 def _shortened(text: str, room: int) -> str:
     """At most `room` bytes of what SQS lets through."""
-    return _NOT_ALLOWED.sub("\ufffd", text).encode()[: max(0, room)].decode(errors="ignore")
+    return records.as_sqs_takes_it(text).encode()[: max(0, room)].decode(errors="ignore")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, cast
@@ -12,6 +13,8 @@ from .errors import SettingsError
 
 KeyType = Literal["S", "N", "B"]
 KEY_TYPES = ("S", "N", "B")
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+_TABLE_NAME = re.compile("[a-zA-Z0-9_.-]{3,255}")
 
 T = TypeVar("T")
 
@@ -109,7 +112,7 @@ def _table(value: Any, where: str) -> Table:
     known = {"alias", "name", "partition_key", "sort_key", "version"}
     for key in value:
         _require(key in known, f"made of {', '.join(sorted(known))} ({where} has {key!r})")
-    name = _text(value, "name", where)
+    name = _table_name(_text(value, "name", where), f"{where}.name")
     table = Table(
         alias=_text(value, "alias", where) if "alias" in value else name,
         name=name,
@@ -123,6 +126,15 @@ def _table(value: Any, where: str) -> Table:
         f"sound ({where}.version is a key attribute, which never changes)",
     )
     return table
+
+
+def _table_name(text: str, where: str) -> str:
+    _require(
+        not text.startswith("arn:"), f"of tables by their names ({where} is an ARN: what follows table/ is the name)"
+    )
+    letters = "3 to 255 letters a-z and A-Z, digits and the characters _ - ."
+    _require(_TABLE_NAME.fullmatch(text) is not None, f"of tables by their names ({where} is {text!r}, not {letters})")
+    return text
 
 
 def _key_attribute(value: Any, where: str) -> KeyAttribute:

@@ -30,6 +30,8 @@ class Meaning(Enum):
     CONDITION_FAILED = "not written: its condition does not hold"
     OUT_OF_DATE = "not written: the signature or the credentials are those of a while ago"
     REJECTED = "one of them, at least, can never be written"
+    EARLY = "not written: what the update changes is not in the table yet"
+    DENIED = "not written: access is denied, to one of them at least"
     STOP = "the table, the permission or the settings are wrong: nobody's bad message"
 
 
@@ -65,10 +67,12 @@ MEANINGS: Mapping[str, Meaning] = {
     "SerializationException": Meaning.REJECTED,
     "ItemCollectionSizeLimitExceededException": Meaning.REJECTED,
     "ItemCollectionSizeLimitExceeded": Meaning.REJECTED,
+    # Nothing to do with what is written, but a policy may deny some items alone.
+    "AccessDeniedException": Meaning.DENIED,
+    "AccessDenied": Meaning.DENIED,
+    "NotAuthorized": Meaning.DENIED,
     # No request can succeed until somebody changes something.
     "ResourceNotFoundException": Meaning.STOP,
-    "AccessDeniedException": Meaning.STOP,
-    "AccessDenied": Meaning.STOP,
     "UnrecognizedClientException": Meaning.STOP,
     "InvalidClientTokenId": Meaning.STOP,
     "InvalidSignatureException": Meaning.STOP,
@@ -76,7 +80,6 @@ MEANINGS: Mapping[str, Meaning] = {
     "IncompleteSignatureException": Meaning.STOP,
     "MissingAuthenticationTokenException": Meaning.STOP,
     "MissingAuthenticationToken": Meaning.STOP,
-    "NotAuthorized": Meaning.STOP,
     "OptInRequired": Meaning.STOP,
 }
 # Every key was checked against TABLES, so when DynamoDB refuses one, TABLES does not describe the table. (An index key
@@ -90,6 +93,11 @@ _TABLES_IS_WRONG = (
 )
 
 _REQUEST_AS_SIGNED = "The Canonical String"  # What follows in a refused signature's words repeats the session token.
+# It can succeed as soon as another operation has put the item, or the attribute, there.
+_NOT_THERE_YET = (
+    "The document path provided in the update expression is invalid for update",
+    "The provided expression refers to an attribute that does not exist in the item",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +223,8 @@ def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -
         return Reply(Meaning.UNSURE, error="a stored item that cannot be read")
     if meaning is Meaning.REJECTED and words.startswith(_TABLES_IS_WRONG):
         meaning, words = Meaning.STOP, f"TABLES does not describe the table as it is: {words}"
+    if meaning is Meaning.REJECTED and any(part in words for part in _NOT_THERE_YET):
+        meaning = Meaning.EARLY
     if meaning in (Meaning.STOP, Meaning.OUT_OF_DATE):
         words = words.partition(_REQUEST_AS_SIGNED)[0].rstrip()
         words = f"{words} (writing to {', '.join(sorted(tables))})"

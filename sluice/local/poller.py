@@ -24,7 +24,8 @@ LONG_POLL = 1
 IDLE = 0.1
 """Seconds between short polls, where waiting in ReceiveMessage would overrun the batching window."""
 FIRST_BACKOFF, MAX_BACKOFF = 1.0, 60.0
-"""Seconds without polling after a function error, doubled with each one in a row; AWS gives no figures."""
+"""Seconds without polling after a function error, doubled with each one in a row; AWS gives no figures. With
+ReportBatchItemFailures Lambda polls on as before (services-sqs-errorhandling)."""
 
 
 class Queue(Protocol):
@@ -163,7 +164,8 @@ class Poller:
         seconds = self._clock() - start
         failed = failed_ids(answer, [message.id for message in batch], self._mapping.report_batch_item_failures)
         deleted = self._delete([message for message in batch if message.id not in failed])
-        self._errors_in_a_row = 0 if answer.error is None else self._errors_in_a_row + 1
+        backs_off = answer.error is not None and not self._mapping.report_batch_item_failures
+        self._errors_in_a_row = self._errors_in_a_row + 1 if backs_off else 0
         return Invocation(
             answer,
             deleted=tuple(message.id for message in batch if message.id in deleted),

@@ -188,7 +188,7 @@ class Invocation:
         good = {intent for _, body in self.delivered for intent in body.intents if intent.key in tried}
         unwritten = good - self.landed() - self.found_out()
         if nothing_done and unwritten:
-            assert raised, "the table has taken nothing, and Lambda is not told to slow down"
+            assert raised, "the table has taken nothing, and the invocation counts as good"
         if raised:
             in_doubt = [call for call in self.calls if call.error in UNKNOWN_OUTCOMES]
             assert nothing_done

@@ -26,12 +26,14 @@ ORDER = (
     "parsing",
     "expressions",
     "writer",
+    "refusals",
     "backlog",
     "heat",
     "plan",
     "pace",
     "table",
     "queue",
+    "records",
     "threads",
     "items",
     "sdk",
@@ -62,6 +64,7 @@ PURE = (
     "wrappings",
     "parsing",
     "expressions",
+    "refusals",
     "backlog",
     "heat",
     "plan",
@@ -69,6 +72,7 @@ PURE = (
     "items",
     "answer",
     "operation",
+    "records",
     "errors",
     "settings",
 )
@@ -113,7 +117,7 @@ def test_only_the_ports_know_the_aws_sdk(module: str) -> None:
 
 
 def test_the_package_imports_alone_as_lambda_lays_it_out() -> None:
-    tables = '[{"name": "t", "partition_key": {"name": "pk", "type": "S"}}]'
+    tables = '[{"name": "tbl", "partition_key": {"name": "pk", "type": "S"}}]'
     code = "import batch_writer.handler; print(batch_writer.handler.lambda_handler.__module__)"
 
     result = subprocess.run(

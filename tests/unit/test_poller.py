@@ -279,15 +279,19 @@ def test_the_queue_dead_letters_what_is_returned_too_often() -> None:
     assert [message["Body"] for message in world.sqs.messages(world.dead)] == ["bad"]
 
 
-def test_it_backs_off_longer_with_each_function_error_in_a_row_and_not_after_a_success() -> None:
-    world = World(bodies(8), visibility_timeout=0)
+@pytest.mark.parametrize(("reports_failures", "slept"), [(False, [1, 2, 4, 1]), (True, [])])
+def test_it_backs_off_longer_with_each_function_error_in_a_row_unless_failures_are_reported(
+    reports_failures: bool, slept: list[float]
+) -> None:
+    world = World(bodies(8), visibility_timeout=0, max_receive_count=100)
     error = Answer(error="Sandbox.Timedout: task timed out")
-    poller = world.poller(Function(error, error, error, DONE, error, DONE), batch_size=1)
+    function = Function(error, error, error, DONE, error, DONE)
+    poller = world.poller(function, batch_size=1, report_batch_item_failures=reports_failures)
 
     for _ in range(7):
         poller.poll()
 
-    assert world.clock.slept == [1, 2, 4, 1]
+    assert world.clock.slept == slept
 
 
 def test_partial_failures_do_not_slow_the_polling_down() -> None:

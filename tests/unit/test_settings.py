@@ -121,6 +121,15 @@ BAD_TABLES = {
     "an empty table": "[{}]",
     "no name": changed(ORDERS, name=None),
     "an empty name": changed(ORDERS, name=""),
+    "a name in quotes": changed(ORDERS, name='"orders-table"'),
+    "a name with a comma": changed(ORDERS, name="orders-table,"),
+    "a name with a blank": changed(ORDERS, name=" orders-table"),
+    "a name with a line break": changed(ORDERS, name="orders-table\n"),
+    "a name with a letter that is none of ASCII": changed(ORDERS, name="ördërs"),
+    "a name that was not filled in": changed(ORDERS, name="${OrdersTable}"),
+    "a name of two characters": changed(ORDERS, name="or"),
+    "a name of 256 characters": changed(ORDERS, name="o" * 256),
+    "an ARN in place of a name": changed(ORDERS, name="arn:aws:dynamodb:us-east-1:123456789012:table/orders-table"),
     "a name that is no text": changed(ORDERS, name=5),
     "an empty alias": changed(ORDERS, alias=""),
     "an alias that is no text": changed(ORDERS, alias=["orders"]),
@@ -152,6 +161,19 @@ def test_bad_tables_are_refused_by_name_and_value(value: str) -> None:
 
     assert "TABLES" in str(refused.value)
     assert repr(value) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["abc", "Orders_2.dev-eu", "o" * 255])
+def test_a_table_may_have_any_name_that_dynamodb_allows(name: str) -> None:
+    assert Settings.from_environ({"TABLES": changed(ORDERS, name=name)}).tables[0].name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("orders,", r"TABLES\[0\]\.name is 'orders,'"), ("arn:aws:dynamodb", "is an ARN")]
+)
+def test_the_refusal_of_a_name_says_what_is_wrong_with_it(name: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        Settings.from_environ({"TABLES": changed(ORDERS, name=name)})
 
 
 @pytest.mark.parametrize("sort_key", [{}, False, "", []])

@@ -1,0 +1,122 @@
+"""A record of an SQS event, read so that none raises, whatever is missing or of a wrong type in it. Pure.
+
+What SQS delivers is whole; emulators, tests and hand-made events leave things out.
+https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .errors import EventError
+
+Attribute = dict[str, Any]
+"""A message attribute as SendMessage takes it: DataType, and StringValue or BinaryValue."""
+
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_GROUP = re.compile("[!-~]{1,128}")  # MessageGroupId: letters, digits and punctuation.
+
+
+def from_sqs(record: Any) -> Mapping[str, Any]:
+    """The record; an empty one in the place of what is no object. Raises `EventError` for another service's."""
+    if not isinstance(record, Mapping):
+        return {}
+    source = record.get("eventSource", "aws:sqs")
+    if isinstance(source, str) and source != "aws:sqs":
+        raise EventError(f"a record of eventSource {source!r} is not from SQS")
+    return record
+
+
+def unreadable(record: Mapping[str, Any]) -> str:
+    """Why nothing can be done with a record but return it; empty where it has an id and a body."""
+    if not message_id(record):
+        # The empty id that is reported for it makes Lambda return the whole batch (services-sqs-errorhandling).
+        return "a record without a messageId"
+    body = record.get("body")
+    return "" if isinstance(body, str) and body else "a record without a body"
+
+
+def message_id(record: Mapping[str, Any]) -> str:
+    """Empty where there is none."""
+    id = record.get("messageId")
+    return id if isinstance(id, str) else ""
+
+
+def receive_count(record: Mapping[str, Any]) -> int:
+    """1 where it is not told."""
+    try:
+        return max(1, int(record["attributes"]["ApproximateReceiveCount"]))
+    except (LookupError, TypeError, ValueError, OverflowError):
+        return 1
+
+
+def queue_arn(record: Mapping[str, Any]) -> str:
+    """Empty where there is none that names a queue: arn:PARTITION:sqs:REGION:ACCOUNT:NAME."""
+    arn = record.get("eventSourceARN")
+    return arn if isinstance(arn, str) and arn.count(":") == 5 else ""
+
+
+def receipt(record: Mapping[str, Any]) -> str:
+    """The receipt handle; empty where there is none."""
+    handle = record.get("receiptHandle")
+    return handle if isinstance(handle, str) else ""
+
+
+def group(record: Mapping[str, Any]) -> str | None:
+    """The message group of a FIFO queue, where order matters; None on a standard queue (fair queues too)."""
+    return _system_attribute(record, "MessageGroupId") if queue_arn(record).endswith(".fifo") else None
+
+
+def group_id(record: Mapping[str, Any]) -> str:
+    """MessageGroupId, of a FIFO queue or a fair one; empty where there is none that SQS would take."""
+    text = _system_attribute(record, "MessageGroupId")
+    return text if _GROUP.fullmatch(text) else ""
+
+
+def trace_header(record: Mapping[str, Any]) -> str:
+    """AWSTraceHeader; empty where there is none."""
+    return as_sqs_takes_it(_system_attribute(record, "AWSTraceHeader"))
+
+
+def message_attributes(record: Mapping[str, Any]) -> Iterator[tuple[str, Attribute]]:
+    """The message's own attributes, as they are sent; without those that SQS cannot have delivered."""
+    attributes = record.get("messageAttributes")
+    for name, value in attributes.items() if isinstance(attributes, Mapping) else ():
+        attribute = _attribute(value) if isinstance(value, Mapping) else None
+        if name and attribute is not None and not _NOT_ALLOWED.search(name):
+            yield name, attribute
+
+
+def as_sqs_takes_it(text: str) -> str:
+    """The text with U+FFFD in the place of each character that SQS refuses."""
+    return _NOT_ALLOWED.sub("\ufffd", text)
+
+
+def _system_attribute(record: Mapping[str, Any], name: str) -> str:
+    attributes = record.get("attributes")
+    value = attributes.get(name) if isinstance(attributes, Mapping) else None
+    return value if isinstance(value, str) else ""
+
+
+def _attribute(value: Mapping[str, Any]) -> Attribute | None:
+    kind, text, binary = value.get("dataType"), value.get("stringValue"), value.get("binaryValue")
+    if not isinstance(kind, str) or _NOT_ALLOWED.search(kind):
+        return None
+    if kind.startswith(("String", "Number")) and isinstance(text, str) and text:
+        return {"DataType": kind, "StringValue": as_sqs_takes_it(text)}
+    if kind.startswith("Binary") and isinstance(binary, str) and binary:
+        return {"DataType": kind, "BinaryValue": _decoded(binary)}
+    return None
+
+
+def _decoded(binary: str) -> bytes:
+    """The bytes of base64; of anything else the text itself: some emulators do not encode."""
+    try:
+        return base64.b64decode(binary, validate=True)
+    except (binascii.Error, ValueError):
+        return binary.encode(errors="replace")
