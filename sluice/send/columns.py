@@ -90,9 +90,9 @@ class Columns:
         convert, width = self._converter(), len(self.names)
         if start == START and source.is_file:
             start = self.header.end
-        rows: Iterable[Row] = Rows(source.lines(start), self.delimiter, width)
+        rows = Rows(source.lines(start), self.delimiter, width).tuples()
         if start == START:
-            rows = dropwhile(lambda row: row.end <= self.header.end, rows)
+            rows = dropwhile(lambda row: row[1] <= self.header.end, rows)
         for line, end, text, cells, fault in rows:
             if fault is None and len(cells) != width:
                 fault = Rejection("InvalidRow", f"{len(cells)} cells in a row; the header has {width}")

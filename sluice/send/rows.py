@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,9 +13,9 @@ from .source import MAX_LINE_BYTES, START, Lines, Position
 
 MAX_ROW_BYTES = MAX_LINE_BYTES
 """A quotation mark that is not closed within so many bytes is never closed; an item has 400 KB at most."""
-_BLANK = (b"\n", b"\r\n")
 _BOM = b"\xef\xbb\xbf"
 _TRIM_BYTES = 1 << 20
+_MAX_CELL = 100_000  # The csv module takes 131,072 characters.
 _QUOTED, _QUOTED_BYTES = re.compile(r'(?:[^"]++|"")*+'), re.compile(rb'(?:[^"]++|"")*+')
 
 TOO_LONG = Rejection("ItemTooLarge", f"the line has over {MAX_LINE_BYTES >> 20} MiB")
@@ -37,7 +38,7 @@ class Row(NamedTuple):
     """As it stands in the file, without its last line end."""
     cells: list[str]
     fault: Rejection | None = None
-    """Why the line is no row; it has no cells then."""
+    """Why the line is no row; its cells mean nothing then."""
 
 
 class Rows:
@@ -60,12 +61,21 @@ class Rows:
         self._at = 0
         self._held: tuple[bytes, Position] | None = None
         """A line behind those, which is too long to be looked at."""
+        self._between = f'"{delimiter}"'
         one = re.escape(delimiter)
         # Possessive: nothing is tried twice, however long a cell is.
-        self._cell = re.compile(rf'(?:"((?:[^"]++|"")*+)"|([^"\r\n{one}]*+))(?:({one})|(?:\r?\n)?\Z)')
+        quoted, plain = r'(?:[^"]++|"")*+', rf'[^"\r\n{one}]*+'
+        self._cell = re.compile(rf'(?:"({quoted})"|({plain}))(?:({one})|(?:\r?\n)?\Z)')
+        self._row = re.compile(rf'(?:"{quoted}"|{plain})(?:{one}(?:"{quoted}"|{plain}))*+')
+        self._given: list[str] = []
+        self._reader = csv.reader(iter(self._given.pop, None), delimiter=delimiter, strict=True)
 
     def __iter__(self) -> Iterator[Row]:
-        lines, delimiter = self._lines, self._delimiter
+        return map(Row._make, self.tuples())
+
+    def tuples(self) -> Iterator[tuple[int, Position, bytes, list[str], Rejection | None]]:
+        """The rows as plain tuples, which take a quarter of the time to make."""
+        lines, delimiter, longest = self._lines, self._delimiter, MAX_LINE_BYTES
         if self._end == START and (raw := next(lines, b"")):
             self._held = raw.removeprefix(_BOM), Position(lines.offset, lines.line)
         while True:
@@ -75,18 +85,35 @@ class Rows:
                 self._end = Position(lines.offset, lines.line)
             else:
                 return
-            if raw in _BLANK:
-                continue
-            if b'"' in raw or len(raw) >= MAX_LINE_BYTES:
+            end = self._end
+            try:
+                row = raw.decode()
+            except UnicodeDecodeError:
+                row = ""
+            if not row or len(raw) >= longest:
                 yield self._exactly(raw)
                 continue
-            end, text = self._end, _without_end(raw)
-            try:
-                cells = text.decode().split(delimiter)
-            except UnicodeDecodeError:
-                yield Row(end.line, end, text, [], NOT_UTF8)
-                continue
-            yield Row(end.line, end, text, cells) if b"\r" not in text else Row(end.line, end, text, [], _BARE_RETURN)
+            text = raw
+            if row[-1] == "\n":
+                ending = -2 if row[-2:] == "\r\n" else -1
+                row, text = row[:ending], raw[:ending]
+            if '"' in row:
+                cells = self._whole(row)
+                yield (end.line, end, text, cells, None) if cells is not None else self._exactly(raw)
+            elif "\r" in row:
+                yield end.line, end, text, [], _BARE_RETURN
+            elif row:
+                yield end.line, end, text, row.split(delimiter), None
+
+    def _whole(self, row: str) -> list[str] | None:
+        """The cells of a row that has quoted ones and is whole on its line, as `_exactly` has them but in less time."""
+        every = row[1:-1].split(self._between)
+        if row.count('"') == 2 * len(every) and row[0] == '"' == row[-1]:
+            return every  # Each cell is quoted, and none holds a quotation mark.
+        if len(row) > _MAX_CELL or not self._row.fullmatch(row):
+            return None
+        self._given.append(row)
+        return next(self._reader)
 
     def _again(self) -> bytes:
         """The next of the lines that were looked at."""
@@ -114,19 +141,17 @@ class Rows:
         text = _without_end(raw)
         if len(raw) >= MAX_LINE_BYTES:
             return Row(line, end, text, [], TOO_LONG)
-        found = self._cells(raw)
-        if isinstance(found, Rejection):
-            return Row(line, end, text, [], found)
-        cells, behind = found
+        read = self._cells(raw)
+        if isinstance(read, Rejection):
+            return Row(line, end, text, [], read)
+        cells, behind = read
         if behind > at:
             whole = _without_end(raw + self._ahead[at:behind])
             if self._is_joined(whole, len(cells)):
                 return Row(line, end, text, [], _JOINED)
             text = whole
             self._forward(behind)
-        if not _is_utf8(text):
-            return Row(line, self._end, text, [], NOT_UTF8)
-        return Row(line, self._end, text, cells)
+        return Row(line, self._end, text, cells, None if _is_utf8(text) else NOT_UTF8)
 
     def _cells(self, raw: bytes) -> tuple[list[str], int] | Rejection:
         """The cells of the row that begins with this line, and up to where in `_ahead` it goes."""
