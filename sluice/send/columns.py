@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from itertools import dropwhile
 from typing import Any
 
 import msgspec
@@ -17,9 +17,9 @@ from functions.batch_writer import items
 from functions.batch_writer.messages import parse_json
 from functions.batch_writer.operation import Rejection
 
-from ..cli import CommandError, UsageError
 from .record import Record, allowed, around, native_around
-from .source import HEAD_BYTES, START, Lines, Position, Source
+from .rows import Row, Rows
+from .source import START, Position, Source
 
 TYPES = {
     "S": "string",
@@ -30,7 +30,6 @@ TYPES = {
 }
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
-_MAX_CELL = 1 << 20
 _MOST_DIGITS = (
     38  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 )
@@ -76,6 +75,7 @@ _CONVERTERS: dict[str, Callable[[str], Any] | None] = {"S": None, "N": _number, 
 class Columns:
     """The columns of one file and what becomes of their cells."""
 
+    header: Row
     names: tuple[str, ...]
     types: tuple[str, ...]
     delimiter: str
@@ -85,68 +85,26 @@ class Columns:
     sampled: int
     """Rows that the types were inferred from."""
 
-    @staticmethod
-    def sample(source: Source, delimiter: str, *, whole: bool) -> tuple[tuple[str, ...], list[list[str]]]:
-        """The header, and the whole rows of the first MiB. Raises `UsageError` for a header that cannot be one."""
-        csv.field_size_limit(_MAX_CELL)
-        head = source.head(lines=None if whole or source.is_file else 1)
-        lines = [f"{line}\n" for line in head.decode("utf-8-sig", "surrogateescape").split("\n")]
-        if len(head) >= HEAD_BYTES:
-            lines.pop()  # It may be cut.
-        rows = csv.reader(lines, delimiter=delimiter)
-        try:
-            header = next(rows, [])
-            sample = [row for row in rows if row] if whole else []
-        except csv.Error as error:
-            raise CommandError(f"cannot read {source.name}, line {rows.line_num}: {error}") from None
-        for name in header:
-            if header.count(name) > 1 or name == "":
-                what = f"the column {name!r} stands there twice" if name else "a column has no name"
-                raise UsageError(f"the first line of {source.name} must name the columns: {what}")
-        if not header:
-            raise UsageError(f"{source.name} is empty: the first line must name the columns")
-        return tuple(header), sample
-
     def records(self, source: Source, start: Position) -> Iterator[Record]:
         """The rows after a position, each as an operation or item."""
-        csv.field_size_limit(_MAX_CELL)
-        if start == START and source.is_file:
-            start = self._after_header(source)
-            skip = 0
-        else:
-            skip = 0 if source.is_file else 1
-        lines = source.lines(start)
-        rows = csv.reader(_decoded(lines), delimiter=self.delimiter)
         convert, width = self._converter(), len(self.names)
-        first = start.line + 1
-        try:
-            for row in rows:
-                line, first = first, lines.line + 1
-                if skip:
-                    skip = 0
-                    continue
-                if not row:
-                    continue
-                end = Position(lines.offset, lines.line)
-                try:
-                    if lines.is_over:  # The reader wanted one more: what it gives is all that came after a quote.
-                        raise _BadCell("InvalidRow", "a quotation mark is not closed before the end of the file")
-                    if len(row) != width:
-                        raise _BadCell("InvalidRow", f"{len(row)} cells in a row; the header has {width}")
-                    body = convert(row)
-                except UnicodeEncodeError:
-                    yield Record(line, end, self._as_text(row), Rejection("InvalidJson", "not UTF-8"))
-                except _BadCell as bad:
-                    yield Record(line, end, self._as_text(row), Rejection(*bad.args))
-                else:
-                    yield Record(line, end, allowed(body))
-        except csv.Error as error:
-            raise CommandError(f"cannot read {source.name}, the row that begins on line {first}: {error}") from None
-
-    def _after_header(self, source: Source) -> Position:
-        lines = source.lines()
-        next(csv.reader(_decoded(lines), delimiter=self.delimiter))
-        return Position(lines.offset, lines.line)
+        if start == START and source.is_file:
+            start = self.header.end
+        rows = Rows(source.lines(start), self.delimiter, width).tuples()
+        if start == START:
+            rows = dropwhile(lambda row: row[1] <= self.header.end, rows)
+        for line, end, text, cells, fault in rows:
+            if fault is None and len(cells) != width:
+                fault = Rejection("InvalidRow", f"{len(cells)} cells in a row; the header has {width}")
+            if fault is not None:
+                yield Record(line, end, text, fault)
+                continue
+            try:
+                body = convert(cells)
+            except _BadCell as bad:
+                yield Record(line, end, text, Rejection(*bad.args))
+            else:
+                yield Record(line, end, allowed(body), None, text)
 
     def _converter(self) -> Callable[[list[str]], bytes]:
         encode = msgspec.json.Encoder().encode
@@ -196,9 +154,6 @@ class Columns:
             attributes[name] = {"B": binary[name]}
         return attributes
 
-    def _as_text(self, row: Sequence[str]) -> bytes:
-        return self.delimiter.join(row).encode("utf-8", "surrogateescape")
-
 
 def inferred(names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, str]:
     """The narrowest of N, BOOL and S that takes every cell of a column; S where all are empty.
@@ -223,9 +178,3 @@ def _looks_like_a_number(cell: str) -> bool:
 def _in_column(bad: _BadCell, name: str) -> _BadCell:
     code, message = bad.args
     return _BadCell(code, f"column {name[:100]!r}: {message}")
-
-
-def _decoded(lines: Lines) -> Iterator[str]:
-    for line in lines:
-        text = line.decode("utf-8", "surrogateescape")
-        yield text.removeprefix("\ufeff") if lines.line == 1 else text

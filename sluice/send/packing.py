@@ -36,7 +36,8 @@ class Rejected:
 
     line: int
     reason: Rejection
-    body: bytes
+    text: bytes
+    """As it is to be repaired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,14 @@ class Packing:
                 if group is None:
                     reason = Rejection("MissingGroup", f"no string or number {self.group_by!r} to group by")
             if reason is not None:
+                rejected = Rejected(record.line, reason, body if record.text is None else record.text)
                 if self.stops:
                     yield window.closed()
-                    raise StoppedAtError(Rejected(record.line, reason, body))
-                if not window.refuse(Rejected(record.line, reason, body)):
+                    raise StoppedAtError(rejected)
+                if not window.refuse(rejected):
                     yield window.closed()
                     window = _Filling(self, window.end)
-                    window.refuse(Rejected(record.line, reason, body))
+                    window.refuse(rejected)
             elif not window.add(body, group):
                 yield window.closed()
                 window = _Filling(self, window.end)
@@ -144,10 +146,10 @@ class _Filling:
 
     def refuse(self, rejected: Rejected) -> bool:
         """False: the window is full of rejected records."""
-        if self.rejected and self._refused + len(rejected.body) > MAX_BYTES:
+        if self.rejected and self._refused + len(rejected.text) > MAX_BYTES:
             return False
         self.rejected.append(rejected)
-        self._refused += len(rejected.body) + _REFUSAL_BYTES
+        self._refused += len(rejected.text) + _REFUSAL_BYTES
         return True
 
     def closed(self) -> Window:

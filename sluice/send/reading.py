@@ -13,7 +13,9 @@ from functions.batch_writer.operation import Rejection
 
 from ..cli import UsageError
 from .columns import TYPES, Columns, inferred
+from .header import check_keys, head_of
 from .record import Record, allowed, around, native_around
+from .rows import TOO_LONG
 from .source import MAX_LINE_BYTES, START, Position, Source
 
 Kind = Literal["csv", "items", "operations", "export"]
@@ -127,23 +129,21 @@ class Reader:
         lines = self.source.lines(start)
         before, after = self._around()
         for line in lines:
-            body = line.strip(b" \t\r\n")
-            if not body:
-                continue
+            text = line.strip(b" \t\r\n")
             number = lines.line
             if number == 1:
-                body = body.removeprefix(b"\xef\xbb\xbf")
+                text = text.removeprefix(b"\xef\xbb\xbf")
+            if not text:
+                continue
             end = Position(lines.offset, number)
             if len(line) >= MAX_LINE_BYTES:
-                yield Record(number, end, body, _too_long())
+                yield Record(number, end, text, TOO_LONG)
                 continue
-            if convert is not None:
-                converted = convert(body)
-                if isinstance(converted, Rejection):
-                    yield Record(number, end, body, converted)
-                    continue
-                body = converted
-            yield Record(number, end, allowed(before + body + after))
+            body: bytes | Rejection = text if convert is None else convert(text)
+            if isinstance(body, Rejection):
+                yield Record(number, end, text, body)
+            else:
+                yield Record(number, end, allowed(before + body + after), None, text if convert is not None else None)
 
     def _around(self) -> tuple[bytes, bytes]:
         if self.kind != "items" or self._given.bare:
@@ -168,17 +168,27 @@ class Reader:
 
     def _columns(self) -> Columns:
         given = self._given
-        delimiter = given.delimiter or ("\t" if self.source.stem.endswith(".tsv") else ",")
-        header, sample = Columns.sample(self.source, delimiter, whole=given.infer)
-        types = dict.fromkeys(header, "S") | (inferred(header, sample) if given.infer else {})
-        types |= {name: kind for name, kind in self._key_types.items() if name in types}
+        head = head_of(self.source, given.delimiter, whole=given.infer)
+        names = tuple(head.header.cells)
+        check_keys(self.source, names, self._key_types)
+        types = dict.fromkeys(names, "S") | (inferred(names, head.sample) if given.infer else {})
+        types |= self._key_types
         for name, kind in given.types:
             if name not in types:
                 raise UsageError(f"--types names {name!r}, which is no column of {given.file}")
             types[name] = kind
         if given.bare and "B" in types.values():
             raise UsageError("binary columns (B) do not go with --format item: plain JSON has no binary")
-        return Columns(header, tuple(types.values()), delimiter, given.empty, given.table, given.bare, len(sample))
+        return Columns(
+            header=head.header,
+            names=names,
+            types=tuple(types.values()),
+            delimiter=head.delimiter,
+            empty=given.empty,
+            table=given.table,
+            bare=given.bare,
+            sampled=len(head.sample),
+        )
 
 
 class _Export:
@@ -206,10 +216,6 @@ class _Export:
         if not content:
             return Rejection("UnknownOperation", "a line of an export has Item, or Keys and perhaps NewImage")
         return before + content + after
-
-
-def _too_long() -> Rejection:
-    return Rejection("ItemTooLarge", f"the line has over {MAX_LINE_BYTES >> 20} MiB")
 
 
 def _types(text: str) -> tuple[tuple[str, str], ...]:

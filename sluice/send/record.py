@@ -23,6 +23,8 @@ class Record(NamedTuple):
     """One element of a message's body; where there is an error, the line as it is."""
     error: Rejection | None = None
     """Why it cannot even be read."""
+    text: bytes | None = None
+    """As it is to be repaired where it is rejected: CSV and exports as they stand in the file; None for the body."""
 
 
 def around(table: str | None) -> tuple[bytes, bytes]:

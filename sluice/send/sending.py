@@ -47,7 +47,7 @@ class Rejects:
             "line": rejected.line,
             "ErrorCode": rejected.reason.code,
             "ErrorMessage": rejected.reason.message,
-            "record": rejected.body[:_LONGEST_SHOWN].decode("utf-8", "replace"),
+            "record": rejected.text[:_LONGEST_SHOWN].decode("utf-8", "replace"),
         }
         with self._writing():
             self._file = self._file or self.path.open("ab")

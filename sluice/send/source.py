@@ -50,8 +50,6 @@ class Lines:
     def __init__(self, stream: IO[bytes], start: Position) -> None:
         self._readline = stream.readline
         self.offset, self.line = start
-        self.is_over = False
-        """Somebody has asked for a line after the last one."""
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -59,7 +57,6 @@ class Lines:
     def __next__(self) -> bytes:
         line = self._readline(MAX_LINE_BYTES)
         if not line:
-            self.is_over = True
             raise StopIteration
         self.offset += len(line)
         self.line += 1
