@@ -59,10 +59,10 @@ class BatchWriter(Construct):
     ) -> None:
         """`service` tells its metrics and logs from those of other stacks; `memory` is in MB."""
         super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
+        self.log_group = logs.LogGroup(self, "Logs", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
         # A role of our own: the one that CDK makes has a managed policy, which allows writing to every log group.
         self.role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-        log_group.grant_write(self.role)
+        self.log_group.grant_write(self.role)
         for table in tables:
             _allow_writing(self.role, table)
         iam.Grant.add_to_principal(
@@ -91,7 +91,7 @@ class BatchWriter(Construct):
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": LOG_LEVEL,
             },
-            log_group=log_group,
+            log_group=self.log_group,
             logging_format=lambda_.LoggingFormat.JSON,
             application_log_level_v2=lambda_.ApplicationLogLevel[LOG_LEVEL],
         )
