@@ -192,6 +192,9 @@ class Queue:
                 has_renewed = True
                 self._renew()
                 batches = itertools.chain(refused, batches)
+        else:
+            if next(batches, None) is not None:
+                sent.failures.append("no time was left to ask SQS")
         return sent
 
 

@@ -238,11 +238,11 @@ def _units(answer: Mapping[str, Any]) -> dict[str, float] | None:
         return {}
     units: dict[str, float] = {}
     for capacity in capacities if isinstance(capacities, list) else [capacities]:
-        if not isinstance(capacity, dict) or not isinstance(name := capacity.get("TableName"), str):
+        if not isinstance(capacity, dict) or not isinstance(name := capacity.get("TableName", ""), str):
             return None
         # A transaction that is repeated reads, and says so; it writes nothing.
         reads: Any = capacity.get("ReadCapacityUnits", 0.0)
-        written: Any = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits", 0.0))
+        written: Any = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits"))
         for number in (reads, written):
             if type(number) not in (int, float) or not 0 <= number <= MAX_UNITS:
                 return None
