@@ -68,7 +68,7 @@ class Sent:
     def learn(self, answer: Answer, entries: Entries) -> None:
         """What a call came to. An entry is taken if the answer names it, once, and among those that succeeded."""
         if isinstance(answer, Refusal | NoAnswer | NotConfigured):
-            self.failures.append(answer.code if isinstance(answer, Refusal) else answer.reason)
+            self.failures.append(answer.name if isinstance(answer, Refusal) else answer.reason)
             return
         successful, failed = _named(answer, "Successful"), _named(answer, "Failed")
         named = [str(entry.get("Id")) for entry in (*successful, *failed)]
@@ -77,7 +77,7 @@ class Sent:
             self.failures.append("an answer about other entries than were sent")
             return
         self.taken.update(int(entry["Id"]) for entry in successful)
-        self.failures += [str(entry.get("Code", "Failed")) for entry in failed]
+        self.failures += [Refusal(str(entry.get("Code", "Failed")), "").name for entry in failed]
         self.failures += ["an answer that says nothing of it"] * len(unnamed)
 
 

@@ -220,7 +220,7 @@ def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -
         words = f"{words} (writing to {', '.join(sorted(tables))})"
     if meaning in (Meaning.THROTTLED, Meaning.UNSURE):
         # It is logged, and words that nobody has seen yet may quote a value.
-        return Reply(meaning, error=code or "an error without a code")
+        return Reply(meaning, error=answer.name)
     return Reply(meaning, error=f"{code}: {words}", stored=answer.stored)
 
 
