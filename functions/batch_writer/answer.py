@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ class Refusal:
     code: str
     words: str
     stored: Mapping[str, Any] | None = None
+
+    @property
+    def name(self) -> str:
+        """The code as it may stand in a log: what does not look like one may be what was sent."""
+        return self.code if _CODE.fullmatch(self.code) else "an error without a code"
 
     @property
     def is_out_of_date(self) -> bool:
@@ -49,6 +55,8 @@ _IS_OUT_OF_DATE = (
     "Signature not yet current",
     "The security token included in the request is exp",
 )
+
+_CODE = re.compile("[A-Za-z0-9._-]{1,100}")
 
 _decode = msgspec.json.Decoder().decode
 

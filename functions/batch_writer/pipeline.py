@@ -25,7 +25,7 @@ Bad = Sequence[tuple[Source | None, Rejection]]
 
 TIME_TO_ANSWER = 1.0
 """Seconds before the function's timeout at which SQS is no longer waited for; what follows may take half of it."""
-MAX_SHARE_TO_ANSWER = 0.6  # Of a DEADLINE_MARGIN of less than two seconds.
+MAX_SHARE_TO_ANSWER = 0.6  # Of a small DEADLINE_MARGIN.
 
 
 @dataclass(slots=True)

@@ -71,7 +71,7 @@ class Sent:
     def learn(self, answer: Answer, entries: Entries) -> None:
         """What a call came to. An entry is taken if the answer names it, once, and among those that succeeded."""
         if isinstance(answer, Refusal | NoAnswer | NotConfigured):
-            self.failures.append(answer.code if isinstance(answer, Refusal) else answer.reason)
+            self.failures.append(answer.name if isinstance(answer, Refusal) else answer.reason)
             return
         successful, failed = _named(answer, "Successful"), _named(answer, "Failed")
         named = [str(entry.get("Id")) for entry in (*successful, *failed)]
@@ -80,7 +80,7 @@ class Sent:
             self.failures.append("an answer about other entries than were sent")
             return
         self.taken.update(int(entry["Id"]) for entry in successful)
-        self.failures += [str(entry.get("Code", "Failed")) for entry in failed]
+        self.failures += [Refusal(str(entry.get("Code", "Failed")), "").name for entry in failed]
         self.failures += ["an answer that says nothing of it"] * len(unnamed)
 
 
@@ -194,6 +194,9 @@ class Queue:
                 has_renewed = True
                 self._renew()
                 batches = itertools.chain(refused, batches)
+        else:
+            if next(batches, None) is not None:
+                sent.failures.append("no time was left to ask SQS")
         return sent
 
 

@@ -187,7 +187,7 @@ def _flag(text: str) -> bool:
 
 
 def _url(text: str) -> str:
-    _require(text.startswith(("https://", "http://")), "the URL of an SQS queue")
+    _require(text.startswith(("https://", "http://")) and len(text.split()) == 1, "the URL of an SQS queue")
     return text
 
 

@@ -230,7 +230,7 @@ def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -
         words = f"{words} (writing to {', '.join(sorted(tables))})"
     if meaning in (Meaning.THROTTLED, Meaning.UNSURE):
         # It is logged, and words that nobody has seen yet may quote a value.
-        return Reply(meaning, error=code or "an error without a code")
+        return Reply(meaning, error=answer.name)
     return Reply(meaning, error=f"{code}: {words}", stored=answer.stored)
 
 
@@ -248,11 +248,11 @@ def _units(answer: Mapping[str, Any]) -> dict[str, float] | None:
         return {}
     units: dict[str, float] = {}
     for capacity in capacities if isinstance(capacities, list) else [capacities]:
-        if not isinstance(capacity, dict) or not isinstance(name := capacity.get("TableName"), str):
+        if not isinstance(capacity, dict) or not isinstance(name := capacity.get("TableName", ""), str):
             return None
         # A transaction that is repeated reads, and says so; it writes nothing.
         reads: Any = capacity.get("ReadCapacityUnits", 0.0)
-        written: Any = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits", 0.0))
+        written: Any = capacity.get("WriteCapacityUnits", 0.0 if reads else capacity.get("CapacityUnits"))
         for number in (reads, written):
             if type(number) not in (int, float) or not 0 <= number <= MAX_UNITS:
                 return None

@@ -26,7 +26,7 @@ def reason(error: BaseException, host: str) -> str:
     if isinstance(found, socket.gaierror):
         return f"could not look up {host}: {_LOOK_UP.get(found.errno or 0, _words(found))}"
     if verify_message := getattr(found, "verify_message", ""):
-        return f"could not trust {host}: {verify_message}"
+        return f"could not trust {host}: {verify_message[:1].lower()}{verify_message[1:].rstrip('.')}"
     if "SSLError" in [each.__name__ for each in type(found).__mro__]:  # The module ssl itself may not be loaded.
         return f"no TLS connection to {host}: {getattr(found, 'reason', None) or _words(found)}"
     if found.errno in _CONNECT:

@@ -142,7 +142,7 @@ class Deployed:
             "AWS_EC2_METADATA_DISABLED": "true",
             "TABLES": json.dumps(TABLES),
             "DEAD_LETTER_QUEUE_URL": self.dlq_url,
-            "DEADLINE_MARGIN": "1",
+            "DEADLINE_MARGIN": "2",
             **self.environ,
         }
         return subprocess.run(
@@ -211,7 +211,7 @@ def test_every_fate_in_one_invocation(deployed: Deployed) -> None:
     deployed.send(*puts(30), numbers, *puts(1, "poison"), "{", [*puts(1, "b"), {"put": {}}])
     busy_ids = deployed.send(*puts(2, "busy"))
 
-    invocation = deployed.invoke(timeout=4)
+    invocation = deployed.invoke(timeout=5)
 
     assert invocation.returned == busy_ids
     assert deployed.keys() == {f"a{n}" for n in range(30)} | {"b0"}
@@ -243,10 +243,10 @@ def test_a_throttled_table_ends_in_an_error_before_the_timeout(deployed: Deploye
     deployed.db.always(Throttle())
     deployed.send(*puts(60))
 
-    invocation = deployed.invoke(timeout=3)
+    invocation = deployed.invoke(timeout=4)
 
     assert invocation.raised.startswith("NothingWrittenError: ")
-    assert invocation.seconds < 3
+    assert invocation.seconds < 4
     assert len(deployed.sqs.visibility_changes) == 60
     assert invocation.messages() == (60, 0, 60, 0)
     assert sum(invocation.metrics["BatchWrites"]) == len(deployed.db.calls)
@@ -256,10 +256,10 @@ def test_a_hanging_table_does_not_keep_the_handler_from_answering(deployed: Depl
     deployed.db.always(Timeout())
     deployed.send(*puts(60))
 
-    invocation = deployed.invoke(timeout=3)
+    invocation = deployed.invoke(timeout=4)
 
     assert invocation.raised.startswith("NothingWrittenError: ")
-    assert invocation.seconds < 3
+    assert invocation.seconds < 4
     assert invocation.messages() == (60, 0, 60, 0)
 
 
@@ -267,22 +267,22 @@ def test_a_hanging_call_is_given_up_in_time_for_another(deployed: Deployed) -> N
     deployed.db.script(Timeout())
     deployed.send(*puts(100))
 
-    invocation = deployed.invoke(timeout=4)
+    invocation = deployed.invoke(timeout=5)
 
     assert len(deployed.keys()) == 100
     assert invocation.returned == []
-    assert invocation.seconds < 4
+    assert invocation.seconds < 5
 
 
 def test_a_call_that_hangs_till_the_end_costs_only_its_own_messages(deployed: Deployed) -> None:
     deployed.db.script(Timeout(), None, None, None, Timeout(), Timeout())
     ids = deployed.send(*puts(100))
 
-    invocation = deployed.invoke(timeout=3)
+    invocation = deployed.invoke(timeout=4)
 
     assert len(deployed.keys()) == 75
     assert {f"a{ids.index(id)}" for id in invocation.returned} == {f"a{n}" for n in range(100)} - deployed.keys()
-    assert invocation.seconds < 3
+    assert invocation.seconds < 4
 
 
 def test_a_hanging_queue_does_not_keep_the_handler_from_answering(deployed: Deployed) -> None:
@@ -290,11 +290,11 @@ def test_a_hanging_queue_does_not_keep_the_handler_from_answering(deployed: Depl
     [bad] = deployed.send({"put": {}})
     deployed.send(*puts(5))
 
-    invocation = deployed.invoke(timeout=3)
+    invocation = deployed.invoke(timeout=4)
 
     assert invocation.returned == [bad]
     assert len(deployed.keys()) == 5
-    assert invocation.seconds < 3
+    assert invocation.seconds < 4
 
 
 def test_a_call_that_was_abandoned_counts_as_not_written_and_nothing_is_sent_after_the_answer(
@@ -304,12 +304,12 @@ def test_a_call_that_was_abandoned_counts_as_not_written_and_nothing_is_sent_aft
     deployed.db.always(Delay(4, in_flight))
     deployed.send(*puts(25 * 20))
 
-    invocation = deployed.invoke(timeout=3, linger=2)
+    invocation = deployed.invoke(timeout=4, linger=2)
 
     assert 8 <= len(deployed.db.calls) <= 16  # MAX_CONNECTIONS at a time, given up once before the deadline
     assert max(in_flight.arrivals) < invocation.answer["answered"]
     assert invocation.raised.startswith("NothingWrittenError: ")
-    assert invocation.seconds < 3
+    assert invocation.seconds < 4
 
 
 def test_metrics_and_log_lines_are_json_with_the_names_of_the_contract(deployed: Deployed) -> None:

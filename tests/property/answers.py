@@ -64,7 +64,7 @@ STATUSES = (200,) * 12 + (201, 202, 204, 206, 300, 301, 304, 400, 400, 403, 404,
 DEEP: Any = {"S": "a"}
 for _ in range(60):
     DEEP = {"L": [DEEP]}
-JUNK = (
+JUNK: tuple[Any, ...] = (
     None, True, False, 0, 5, -1, 1e308, -0.5, 10**400, "", "x", "\x00", "é", [], {}, [None], [[]], [5], {"a": 5},
     {"S": 5}, {"N": "abc"}, {"N": "9" * 500}, {"N": "1e99999999999999999999"}, {"N": 5}, {"B": "***"}, {"B": 5},
     {"L": 5}, {"L": [5]}, {"M": []}, {"SS": "x"}, {"NS": ["x"]}, {"S": "a", "N": "1"}, {"Unknown": 1}, DEEP,
@@ -194,9 +194,9 @@ def claims_nothing(operation: str, answer: Raw, request: dict[str, Any]) -> bool
 def are_units(value: Any) -> bool:
     return value is None or all(
         isinstance(each, dict)
-        and isinstance(each.get("TableName"), str)
-        and type(each.get("CapacityUnits", 0)) in (int, float)
-        and 0 <= each.get("CapacityUnits", 0) < 1e300
+        and isinstance(each.get("TableName", ""), str)
+        and type(each.get("CapacityUnits")) in (int, float)
+        and 0 <= each["CapacityUnits"] < 1e300
         for each in (value if isinstance(value, list) else [value])
     )
 

@@ -490,6 +490,18 @@ def test_what_stays_out_of_date_raises_in_the_services_words(expired: str) -> No
     assert here.letters() == []
 
 
+def test_a_code_that_looks_like_none_is_not_repeated() -> None:
+    here = world()
+    here.db.always(Refusal('{"put": {"pk": "s3cret"}}', "words", 500))
+    here.sqs.always(Refusal("s3cret s3cret"), operation="SendMessageBatch")
+
+    outcome = here.run(PUT, {"put": {}})
+
+    assert "an error without a code" in outcome.operations.trouble
+    assert outcome.failures
+    assert "s3cret" not in f"{outcome.error} {outcome.operations.trouble} {outcome.failures}"
+
+
 def test_a_refused_signature_does_not_repeat_the_token_that_was_signed() -> None:
     here = world()
     words = "The request signature we calculated does not match. The Canonical String for this request should have been"

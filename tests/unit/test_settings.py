@@ -89,7 +89,7 @@ def test_a_variable_sets_its_setting(variable: str, value: str, field: str, expe
 
 
 BAD_VALUES = {
-    "DEAD_LETTER_QUEUE_URL": ["dead-letters", "arn:aws:sqs:us-east-1:123456789012:dead-letters"],
+    "DEAD_LETTER_QUEUE_URL": ["dead-letters", "arn:aws:sqs:us-east-1:123456789012:dead-letters", f"{QUEUE_URL} x"],
     "RECORD_FORMAT": ["items", "ITEM", "json"],
     "MAX_CONNECTIONS": ["0", "-1", "1.5", "many", "inf", "nan", "1e3"],
     "MAX_WRITE_UNITS_PER_SECOND": ["0", "-1", "nan", "inf", "unlimited", "10 WCU"],
