@@ -23,6 +23,8 @@ from tests.property.model import (
     put_old_items,
     requests_of,
     stored,
+    words_of_its_own,
+    words_of_many,
 )
 from tests.strategies import (
     ALL_KINDS,
@@ -51,10 +53,10 @@ seeds = st.integers(0, 2**32 - 1)
 
 def world_of(bodies: Sequence[Body], seed: int, **settings: Any) -> World:
     """A world in which there is something to delete, and in which the service rejects what is poison."""
-    dead_letters = settings.pop("dead_letters", True)
+    dead_letters, words = settings.pop("dead_letters", True), settings.pop("words", words_of_its_own)
     world = World(TABLES, settings, dead_letters, Random(seed).random, are_connected=seed % 2 == 0)
     put_old_items(world, bodies)
-    world.db.reject_if(lambda _, request: is_poison(request))
+    world.db.reject_if(lambda _, request: is_poison(request), words)
     return world
 
 
@@ -96,6 +98,7 @@ def test_a_message_is_acknowledged_exactly_when_its_operations_are_in_the_table_
             bodies,
             seed,
             dead_letters=data.draw(st.sampled_from([True, True, True, False]), "dead_letters"),
+            words=data.draw(st.sampled_from([words_of_its_own, words_of_many]), "words"),
             max_connections=data.draw(st.sampled_from([1, 2, 8]), "connections"),
             max_write_units_per_second=data.draw(st.sampled_from([float("inf"), 100.0, 3.0]), "units"),
         )
@@ -133,7 +136,7 @@ REACHED = {
     "more than one batch", "a full batch", "an item twice in a message", "an item twice in an invocation",
     "several tables in a call", "written", "dead-lettered", "returned", "NothingWrittenError",
     "superseded", "unprocessed", "throttled", "InternalServerError", "ServiceUnavailable", "ConnectionClosedError",
-    "ReadTimeoutError", "poison found", "partly dead-lettered",
+    "ReadTimeoutError", "poison found", "partly dead-lettered", "a table at fault", "denied in part",
 }  # fmt: skip
 
 
@@ -157,6 +160,8 @@ def note(seen: Counter[str], invocation: Invocation) -> None:
             "unprocessed": outcome.operations.unprocessed,
             "throttled": outcome.operations.throttled_calls,
             "poison found": invocation.found_out(),
+            "a table at fault": invocation.tables_at_fault(),
+            "denied in part": invocation.denied() and not outcome.error,
             "partly dead-lettered": any(
                 letter["Body"] not in [body.text for _, body in invocation.delivered] for letter in invocation.letters
             ),

@@ -243,6 +243,34 @@ def test_denied_items_are_told_apart_in_as_few_calls_as_bad_ones() -> None:
     assert max(map(calls_to_tell_apart, some)) <= 30
 
 
+# What it costs where everything is refused
+
+
+@pytest.mark.parametrize("fault", [Refusal("AccessDeniedException", DENIED), Refusal("ValidationException", WORDS)])
+def test_where_all_is_refused_one_batch_is_told_apart_and_of_each_other_one_a_sample(fault: Refusal) -> None:
+    world = World()
+    world.db.always(fault)
+
+    outcome = world.run(*({"put": {"pk": f"a{n}"}} for n in range(500)))
+
+    assert isinstance(outcome.error, TableError)
+    assert len(world.db.calls) == 20 + 48 + 19
+    assert world.letters() == []
+
+
+@pytest.mark.parametrize("good", [range(120, 500), range(499, 500), range(0, 500, 25), range(25, 500, 2)], ids=str)
+def test_what_is_not_refused_is_found_wherever_it_stands(good: range) -> None:
+    world = World(chance=lambda: 0.999)
+    names = [f"'a{n}'" for n in range(500) if n not in good]
+    world.db.deny_if(lambda _, request: any(name in str(request) for name in names), DENIED)
+
+    outcome = world.run(*({"put": {"pk": f"a{n}"}} for n in range(500)))
+
+    assert outcome.error is None
+    assert positions(outcome, outcome.written) == list(good)
+    assert len(outcome.returned) == 500 - len(good)
+
+
 # An update that comes before its item
 
 
