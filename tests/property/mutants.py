@@ -22,6 +22,7 @@ PROMISE = (
 )
 FIRST = "test_promise.py::test_a_dead_letter_has_the_code_of_the_first_bad_operation"
 REFUSAL = "test_promise.py::test_a_refusal_of_the_table_raises_and_dead_letters_nothing"
+FAULT = "test_promise.py::test_a_refusal_is_the_tables_fault_a_policys_for_some_items_or_the_items_own"
 CALM = "test_promise.py::test_without_trouble_nothing_is_returned"
 IN_TIME = "test_promise.py::test_trouble_that_ends_in_time_returns_nothing"
 REDELIVERY = "test_promise.py::test_after_redelivery_each_item_is_as_its_last_delivery_left_it"
@@ -158,16 +159,16 @@ MUTANTS: Sequence[Mutant] = (
            'for table, requests in list(element["RequestItems"].items())[:1]:', CALM),
     # Whose fault it is
     Mutant("the same words are each item's own fault", "refusals.py",
-           " or _refusing_table(rejected, denied, open_tables)", "", PROMISE),
+           " or _refusing_table(rejected, denied, open_tables)", "", FAULT),
     Mutant("one bad item is the table's fault", "refusals.py", "for operation in operations}) > 1:",
-           "for operation in operations}) > 0:", CALM),
-    Mutant("any two bad items are the table's fault", "refusals.py", "if len(texts) == 1 and", "if", CALM),
+           "for operation in operations}) > 0:", FAULT),
+    Mutant("any two bad items are the table's fault", "refusals.py", "if len(texts) == 1 and", "if", FAULT),
     Mutant("the same words are the table's fault though it has taken others", "refusals.py",
-           "others = {*open_tables, *", "others = {*", PROMISE),
+           "others = {*open_tables, *", "others = {*", FAULT),
     Mutant("one denied item closes its table", "refusals.py", "if operation.table not in open_tables:\n            part",
-           "if True:\n            part", PROMISE),
+           "if True:\n            part", FAULT),
     Mutant("denied items are dead-lettered", "writer.py", "self.outcome.denied[sent.batch[0]] = reply.error",
-           "self._reject(sent.batch[0], reply)", PROMISE),
+           "self._reject(sent.batch[0], reply)", FAULT),
     # What goes back
     Mutant("nothing is returned", "pipeline.py", "if message not in proven]", "if False]", PROMISE),
     Mutant("only what was tried is returned", "pipeline.py", "if message not in proven]",

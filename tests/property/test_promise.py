@@ -1,7 +1,7 @@
 """The promise: every message ends written, dead-lettered with its reason, or back on the queue; none is lost."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, cast
 
@@ -33,6 +33,7 @@ from tests.strategies import (
     Body,
     Identity,
     Intent,
+    Sieve,
     delays,
     examples,
     not_written,
@@ -98,7 +99,6 @@ def test_a_message_is_acknowledged_exactly_when_its_operations_are_in_the_table_
             bodies,
             seed,
             dead_letters=data.draw(st.sampled_from([True, True, True, False]), "dead_letters"),
-            words=data.draw(st.sampled_from([words_of_its_own, words_of_many]), "words"),
             max_connections=data.draw(st.sampled_from([1, 2, 8]), "connections"),
             max_write_units_per_second=data.draw(st.sampled_from([float("inf"), 100.0, 3.0]), "units"),
         )
@@ -136,7 +136,7 @@ REACHED = {
     "more than one batch", "a full batch", "an item twice in a message", "an item twice in an invocation",
     "several tables in a call", "written", "dead-lettered", "returned", "NothingWrittenError",
     "superseded", "unprocessed", "throttled", "InternalServerError", "ServiceUnavailable", "ConnectionClosedError",
-    "ReadTimeoutError", "poison found", "partly dead-lettered", "a table at fault", "denied in part",
+    "ReadTimeoutError", "poison found", "partly dead-lettered",
 }  # fmt: skip
 
 
@@ -160,8 +160,6 @@ def note(seen: Counter[str], invocation: Invocation) -> None:
             "unprocessed": outcome.operations.unprocessed,
             "throttled": outcome.operations.throttled_calls,
             "poison found": invocation.found_out(),
-            "a table at fault": invocation.tables_at_fault(),
-            "denied in part": invocation.denied() and not outcome.error,
             "partly dead-lettered": any(
                 letter["Body"] not in [body.text for _, body in invocation.delivered] for letter in invocation.letters
             ),
@@ -247,6 +245,35 @@ def test_a_refusal_of_the_table_raises_and_dead_letters_nothing(
     check_metrics(invocation)
     if isinstance(invocation.outcome.error, TableError):
         assert {message.id for message in invocation.outcome.returned} == invocation.ids
+
+
+def test_a_refusal_is_the_tables_fault_a_policys_for_some_items_or_the_items_own() -> None:
+    seen: set[str] = set()
+
+    @given(
+        single_operations("poison", "poison", "put", "delete"),
+        st.builds(Sieve, st.integers(0, 99), st.sampled_from([0, 0, 10, 50, 100])),
+        st.sampled_from([words_of_its_own, words_of_many]),
+        seeds,
+    )
+    def holds(bodies: list[Body], is_denied: Sieve, words: Callable[[Any], str], seed: int) -> None:
+        world = world_of(bodies, seed, words=words)
+        world.db.deny_if(is_denied, "not for you")
+        by_id = send(world, bodies)
+
+        invocation = deliver(world, by_id, world.receive(), 30.0)
+
+        invocation.check(dead_letters_arrive=True)
+        check_metrics(invocation)
+        error = invocation.outcome.error
+        seen.update({"denied"} if invocation.denied() and not error else {})
+        seen.update({"dead-lettered"} if invocation.found_out() and not error else {})
+        seen.update({"the words"} if "the same words" in str(error) else {})
+        seen.update({"access"} if "not for you" in str(error) else {})
+
+    holds()
+
+    assert seen == {"denied", "dead-lettered", "the words", "access"}
 
 
 # Without trouble, and after it
