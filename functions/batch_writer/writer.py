@@ -63,6 +63,11 @@ class Written:
     """What stopped the writing: the table, the permission or the settings are wrong."""
 
     @property
+    def judged(self) -> set[Operation]:
+        """What got as far as its item in the table: nobody but the item decided on it."""
+        return self.written | self.conditions_failed.keys() | self.early
+
+    @property
     def ended(self) -> set[Operation]:
         return self.written | self.superseded | self.conditions_failed.keys() | self.rejected.keys()
 
@@ -99,6 +104,7 @@ class Writer:
         """Sent before, with an unknown outcome."""
         self._out_of_date: set[Operation] = set()
         """Refused once because the time or the credentials of the call were no longer good."""
+        self._suspects = refusals.Suspects()
         self._in_flight: dict[Running[Any], Sending] = {}
         self.outcome = Written()
         self._gives_up = 0.0
@@ -130,7 +136,7 @@ class Writer:
             return self.outcome
         executor = self._executor(self._connections)
         try:
-            while self._has_work() and self._clock() < deadline and self.outcome.error is None:
+            while (self._has_work() or self._examine()) and self._clock() < deadline and self.outcome.error is None:
                 self._send_what_may_go(executor)
                 self._wait(executor, deadline)
             self._wait_for_stragglers(executor, min(self._gives_up, self._clock() + patience))
@@ -163,11 +169,15 @@ class Writer:
             and not self._backlog.attempts.keys() - outcome.ended - outcome.early - outcome.denied.keys()
         ):
             outcome.trouble = ""
-        if outcome.error is None and (outcome.rejected or outcome.denied):
-            rejected = {o: rejection for o, rejection in outcome.rejected.items() if o not in outcome.early}
-            judged = outcome.written | outcome.conditions_failed.keys() | outcome.early
-            if fault := refusals.fault(rejected, outcome.denied, judged):
-                outcome.error = TableError(fault)
+        if outcome.error is None and (fault := self._fault()):
+            outcome.error = TableError(fault)
+
+    def _fault(self) -> str | None:
+        outcome = self.outcome
+        if not outcome.rejected and not outcome.denied:
+            return None
+        rejected = {o: rejection for o, rejection in outcome.rejected.items() if o not in outcome.early}
+        return refusals.fault(rejected, outcome.denied, outcome.judged)
 
     def _has_work(self) -> bool:
         return bool(self._in_flight or self._backlog)
@@ -230,7 +240,7 @@ class Writer:
             case Meaning.CONDITION_FAILED:
                 self._end_condition(sent.batch[0], reply)
             case Meaning.REJECTED | Meaning.EARLY | Meaning.DENIED if len(sent.batch) > 1:
-                self._halve(sent.batch)
+                self._tell_apart(sent)
             case Meaning.REJECTED:
                 self._reject(sent.batch[0], reply)
             case Meaning.EARLY:
@@ -292,10 +302,19 @@ class Writer:
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
         self._backlog.try_later(batch, alone, now, self._random())
 
-    def _halve(self, batch: Batch) -> None:
+    def _tell_apart(self, sent: Sending) -> None:
         """A batch was refused as a whole: it is halved until the offenders stand alone."""
-        half = len(batch) // 2
-        self._backlog.extend_alone([batch[:half], batch[half:]])
+        tables = {operation.table for operation in sent.batch}
+        is_open = any(operation.table in tables for operation in self.outcome.judged)
+        self._backlog.extend_alone(self._suspects.parts(sent.batch, is_part=sent.alone, is_open=is_open))
+
+    def _examine(self) -> bool:
+        """Nothing else is left: go on with the batches that may all be refused. Whether there is more to send."""
+        if not self._suspects:
+            return False
+        is_fault = self._fault() is not None
+        self._backlog.extend_alone(self._suspects.next(self._random(), is_fault=is_fault))
+        return self._has_work()
 
     def _put_off(self, update: Operation, reply: Reply) -> None:
         """What the update changes is not there yet: it is left, and what its message does to the item after it."""
