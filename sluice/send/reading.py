@@ -115,6 +115,11 @@ class Reader:
             raise UsageError(f"--types, --infer and --delimiter are for CSV, and {given.file} holds {self.kind}")
         self.columns = self._columns() if self.kind == "csv" else None
 
+    @property
+    def header(self) -> bytes | None:
+        """The first row of a CSV file as it stands there."""
+        return None if self.columns is None else self.columns.header.text
+
     def records(self, start: Position = START) -> Iterator[Record]:
         """The records from a position on that is the `end` of a record, or START."""
         with self.source.reading():

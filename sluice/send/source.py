@@ -148,13 +148,17 @@ class Source:
             yield
 
 
+class ReadError(CommandError):
+    """The file cannot be read, or ends before its end: nor could it be read by another send."""
+
+
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:  # A cut or spoilt .gz raises EOFError, BadGzipFile or zlib.error.
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise CommandError(f"cannot read {name}: {text}") from error
+        raise ReadError(f"cannot read {name}: {text}") from error
 
 
 def _skip(stream: io.BufferedReader, count: int) -> None:
