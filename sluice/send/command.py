@@ -271,6 +271,8 @@ def _description(reader: Reader, target: Target) -> Iterator[str]:
     yield f"Reading {reader.source.name} as {reader.kind}."
     if columns is not None:
         types = ", ".join(f"{name}={kind}" for name, kind in zip(columns.names, columns.types, strict=True))
+        if columns.is_told:
+            yield f"Its first line says that {columns.delimiter!r} stands between cells."
         yield f"Columns: {types}" + (f" (inferred from {columns.sampled:,} rows)" if columns.sampled else "")
     if not target.tables:
         yield (

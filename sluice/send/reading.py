@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -156,15 +157,12 @@ class Reader:
         return around(self._given.table)
 
     def _kind(self) -> Kind:
-        stem = self.source.stem
-        if stem.endswith((".csv", ".tsv")):
+        if self.source.stem.lower().endswith((".csv", ".tsv")):
             return "csv"
-        first = next(iter(self.source.head(lines=1).removeprefix(b"\xef\xbb\xbf").split(b"\n")), b"").strip()
-        try:
-            value = msgspec.json.decode(first)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
+        value = _first_object(self.source)
+        if value is None:
+            if not self.source.head(lines=1).removeprefix(b"\xef\xbb\xbf").strip():
+                return "items"  # There is nothing in it, of whatever kind.
             raise UsageError(f"cannot tell what {self._given.file} holds; say it by --input {'|'.join(KINDS)}")
         if set(value) == {"Item"} or {"Metadata", "Keys"} <= set(value):
             return "export"
@@ -189,6 +187,7 @@ class Reader:
             names=names,
             types=tuple(types.values()),
             delimiter=head.delimiter,
+            is_told=head.is_told,
             empty=given.empty,
             table=given.table,
             bare=given.bare,
@@ -221,6 +220,21 @@ class _Export:
         if not content:
             return Rejection("UnknownOperation", "a line of an export has Item, or Keys and perhaps NewImage")
         return before + content + after
+
+
+def _first_object(source: Source) -> dict[str, Any] | None:
+    """The first line of the first MiB that is a JSON object; of standard input no more is read than that takes."""
+    count = 1
+    while True:
+        head = source.head(lines=None if source.is_file else count)
+        for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+            with suppress(ValueError, RecursionError):
+                value = msgspec.json.decode(line.strip())
+                if isinstance(value, dict):
+                    return value
+        if source.is_file or head.count(b"\n") < count:
+            return None
+        count *= 2
 
 
 def _types(text: str) -> tuple[tuple[str, str], ...]:

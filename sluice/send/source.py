@@ -74,6 +74,7 @@ class Source:
         self.name = name
         self.is_file = name != "-" and (self.path.is_file() or not self.path.exists())
         """Not standard input nor a pipe: it can be read twice."""
+        self._packing = next((one for one in (".gz", ".zst") if name.lower().endswith(one)), None)
         self._head: bytes | None = None
         self._raw: IO[bytes] | None = None
         self._open: io.BufferedReader | None = None  # Held, for it closes the file when it goes.
@@ -85,7 +86,7 @@ class Source:
     @property
     def stem(self) -> str:
         """The name without the extension of its packing."""
-        return self.name.removesuffix(".gz").removesuffix(".zst")
+        return self.name if self._packing is None else self.name[: -len(self._packing)]
 
     def identity(self) -> Identity:
         """What the file is now."""
@@ -128,10 +129,10 @@ class Source:
 
     def _unpacked(self) -> io.BufferedReader:
         self._raw = raw = self.path.open("rb", buffering=0)
-        if self.name.endswith(".gz"):
+        if self._packing == ".gz":
             # Fed by gzip in big blocks; GzipFile's own readline goes through Python for each line.
             return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
-        if self.name.endswith(".zst"):
+        if self._packing == ".zst":
             return io.BufferedReader(_Zstandard(raw), _BLOCK)
         return io.BufferedReader(raw, _BLOCK)
 

@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,60 @@ def test_a_line_that_is_far_too_long_is_an_error_and_the_next_is_read(
 def test_what_cannot_be_told_is_to_be_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--input"):
         read(tmp_path / "a.jsonl", "pk;n\na;1\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "count"),
+    [
+        ("A.CSV", "pk,a\n1,2\n", "csv", 1),
+        ("A.TSV", "\r\n\npk\ta\n1\tx\n", "csv", 1),
+        ("a.jsonl", '\n\n{"pk": "1"}\n\n{"pk": "2"}\n', "items", 2),
+        ("a.jsonl", '{"pk": "1", "a": NaN}\n{"pk": "3"}\n', "items", 2),
+        ("a.jsonl", '\ufeff\n{"put": \n{"put": {"pk": "1"}}\n', "operations", 2),
+        ("a.jsonl", "", "items", 0),
+        ("a.jsonl", "\ufeff\n \n", "items", 0),
+    ],
+)
+@pytest.mark.parametrize("is_file", [True, False])
+def test_what_a_file_holds_is_told_by_its_first_line_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_file: bool, name: str, content: str, kind: str, count: int
+) -> None:
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode())))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    path = write(tmp_path / name, content)
+    reader = Reader(Input(path if is_file or kind == "csv" else "-"))
+
+    assert reader.kind == kind
+    assert len(list(reader.records())) == count
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("PK,name", "'PK' is nearly that"),
+        ("pk ,name", "'pk ' is nearly that"),
+        ("id,name", "no column 'pk'"),
+        ("pk;name", "--delimiter ';'"),
+        ('"pk";"name"', "--delimiter ';'"),
+        ("pk\tname", "--delimiter tab"),
+        ("pk,name,", "column 3 of 3 has no name"),
+        ("pk,na\rme", "carriage return"),
+        ('pk,"name', "not closed"),
+    ],
+)
+def test_a_header_with_which_no_row_could_be_sent_is_refused_with_what_is_wrong(
+    tmp_path: Path, header: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        read(tmp_path / "a.csv", f"{header}\n1,x,y\n", {"pk": "S"})
+
+
+@pytest.mark.parametrize("delimiter", [None, ";"])
+def test_a_first_line_that_names_the_delimiter_is_believed(tmp_path: Path, delimiter: str | None) -> None:
+    found = read(tmp_path / "a.csv", "\ufeffsep=;\r\npk;a\r\n1;x,y\r\n", {"pk": "S"}, delimiter=delimiter)
+
+    assert bodies(found) == [{"put": {"pk": "1", "a": "x,y"}}]
+    assert found[0].line == 3
 
 
 # Exports

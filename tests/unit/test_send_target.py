@@ -7,6 +7,9 @@ import errno
 import gzip
 import json
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -364,6 +367,76 @@ def test_a_finished_file_with_resume_is_told_as_sent_before(
 
     assert "which is complete; without --resume all is sent again" in capsys.readouterr().err
     assert len(sqs.messages(url)) == 1
+
+
+REPAIR = re.findall(r"^jq -rs '(.*)' ", (Path(__file__).parents[2] / "docs/messages.md").read_text(), re.MULTILINE)[0]
+REPAIRED = {
+    "rows": (
+        "a.csv",
+        'pk,"a ""b"""\n1,"x, ""y""\nz"\n2,"5 inch, ""q""\n,"s, ""t""\nu"\n4\n',
+        [],
+        [],
+        [('5 inch, ""q""', '5 inch, ""q"""'), ('\n,"s', '\n3,"s'), ("\n4", "\n4,v")],
+        {"1": 'x, "y"\nz', "2": '5 inch, "q"', "3": 's, "t"\nu', "4": "v"},
+    ),
+    "rows of another delimiter": (
+        "a.csv", "sep=;\npk;a\n1;x\n2;y;z\n", [], [], [("2;y;z", '2;"y;z"')], {"1": "x", "2": "y;z"}
+    ),
+    "items": (
+        "a.jsonl", '{"pk": "1", "a": "x"}\n{"pk": 2, "a": "y"}\n{"pk": "3", "a":\n',
+        [], ["--input", "operations"], [("2,", '"2",'), ('"a":}', '"a": "z"}}')], {"1": "x", "2": "y", "3": "z"},
+    ),
+    "bare items": (
+        "a.jsonl", '{"pk": "1", "a": "x"}\n{"pk": 2, "a": "y"}\n',
+        ["--format", "item"], ["--format", "item", "--input", "items"], [("2,", '"2",')], {"1": "x", "2": "y"},
+    ),
+    "operations": (
+        "a.jsonl", '{"put": {"pk": "1", "a": "x"}}\n{"put": {"pk": 2, "a": "y"}}\n',
+        [], ["--input", "operations"], [("2,", '"2",')], {"1": "x", "2": "y"},
+    ),
+    "exports": (
+        "a.json", '{"Item":{"pk":{"S":"1"},"a":{"S":"x"}}}\n{"Item":{"pk":{"N":"2"},"a":{"S":"y"}}}\n'
+        '{"Item":{"pk":{"S":"3"}\n',
+        [], ["--input", "export"],
+        [('{"N":"2"}', '{"S":"2"}'), ('"3"}', '"3"},"a":{"S":"z"}}}')], {"1": "x", "2": "y", "3": "z"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("jq") is None and "CI" not in os.environ, reason="needs jq")
+@pytest.mark.parametrize(
+    ("name", "content", "options", "again", "repairs", "expected"), REPAIRED.values(), ids=REPAIRED
+)
+def test_rejected_records_are_sent_by_the_documented_recipe_once_they_are_repaired(
+    queue: tuple[FakeSQS, str],
+    tmp_path: Path,
+    name: str,
+    content: str,
+    options: list[str],
+    again: list[str],
+    repairs: list[tuple[str, str]],
+    expected: dict[str, str],
+) -> None:
+    sqs, url = queue
+    path, repaired = tmp_path / name, tmp_path / f"repaired-{name}"
+    path.write_text(content)
+    arguments = ["--queue-url", url, "--key", "pk:S"]
+
+    assert main(["send", str(path), *arguments, *options]) == cli.FAILED
+    text = subprocess.run(
+        ["jq", "-rs", REPAIR, f"{path}.rejected.jsonl"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    for wrong, right in repairs:
+        assert text.count(wrong) == 1, text
+        text = text.replace(wrong, right)
+    repaired.write_text(text)
+
+    assert main(["send", str(repaired), *arguments, *again]) == cli.DONE
+    sent = [element for message in sqs.messages(url) for element in json.loads(message["Body"])]
+    items = [one.get("put", one.get("PutRequest", {}).get("Item", one)) for one in sent]
+    plain = [{n: v["S"] if isinstance(v, dict) else v for n, v in item.items()} for item in items]
+    assert {item.pop("pk"): "".join(item.values()) for item in plain} == expected
+    assert len(sent) == len(expected)
 
 
 def test_a_dry_run_leaves_what_an_unfinished_send_has_left(queue: tuple[FakeSQS, str], tmp_path: Path) -> None:
