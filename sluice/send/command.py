@@ -268,7 +268,10 @@ def _check_groups(options: argparse.Namespace, target: Target) -> None:
 
 def _description(reader: Reader, target: Target) -> Iterator[str]:
     columns = reader.columns
-    yield f"Reading {reader.source.name} as {reader.kind}."
+    encoding = reader.source.encoding
+    yield f"Reading {reader.source.name} as {reader.kind}{f', in {encoding.upper()}' if encoding else ''}."
+    if not reader.source.is_text():
+        yield f"Not all of it is {(encoding or 'UTF-8').upper()}: --encoding names another encoding, such as cp1252."
     if columns is not None:
         types = ", ".join(f"{name}={kind}" for name, kind in zip(columns.names, columns.types, strict=True))
         if columns.is_told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ class Input:
     """The table that each record names."""
     bare: bool = False
     """The function takes items, not operations: RECORD_FORMAT=item."""
+    encoding: str | None = None
+    """None for UTF-8, and for UTF-16 where a file begins with its mark."""
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +53,9 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="csv; JSON Lines of items or of operations; DynamoDB's own export to S3 in DynamoDB JSON, full or"
         " incremental (default: by the extension and the first line)",
+    )
+    group.add_argument(
+        "--encoding", metavar="NAME", help="such as cp1252 (default: UTF-8, and UTF-16 where the file says so)"
     )
     group.add_argument("--delimiter", metavar="CHAR", help="between cells of a CSV file (default: comma, tab for .tsv)")
     group.add_argument(
@@ -82,6 +88,7 @@ def input_of(options: argparse.Namespace) -> Input:
         empty=options.empty,
         table=options.table,
         bare=options.format == "item",
+        encoding=_encoding(options.encoding),
     )
     if given.delimiter is not None and len(given.delimiter) != 1:
         raise UsageError(f"--delimiter must be one character, got {given.delimiter!r}")
@@ -104,7 +111,7 @@ class Reader:
     """
 
     def __init__(self, given: Input, key_types: Mapping[str, str] | None = None) -> None:
-        self.source = Source(given.file)
+        self.source = Source(given.file, given.encoding)
         self._given = given
         self._key_types = key_types or {}
         self.kind = given.kind or self._kind()
@@ -235,6 +242,18 @@ def _first_object(source: Source) -> dict[str, Any] | None:
         if source.is_file or head.count(b"\n") < count:
             return None
         count *= 2
+
+
+def _encoding(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        codec = codecs.lookup(name)
+        if not codec._is_text_encoding:
+            raise LookupError
+    except (LookupError, ValueError):
+        raise UsageError(f"--encoding must be an encoding that Python knows, such as cp1252, got {name!r}") from None
+    return codec.name.removesuffix("-sig")
 
 
 def _types(text: str) -> tuple[tuple[str, str], ...]:

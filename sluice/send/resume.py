@@ -98,6 +98,7 @@ def _what_matters(options: argparse.Namespace, reader: Reader, target: Target) -
     columns = reader.columns
     return {
         "input": reader.kind,
+        "encoding": reader.source.encoding,
         "format": options.format,
         "table": options.table,
         "empty": options.empty,

@@ -155,6 +155,30 @@ def test_a_first_line_that_names_the_delimiter_is_believed(tmp_path: Path, delim
     assert found[0].line == 3
 
 
+@pytest.mark.parametrize(
+    ("content", "encoding", "expected"),
+    [
+        ("pk,a\n1,ä\n2,€\n".encode("utf-16"), None, ["1", "2"]),
+        ("\ufeffpk,a\n1,ä\n2,€\n".encode("utf-16-be"), None, ["1", "2"]),
+        ("pk,a\n1,ä\n2,€\n".encode("utf-16") + b"3\0,", None, ["1", "2", "InvalidJson"]),
+        ("pk,a\n1,ä\n2,€\n".encode("cp1252"), "cp1252", ["1", "2"]),
+        (b"pk,a\n1,\xe4\n2,\x81\n", "cp1252", ["1", "InvalidJson"]),
+        (b"pk,a\n1,\xe4\n2,x\n", None, ["InvalidJson", "2"]),
+    ],
+)
+def test_text_of_another_encoding_is_read_and_what_is_no_text_costs_its_row(
+    tmp_path: Path, content: bytes, encoding: str | None, expected: list[str]
+) -> None:
+    reader = Reader(Input(write(tmp_path / "a.csv", content), encoding=encoding))
+
+    found = list(reader.records())
+
+    assert [one.error.code if one.error else json.loads(one.body)["put"]["pk"] for one in found] == expected
+    assert reader.source.is_text() == ("InvalidJson" not in expected)
+    for position, record in enumerate(found):
+        assert list(reader.records(record.end)) == found[position + 1 :]
+
+
 # Exports
 
 
