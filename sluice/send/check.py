@@ -25,11 +25,19 @@ class Checker:
     Raises `ValueError` where the tables do not make settings.
     """
 
-    def __init__(self, tables: Sequence[Table], expects: Format = "operation", region: str | None = None) -> None:
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        expects: Format = "operation",
+        region: str | None = None,
+        *,
+        are_named: bool = True,
+    ) -> None:
+        """`are_named`: the tables' names are known, and not their keys alone."""
         decoder = Decoder(Settings(tuple(tables) or (_UNKNOWN,), record_format=expects), region)
         # The decoder's short way is for what is right, and nothing is right for the unknown table.
         self._decode = decoder.decode if tables else decoder.decode_exactly
-        self._passes: set[str] = set() if tables else _OF_KEYS
+        self._passes: set[str] = _OF_KEYS if not tables else set() if are_named else {"UnknownTable"}
 
     def __call__(self, body: bytes) -> Rejection | None:
         """What is wrong with one element of a message's body; None is for nothing."""

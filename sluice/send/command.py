@@ -128,7 +128,9 @@ class _Send:
         self._heading, self._state = begin(options, reader, target, self._journal)
         self._noted = self._state
         self._packing = Packing(
-            check=Checker(target.tables, options.format, options.region),
+            check=Checker(
+                target.tables, options.format, options.region, are_named=not options.key or bool(options.table)
+            ),
             message_bytes=min(options.message_size, target.most_bytes),
             most_bytes=target.most_bytes,
             group=options.group,

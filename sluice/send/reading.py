@@ -17,11 +17,12 @@ from ..cli import UsageError
 from .columns import TYPES, Columns, inferred
 from .header import check_keys, head_of
 from .record import Record, allowed, around, native_around
+from .requests import is_request_items, requests
 from .rows import TOO_LONG
 from .source import MAX_LINE_BYTES, START, Position, Source
 
-Kind = Literal["csv", "items", "operations", "export"]
-KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "export")
+Kind = Literal["csv", "items", "operations", "export", "requests"]
+KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "export", "requests")
 OPERATIONS = ("put", "delete", "update", "PutRequest", "DeleteRequest", "RequestItems", "Put", "Delete", "Update")
 
 
@@ -52,7 +53,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", *KINDS),
         default="auto",
         help="csv; JSON Lines of items or of operations; DynamoDB's own export to S3 in DynamoDB JSON, full or"
-        " incremental (default: by the extension and the first line)",
+        " incremental; request items of `aws dynamodb batch-write-item` (default: by the extension and the first line)",
     )
     group.add_argument(
         "--encoding", metavar="NAME", help="such as cp1252 (default: UTF-8, and UTF-16 where the file says so)"
@@ -94,7 +95,7 @@ def input_of(options: argparse.Namespace) -> Input:
         raise UsageError(f"--delimiter must be one character, got {given.delimiter!r}")
     if given.bare and given.table is not None:
         raise UsageError("--table does not go with --format item: the function writes items to its first table")
-    if given.bare and given.kind in ("operations", "export"):
+    if given.bare and given.kind in ("operations", "export", "requests"):
         raise UsageError(f"--input {given.kind} does not go with --format item")
     return given
 
@@ -115,10 +116,10 @@ class Reader:
         self._given = given
         self._key_types = key_types or {}
         self.kind = given.kind or self._kind()
-        if given.bare and self.kind in ("operations", "export"):
+        if given.bare and self.kind in ("operations", "export", "requests"):
             raise UsageError(f"{given.file} holds {self.kind}, which do not go with --format item")
-        if self.kind == "operations" and given.table is not None:
-            raise UsageError("--table does not go with operations, which name their tables themselves")
+        if self.kind in ("operations", "requests") and given.table is not None:
+            raise UsageError(f"--table does not go with {self.kind}, which name their tables themselves")
         if self.kind != "csv" and (given.types or given.infer or given.delimiter):
             raise UsageError(f"--types, --infer and --delimiter are for CSV, and {given.file} holds {self.kind}")
         self.columns = self._columns() if self.kind == "csv" else None
@@ -133,6 +134,8 @@ class Reader:
         with self.source.reading():
             if self.columns is not None:
                 yield from self.columns.records(self.source, start)
+            elif self.kind == "requests":
+                yield from requests(self.source, start)
             elif self.kind == "export":
                 yield from self._lines(start, _Export(self._given.table).body)
             else:
@@ -171,6 +174,8 @@ class Reader:
             if not self.source.head(lines=1).removeprefix(b"\xef\xbb\xbf").strip():
                 return "items"  # There is nothing in it, of whatever kind.
             raise UsageError(f"cannot tell what {self._given.file} holds; say it by --input {'|'.join(KINDS)}")
+        if is_request_items(value) and not self._given.bare:
+            return "requests"
         if set(value) == {"Item"} or {"Metadata", "Keys"} <= set(value):
             return "export"
         named = [name for name in OPERATIONS if isinstance(value.get(name), dict)]
@@ -230,7 +235,10 @@ class _Export:
 
 
 def _first_object(source: Source) -> dict[str, Any] | None:
-    """The first line of the first MiB that is a JSON object; of standard input no more is read than that takes."""
+    """The first line of the first MiB that is a JSON object, or all of it where that is request items.
+
+    Of standard input no more is read than that takes.
+    """
     count = 1
     while True:
         head = source.head(lines=None if source.is_file else count)
@@ -240,6 +248,10 @@ def _first_object(source: Source) -> dict[str, Any] | None:
                 if isinstance(value, dict):
                     return value
         if source.is_file or head.count(b"\n") < count:
+            with suppress(ValueError, RecursionError):
+                value = msgspec.json.decode(head.removeprefix(b"\xef\xbb\xbf"))
+                if is_request_items(value):
+                    return value
             return None
         count *= 2
 

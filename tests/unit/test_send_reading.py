@@ -17,9 +17,11 @@ import zstandard
 
 from sluice.cli import CommandError, UsageError
 from sluice.send import rows, source
+from sluice.send.check import Checker
 from sluice.send.reading import Input, Reader, Record, add_input_options, input_of, records
 from sluice.send.rows import Rows
 from sluice.send.source import START, Source
+from tests.world import ORDERS
 
 GOOD = b'{"pk": "a", "n": 1.10}\n\n{"pk": "b"}\r\n{"pk": "c"}'
 
@@ -177,6 +179,38 @@ def test_text_of_another_encoding_is_read_and_what_is_no_text_costs_its_row(
     assert reader.source.is_text() == ("InvalidJson" not in expected)
     for position, record in enumerate(found):
         assert list(reader.records(record.end)) == found[position + 1 :]
+
+
+REQUEST_ITEMS = {"t": [{"PutRequest": {"Item": {"pk": {"S": "1"}}}}, {"DeleteRequest": {"Key": {"pk": {"S": "2"}}}}]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(REQUEST_ITEMS),
+        json.dumps(REQUEST_ITEMS, indent=2) + "\n",
+        "\ufeff\n" + json.dumps(REQUEST_ITEMS) + "\n\n" + json.dumps(REQUEST_ITEMS),
+    ],
+    ids=["a line", "many lines", "a document a line"],
+)
+def test_request_items_are_sent_as_they_are(tmp_path: Path, content: str) -> None:
+    reader = Reader(Input(write(tmp_path / "a.json", content)))
+
+    found = list(reader.records())
+
+    assert reader.kind == "requests"
+    assert bodies(found) == [{"RequestItems": REQUEST_ITEMS}] * content.count("PutRequest")
+    assert Checker([ORDERS], are_named=False)(found[0].body) is None
+    for position, record in enumerate(found):
+        assert list(reader.records(record.end)) == found[position + 1 :]
+
+
+def test_what_are_no_request_items_is_rejected(tmp_path: Path) -> None:
+    good, bad = json.dumps(REQUEST_ITEMS), '{"t": [{"PutRequest": 1, "x": 2}]}'
+
+    found = read(tmp_path / "a.json", f'{good}\n{bad}\n{good}\n{{"t":\n', kind="requests")
+
+    assert errors(found) == [(2, "UnknownOperation"), (4, "InvalidJson")]
 
 
 # Exports
