@@ -18,10 +18,19 @@ class Checker:
     Raises `ValueError` where the tables do not make settings.
     """
 
-    def __init__(self, tables: Sequence[Table], expects: Format = "operation", region: str | None = None) -> None:
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        expects: Format = "operation",
+        region: str | None = None,
+        *,
+        are_named: bool = True,
+    ) -> None:
+        """`are_named`: the tables' names are known, and not their keys alone."""
         decoder = Decoder(Settings(tuple(tables) or (ANY_TABLE,), record_format=expects), region)
         # The decoder's short way is for items that have the table's key.
         self._decode = decoder.decode if tables else decoder.decode_exactly
+        self._passes = frozenset[str]() if are_named else frozenset({"UnknownTable"})
 
     def __call__(self, body: bytes) -> Rejection | None:
         """What is wrong with one element of a message's body; None is for nothing."""
@@ -29,5 +38,7 @@ class Checker:
             text = f"[{body.decode()}]"
         except UnicodeDecodeError:
             return Rejection("InvalidJson", "not UTF-8")
-        rejected = self._decode({"messageId": "", "body": text}).rejected
-        return rejected[0][1] if rejected else None
+        for _, rejection in self._decode({"messageId": "", "body": text}).rejected:
+            if rejection.code not in self._passes:
+                return rejection
+        return None

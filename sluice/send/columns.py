@@ -79,6 +79,8 @@ class Columns:
     names: tuple[str, ...]
     types: tuple[str, ...]
     delimiter: str
+    is_told: bool
+    """The file itself says what its delimiter is."""
     empty: str
     table: str | None
     bare: bool

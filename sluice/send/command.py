@@ -37,6 +37,7 @@ from .reading import Reader, add_input_options, input_of
 from .resume import alone, begin, journal_of
 from .sender import Sender
 from .sending import Rejects, Sending, beyond
+from .source import ReadError
 from .target import Target, add_table_options, queue, region_of, tables
 
 GIVE_UP = 300.0
@@ -110,7 +111,8 @@ def run(options: argparse.Namespace) -> int:
         except StoppedAtError as error:
             raise CommandError(f"{error}. {send.advice()} Without --stop-on-rejected it leaves this one out.") from None
         except CommandError as error:
-            raise CommandError(f"{str(error).rstrip('.')}. {send.advice()}") from None
+            is_damaged = isinstance(error, ReadError)
+            raise CommandError(f"{str(error).rstrip('.')}. {send.advice(is_damaged=is_damaged)}") from None
 
 
 class _Send:
@@ -124,8 +126,11 @@ class _Send:
         self._is_dry = options.dry_run
         self._journal = journal_of(options, reader)
         self._heading, self._state = begin(options, reader, target, self._journal)
+        self._noted = self._state
         self._packing = Packing(
-            check=Checker(target.tables, options.format, options.region),
+            check=Checker(
+                target.tables, options.format, options.region, are_named=not options.key or bool(options.table)
+            ),
             message_bytes=min(options.message_size, target.most_bytes),
             most_bytes=target.most_bytes,
             group=options.group,
@@ -137,10 +142,13 @@ class _Send:
         self._in_order = target.is_fifo
         self._start = time.monotonic()
         self._resumed = self._state.position.line
+        self._is_old = False
+        """Nothing was sent now, and all of it before."""
 
     def run(self) -> int:
         if self._state.complete:
             say("Nothing to do: an earlier send of this file is complete. Without --resume it is sent again.")
+            self._is_old = True
             return self._report()
         windows = self._packing.windows(self._reader.records(self._state.position), self._state.position)
         size = self._reader.source.size()
@@ -151,14 +159,21 @@ class _Send:
                 self._send(windows, show)
         return self._report()
 
-    def advice(self) -> str:
-        """What to do after this send has not come to its end."""
-        state = self._state
+    def advice(self, *, is_damaged: bool = False) -> str:
+        """What to do after this send has not come to its end; `is_damaged`: the file cannot be read on."""
+        state, noted = self._state, self._noted
         if self._is_dry:
             return "Nothing was sent."
         taken = f"{state.records:,} records were accepted, those up to line {state.position.line:,} without a gap."
-        if self._journal is None:
+        if self._journal is None or not self._journal.path.exists():
             return taken
+        if self._reader.source.identity() != self._heading.file:
+            return f"{taken} --resume will not go on with a file that has changed; --restart sends all again."
+        if is_damaged:
+            return f"{taken} --resume would end at the same place; once the file is whole, --restart sends all of it."
+        if noted != state:
+            again = f" from line {noted.position.line + 1:,} on; what was accepted behind that comes twice"
+            return f"{taken} Not all of this could be noted: --resume goes on{again}."
         return f"{taken} --resume goes on from there."
 
     def _send(self, windows: Iterator[Any], show: Progress) -> None:
@@ -171,7 +186,7 @@ class _Send:
             chance=random.random,
             patience=GIVE_UP,
         )
-        rejects = Rejects(self._rejects_path(), self._state.rejected_bytes)
+        rejects = Rejects(self._rejects_path(), self._state.rejected_bytes, self._reader.header)
         identity = self._heading.file
         if self._journal is not None:
             self._journal.start(self._heading, self._state)
@@ -194,7 +209,7 @@ class _Send:
             try:
                 sending.run()
             finally:
-                self._state = sending.state
+                self._state, self._noted = sending.state, sending.noted
                 rejects.close()
         if self._reader.source.is_file and self._reader.source.identity() != identity:
             raise CommandError(f"{self._options.file} changed while it was sent")
@@ -204,7 +219,7 @@ class _Send:
             self._journal.close()
 
     def _dry_run(self, windows: Iterator[Any], show: Progress) -> None:
-        rejects = Rejects(self._rejects_path(), 0)
+        rejects = Rejects(self._rejects_path(), 0, self._reader.header)
         for window in windows:
             self._check_interrupt()
             for one in window.rejected:
@@ -231,7 +246,8 @@ class _Send:
             }
             put_out_json(result)
             return FAILED if rejected else DONE
-        what = "would send" if self._is_dry else "sent"
+        # Of an earlier send that was complete it is told as such.
+        what = "would send" if self._is_dry else "were sent" if self._is_old else "sent"
         put_out(f"{what:<10} {state.records:>12,}  records in {state.messages:,} messages, {state.size:,} bytes in all")
         if rejected:
             put_out(f"{'rejected':<10} {rejected:>12,}  records, see {path}")
@@ -254,9 +270,14 @@ def _check_groups(options: argparse.Namespace, target: Target) -> None:
 
 def _description(reader: Reader, target: Target) -> Iterator[str]:
     columns = reader.columns
-    yield f"Reading {reader.source.name} as {reader.kind}."
+    encoding = reader.source.encoding
+    yield f"Reading {reader.source.name} as {reader.kind}{f', in {encoding.upper()}' if encoding else ''}."
+    if not reader.source.is_text():
+        yield f"Not all of it is {(encoding or 'UTF-8').upper()}: --encoding names another encoding, such as cp1252."
     if columns is not None:
         types = ", ".join(f"{name}={kind}" for name, kind in zip(columns.names, columns.types, strict=True))
+        if columns.is_told:
+            yield f"Its first line says that {columns.delimiter!r} stands between cells."
         yield f"Columns: {types}" + (f" (inferred from {columns.sampled:,} rows)" if columns.sampled else "")
     if not target.tables:
         yield (

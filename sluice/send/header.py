@@ -20,6 +20,7 @@ class Head(NamedTuple):
     """The beginning of a CSV file."""
 
     header: Row
+    """Its text begins with the line that says what the delimiter is, where there is one."""
     delimiter: str
     is_told: bool
     """The file itself says what its delimiter is."""
@@ -43,6 +44,8 @@ def head_of(source: Source, delimiter: str | None, *, whole: bool) -> Head:
         _check_delimiter(source, header, usual)
     _check_names(source, header)
     sample = [row.cells for row in rows if row.fault is None] if whole else []
+    if told is not None:
+        header = header._replace(text=told[0] + b"\n" + header.text)
     return Head(header, delimiter or usual, told is not None, sample)
 
 

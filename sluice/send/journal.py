@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,10 @@ class Journal:
         try:
             self._write_anew(state)
         except OSError as error:
-            raise CommandError(f"cannot write {self.path}: {error.strerror}; --no-journal does without") from None
+            raise CommandError(
+                f"cannot write {self.path}: {error.strerror}; what a send notes and rejects stands beside the file, so"
+                " send a link to it (ln -s) from a directory that can be written"
+            ) from None
 
     def note(self, state: State) -> None:
         """Returns when the state is on disk. Raises `CommandError` where it cannot be written."""
@@ -87,9 +91,11 @@ class Journal:
             if self._length + len(line) > _LONGEST:
                 self._write_anew(state)
                 return
-            os.write(self._file, line)
+            _write(self._file, line)
             os.fsync(self._file)
         except OSError as error:
+            with suppress(OSError):  # So that the next line does not stand behind half of this one.
+                os.ftruncate(self._file, self._length)
             raise CommandError(f"cannot write {self.path}: {error.strerror}") from None
         self._length += len(line)
 
@@ -103,12 +109,24 @@ class Journal:
         beside = self.path.with_name(self.path.name + ".new")
         file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         content = self._head.encode() + _line(state)
-        os.write(file, content)
-        os.fsync(file)
-        beside.replace(self.path)
-        sync_directory(self.path.parent)
+        try:
+            _write(file, content)
+            os.fsync(file)
+            beside.replace(self.path)
+            sync_directory(self.path.parent)
+        except OSError:
+            os.close(file)
+            beside.unlink(missing_ok=True)
+            raise
         self.close()
         self._file, self._length = file, len(content)
+
+
+def _write(file: int, content: bytes) -> None:
+    """All of it; the system may take a part at a time, and says only then that the disk is full."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
 
 
 def sync_directory(directory: Path) -> None:

@@ -173,7 +173,12 @@ def group_of(body: bytes, attribute: str, *, bare: bool = False) -> str | None:
 
     A value that SQS does not take as a group, such as one with a space, stands as its SHA-256.
     """
-    element = _exact.decode(body)
+    try:
+        element = _exact.decode(body)
+    except msgspec.DecodeError:  # Two operations on one line.
+        return None
+    if not isinstance(element, dict):
+        return None
     value = element.get(attribute) if bare else _attribute(element, attribute)
     if isinstance(value, dict) and len(value) == 1:  # DynamoDB JSON
         value = value.get("S", value.get("N"))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,11 +17,12 @@ from ..cli import UsageError
 from .columns import TYPES, Columns, inferred
 from .header import check_keys, head_of
 from .record import Record, allowed, around, native_around
+from .requests import is_request_items, requests
 from .rows import TOO_LONG
 from .source import MAX_LINE_BYTES, START, Position, Source
 
-Kind = Literal["csv", "items", "operations", "export"]
-KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "export")
+Kind = Literal["csv", "items", "operations", "export", "requests"]
+KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "export", "requests")
 OPERATIONS = ("put", "delete", "update", "PutRequest", "DeleteRequest", "RequestItems", "Put", "Delete", "Update")
 
 
@@ -37,6 +40,8 @@ class Input:
     """The table that each record names."""
     bare: bool = False
     """The function takes items, not operations: RECORD_FORMAT=item."""
+    encoding: str | None = None
+    """None for UTF-8, and for UTF-16 where a file begins with its mark."""
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +53,10 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", *KINDS),
         default="auto",
         help="csv; JSON Lines of items or of operations; DynamoDB's own export to S3 in DynamoDB JSON, full or"
-        " incremental (default: by the extension and the first line)",
+        " incremental; request items of `aws dynamodb batch-write-item` (default: by the extension and the first line)",
+    )
+    group.add_argument(
+        "--encoding", metavar="NAME", help="such as cp1252 (default: UTF-8, and UTF-16 where the file says so)"
     )
     group.add_argument("--delimiter", metavar="CHAR", help="between cells of a CSV file (default: comma, tab for .tsv)")
     group.add_argument(
@@ -81,12 +89,13 @@ def input_of(options: argparse.Namespace) -> Input:
         empty=options.empty,
         table=options.table,
         bare=options.format == "item",
+        encoding=_encoding(options.encoding),
     )
     if given.delimiter is not None and len(given.delimiter) != 1:
         raise UsageError(f"--delimiter must be one character, got {given.delimiter!r}")
     if given.bare and given.table is not None:
         raise UsageError("--table does not go with --format item: the function writes items to its first table")
-    if given.bare and given.kind in ("operations", "export"):
+    if given.bare and given.kind in ("operations", "export", "requests"):
         raise UsageError(f"--input {given.kind} does not go with --format item")
     return given
 
@@ -103,23 +112,30 @@ class Reader:
     """
 
     def __init__(self, given: Input, key_types: Mapping[str, str] | None = None) -> None:
-        self.source = Source(given.file)
+        self.source = Source(given.file, given.encoding)
         self._given = given
         self._key_types = key_types or {}
         self.kind = given.kind or self._kind()
-        if given.bare and self.kind in ("operations", "export"):
+        if given.bare and self.kind in ("operations", "export", "requests"):
             raise UsageError(f"{given.file} holds {self.kind}, which do not go with --format item")
-        if self.kind == "operations" and given.table is not None:
-            raise UsageError("--table does not go with operations, which name their tables themselves")
+        if self.kind in ("operations", "requests") and given.table is not None:
+            raise UsageError(f"--table does not go with {self.kind}, which name their tables themselves")
         if self.kind != "csv" and (given.types or given.infer or given.delimiter):
             raise UsageError(f"--types, --infer and --delimiter are for CSV, and {given.file} holds {self.kind}")
         self.columns = self._columns() if self.kind == "csv" else None
+
+    @property
+    def header(self) -> bytes | None:
+        """The first row of a CSV file as it stands there."""
+        return None if self.columns is None else self.columns.header.text
 
     def records(self, start: Position = START) -> Iterator[Record]:
         """The records from a position on that is the `end` of a record, or START."""
         with self.source.reading():
             if self.columns is not None:
                 yield from self.columns.records(self.source, start)
+            elif self.kind == "requests":
+                yield from requests(self.source, start)
             elif self.kind == "export":
                 yield from self._lines(start, _Export(self._given.table).body)
             else:
@@ -151,16 +167,15 @@ class Reader:
         return around(self._given.table)
 
     def _kind(self) -> Kind:
-        stem = self.source.stem
-        if stem.endswith((".csv", ".tsv")):
+        if self.source.stem.lower().endswith((".csv", ".tsv")):
             return "csv"
-        first = next(iter(self.source.head(lines=1).removeprefix(b"\xef\xbb\xbf").split(b"\n")), b"").strip()
-        try:
-            value = msgspec.json.decode(first)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
+        value = _first_object(self.source)
+        if value is None:
+            if not self.source.head(lines=1).removeprefix(b"\xef\xbb\xbf").strip():
+                return "items"  # There is nothing in it, of whatever kind.
             raise UsageError(f"cannot tell what {self._given.file} holds; say it by --input {'|'.join(KINDS)}")
+        if is_request_items(value) and not self._given.bare:
+            return "requests"
         if set(value) == {"Item"} or {"Metadata", "Keys"} <= set(value):
             return "export"
         named = [name for name in OPERATIONS if isinstance(value.get(name), dict)]
@@ -184,6 +199,7 @@ class Reader:
             names=names,
             types=tuple(types.values()),
             delimiter=head.delimiter,
+            is_told=head.is_told,
             empty=given.empty,
             table=given.table,
             bare=given.bare,
@@ -216,6 +232,40 @@ class _Export:
         if not content:
             return Rejection("UnknownOperation", "a line of an export has Item, or Keys and perhaps NewImage")
         return before + content + after
+
+
+def _first_object(source: Source) -> dict[str, Any] | None:
+    """The first line of the first MiB that is a JSON object, or all of it where that is request items.
+
+    Of standard input no more is read than that takes.
+    """
+    count = 1
+    while True:
+        head = source.head(lines=None if source.is_file else count)
+        for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
+            with suppress(ValueError, RecursionError):
+                value = msgspec.json.decode(line.strip())
+                if isinstance(value, dict):
+                    return value
+        if source.is_file or head.count(b"\n") < count:
+            with suppress(ValueError, RecursionError):
+                value = msgspec.json.decode(head.removeprefix(b"\xef\xbb\xbf"))
+                if is_request_items(value):
+                    return value
+            return None
+        count *= 2
+
+
+def _encoding(name: str | None) -> str | None:
+    if name is None:
+        return None
+    try:
+        codec = codecs.lookup(name)
+        if not codec._is_text_encoding:
+            raise LookupError
+    except (LookupError, ValueError):
+        raise UsageError(f"--encoding must be an encoding that Python knows, such as cp1252, got {name!r}") from None
+    return codec.name.removesuffix("-sig")
 
 
 def _types(text: str) -> tuple[tuple[str, str], ...]:

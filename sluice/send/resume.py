@@ -44,17 +44,22 @@ def begin(
     if not options.resume:
         if state.complete or options.restart or state == State():
             return heading, State()
+        what = "--resume goes on from there, " if before.file == identity else "the file has changed since, and "
         raise UsageError(
-            f"an earlier send of {options.file} got to line {state.position.line:,}:"
-            " --resume goes on from there, --restart sends all again"
+            f"an earlier send of {options.file} got to line {state.position.line:,}: {what}--restart sends all again"
         )
     if before.file != identity:
+        done, how = (
+            ("complete", "without --resume all is sent") if state.complete else ("unfinished", "--restart sends all")
+        )
         raise CommandError(
-            f"{options.file} has changed since the send that is to be resumed; --restart sends all again"
+            f"{options.file} has changed since the send that is to be resumed, which is {done}; {how} again"
         )
     now, then = ({"queue_url": one.queue_url} | one.options for one in (heading, before))
     if different := sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name)):
-        raise UsageError(f"--resume needs the options of the send that it continues; not so: {', '.join(different)}")
+        done = "; that send is complete: without --resume all is sent again" if state.complete else ""
+        names = ", ".join(different)
+        raise UsageError(f"--resume needs the options of the send that it continues; not so: {names}{done}")
     return before, state
 
 
@@ -93,6 +98,7 @@ def _what_matters(options: argparse.Namespace, reader: Reader, target: Target) -
     columns = reader.columns
     return {
         "input": reader.kind,
+        "encoding": reader.source.encoding,
         "format": options.format,
         "table": options.table,
         "empty": options.empty,

@@ -19,7 +19,7 @@ _MAX_CELL = 100_000  # The csv module takes 131,072 characters.
 _QUOTED, _QUOTED_BYTES = re.compile(r'(?:[^"]++|"")*+'), re.compile(rb'(?:[^"]++|"")*+')
 
 TOO_LONG = Rejection("ItemTooLarge", f"the line has over {MAX_LINE_BYTES >> 20} MiB")
-NOT_UTF8 = Rejection("InvalidJson", "not UTF-8")
+NOT_UTF8 = Rejection("InvalidJson", "not UTF-8; a file of another encoding is read with --encoding, such as cp1252")
 _STRAY_QUOTE = Rejection("InvalidRow", "a quotation mark within a cell that does not begin with one")
 _BEHIND_QUOTE = Rejection("InvalidRow", "a cell goes on behind its closing quotation mark")
 _BARE_RETURN = Rejection("InvalidRow", "a carriage return without a line feed in a cell that is not quoted")

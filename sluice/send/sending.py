@@ -30,9 +30,10 @@ class Rejects:
     All raise `CommandError` where it cannot be written.
     """
 
-    def __init__(self, path: Path, length: int) -> None:
-        """`length`: bytes that are kept of what an earlier part of this send has left."""
+    def __init__(self, path: Path, length: int, header: bytes | None = None) -> None:
+        """`length`: bytes that are kept of what an earlier part of this send has left; `header`: of a CSV file."""
         self.path = path
+        self._header = header
         self._file: IO[bytes] | None = None
         self._is_new = length == 0
         with self._writing():
@@ -43,7 +44,8 @@ class Rejects:
             self.length = path.stat().st_size if path.exists() else 0
 
     def write(self, rejected: Rejected) -> None:
-        line = {
+        header = {} if self._header is None else {"header": self._header.decode("utf-8", "replace")}
+        line = header | {
             "line": rejected.line,
             "ErrorCode": rejected.reason.code,
             "ErrorMessage": rejected.reason.message,
@@ -121,8 +123,8 @@ class Sending:
         show: Callable[[State], None] = lambda _: None,
     ) -> None:
         self._windows = windows
-        self.state = state
-        """What is accepted, up to date whenever `run` has returned or raised."""
+        self.state = self.noted = state
+        """What is accepted, up to date whenever `run` has returned or raised; and what of it is on disk."""
         self._before = state.sent
         self._sender = sender
         self._executor = executor
@@ -212,14 +214,14 @@ class Sending:
             pending = self._pending.popleft()
             del self._by_start[pending.window.start.offset]
             state = beyond(state, pending.window, pending.rejected_bytes)
-        state = replace(state, sent=frozenset(self._sent_beyond()))
-        if state == self.state:
+        self.state = state = replace(state, sent=frozenset(self._sent_beyond()))
+        if state == self.noted:
             return
-        if state.rejected_bytes > self.state.rejected_bytes:
+        if state.rejected_bytes > self.noted.rejected_bytes:
             self._rejects.sync()  # First, so that the journal never promises what a power failure takes.
         if self._journal is not None:
             self._journal.note(state)
-        self.state = state
+        self.noted = state
 
     def _sent_beyond(self) -> Iterator[tuple[int, int, int]]:
         for pending in self._pending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from ..cli import CommandError
+from .recoded import Recoded
 
 HEAD_BYTES = 1 << 20
 """As much of the beginning is looked at to tell what the file is."""
 MAX_LINE_BYTES = 16 << 20
 """A longer line is cut, and cannot be a record: an item has 400 KB at most."""
 _BLOCK = 1 << 20
+UTF_8 = "utf-8"
 
 
 class Position(NamedTuple):
@@ -70,12 +73,15 @@ class Lines:
 class Source:
     """A file, unpacked by its extension (.gz, .zst), or `-`. Raises `CommandError` where it cannot be read."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, encoding: str | None = None) -> None:
         self.name = name
+        self._encoding = encoding
         self.is_file = name != "-" and (self.path.is_file() or not self.path.exists())
         """Not standard input nor a pipe: it can be read twice."""
+        self._packing = next((one for one in (".gz", ".zst") if name.lower().endswith(one)), None)
         self._head: bytes | None = None
         self._raw: IO[bytes] | None = None
+        self._stream: Any = None
         self._open: io.BufferedReader | None = None  # Held, for it closes the file when it goes.
 
     @property
@@ -85,7 +91,7 @@ class Source:
     @property
     def stem(self) -> str:
         """The name without the extension of its packing."""
-        return self.name.removesuffix(".gz").removesuffix(".zst")
+        return self.name if self._packing is None else self.name[: -len(self._packing)]
 
     def identity(self) -> Identity:
         """What the file is now."""
@@ -100,7 +106,7 @@ class Source:
 
     def done(self, position: Position) -> int:
         """Bytes of the file up to a position; of a packed file those that have been read, which is a little more."""
-        if self.stem == self.name or not self.is_file:
+        if (self._packing is None and self.encoding is None) or not self.is_file:
             return position.offset
         return self._raw.tell() if self._raw is not None else 0
 
@@ -117,6 +123,14 @@ class Source:
                 self._head = head
         return self._head
 
+    def is_text(self) -> bool:
+        """Whether the first MiB, as far as it is known, can be read."""
+        try:
+            codecs.getincrementaldecoder(UTF_8)().decode(self._head or b"")
+        except UnicodeDecodeError:
+            return False
+        return True
+
     def lines(self, start: Position = START) -> Lines:
         """The lines from a position on; those of standard input can be had once."""
         with _reading(self.name):
@@ -127,11 +141,25 @@ class Source:
             return Lines(stream, start)
 
     def _unpacked(self) -> io.BufferedReader:
+        if self.encoding is None:
+            return self._packed()
+        return io.BufferedReader(Recoded(self._packed(), self.encoding), _BLOCK)
+
+    @property
+    def encoding(self) -> str | None:
+        """What the file is written in, by the option or the mark at its beginning; None for UTF-8."""
+        if self._encoding is None and self.is_file:
+            with _reading(self.name), self._packed() as stream:
+                mark = stream.read(2)
+            self._encoding = "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else UTF_8
+        return None if self._encoding in (None, UTF_8) else self._encoding
+
+    def _packed(self) -> io.BufferedReader:
         self._raw = raw = self.path.open("rb", buffering=0)
-        if self.name.endswith(".gz"):
+        if self._packing == ".gz":
             # Fed by gzip in big blocks; GzipFile's own readline goes through Python for each line.
             return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
-        if self.name.endswith(".zst"):
+        if self._packing == ".zst":
             return io.BufferedReader(_Zstandard(raw), _BLOCK)
         return io.BufferedReader(raw, _BLOCK)
 
@@ -139,7 +167,10 @@ class Source:
         """Standard input or a pipe, opened once."""
         if self._raw is None:
             self._raw = sys.stdin.buffer if self.name == "-" else self.path.open("rb")
-        return self._raw
+            self._stream = self._raw
+            if self.encoding is not None:
+                self._stream = io.BufferedReader(Recoded(self._raw, self.encoding), _BLOCK)
+        return self._stream
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -148,13 +179,17 @@ class Source:
             yield
 
 
+class ReadError(CommandError):
+    """The file cannot be read, or ends before its end: nor could it be read by another send."""
+
+
 @contextmanager
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, EOFError, zlib.error) as error:  # A cut or spoilt .gz raises EOFError, BadGzipFile or zlib.error.
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise CommandError(f"cannot read {name}: {text}") from error
+        raise ReadError(f"cannot read {name}: {text}") from error
 
 
 def _skip(stream: io.BufferedReader, count: int) -> None:

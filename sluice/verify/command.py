@@ -37,8 +37,8 @@ _EXAMPLES = """examples:
 
 Use the same input options as for `sluice send`. Deletes are expected to be gone; updates and conditional writes cannot
 be compared and are counted as such. Read units: half a unit for each item and 4 KB; with --consistent a whole one.
-Exit status: 0 all equal, 1 something is missing, different, not deleted or was rejected, or nothing could be compared,
-2 usage."""
+Exit status: 0 all equal, 1 something is missing, different, not deleted, rejected or could not be read, or nothing
+could be compared, 2 usage."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -124,13 +124,16 @@ def _default(tables: Any, options: argparse.Namespace) -> Any:
 def _lines(result: Any, options: argparse.Namespace) -> Iterator[str]:
     from .comparison import Outcome
 
+    rejected = result.rejected - result.unreadable
+    codes = {"unreadable": result.unreadable, "rejected": rejected}
     rows = {
         "equal": (result.count(Outcome.EQUAL, Outcome.ABSENT), "there" if options.keys_only else "items"),
         "newer": (result.count(Outcome.NEWER), "the table holds a newer version, as it should"),
         "missing": (result.count(Outcome.MISSING), ""),
         "different": (result.count(Outcome.DIFFERENT), ""),
         "not deleted": (result.count(Outcome.UNDELETED), ""),
-        "rejected": (result.rejected.total(), "not in the table: the function rejects them"),
+        "unreadable": (result.unreadable.total(), "rows of the file that could not be read, and so not compared"),
+        "rejected": (rejected.total(), "not in the table: the function rejects them"),
         "not compared": (result.count(Outcome.UNCOMPARED), "updates and conditional writes, whose result is not known"),
         "superseded": (result.totals.superseded, "records, by a later one of the same key"),
     }
@@ -141,8 +144,7 @@ def _lines(result: Any, options: argparse.Namespace) -> Iterator[str]:
         for mismatch in result.examples:
             if _NAMES[mismatch.outcome] == name:
                 yield from _example(mismatch, options.show_values)
-        if name == "rejected":
-            yield from (f"{'':<12} {number:>12,}  {code}" for code, number in sorted(result.rejected.items()))
+        yield from (f"{'':<12} {number:>12,}  {code}" for code, number in sorted(codes.get(name, {}).items()))
 
 
 _NAMES = {1: "missing", 2: "different", 3: "not deleted"}
@@ -196,6 +198,7 @@ def _as_json(result: Any, options: argparse.Namespace) -> dict[str, Any]:
         "not_deleted": result.count(Outcome.UNDELETED),
         "not_compared": result.count(Outcome.UNCOMPARED),
         "rejected": dict(result.rejected),
+        "unreadable": dict(result.unreadable),
         "superseded": result.totals.superseded,
         "all_equal": result.is_good,
         "examples": [_example_as_json(mismatch, options.show_values) for mismatch in result.examples],

@@ -40,7 +40,9 @@ class Result:
 
     records: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
-    """Records, or operations in them, that the function rejects, by error code."""
+    """Records, or operations in them, that the function rejects, by error code; with those that cannot be read."""
+    unreadable: Counter[str] = field(default_factory=Counter)
+    """Those of them of which nothing can be read: no row, not UTF-8, not JSON, no value of its column's type."""
     totals: Totals = field(default_factory=Totals)
     examples: list[Mismatch] = field(default_factory=list)
 
@@ -121,6 +123,8 @@ class Verification:
             for expected in self.expectations.of(record):
                 if isinstance(expected, Rejection):
                     result.rejected[expected.code] += 1
+                    if record.error is not None or expected.code == "InvalidJson":
+                        result.unreadable[expected.code] += 1
                     continue
                 is_full = len(chunk.keys) == MAX_KEYS and expected.key not in chunk.keys
                 if is_full or chunk.size > CHUNK_BYTES:

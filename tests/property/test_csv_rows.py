@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.send.rows import Row, Rows
-from sluice.send.source import START, Lines, Position
+from sluice.send.source import START, Lines
 
 REPEATABLE = settings(deadline=None, derandomize=True, database=None, max_examples=300)
 texts = st.text(st.sampled_from('ab,;"\r\n é'), max_size=40)

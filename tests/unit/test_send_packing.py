@@ -202,6 +202,8 @@ def test_a_record_without_a_group_is_rejected_where_groups_are_wanted() -> None:
         ('{"put": {"g": true}}', None),
         ('{"put": {"g": ["a"]}}', None),
         ('{"put": {}}', None),
+        ('{"put": {"g": "a"}}, {"put": {"g": "b"}}', None),
+        ('[{"put": {"g": "a"}}]', None),
     ],
 )
 def test_the_group_is_the_attributes_value(body: str, group: str | None) -> None:

@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ import zstandard
 
 from sluice.cli import CommandError, UsageError
 from sluice.send import rows, source
+from sluice.send.check import Checker
 from sluice.send.reading import Input, Reader, Record, add_input_options, input_of, records
 from sluice.send.rows import Rows
 from sluice.send.source import START, Source
+from tests.world import ORDERS
 
 GOOD = b'{"pk": "a", "n": 1.10}\n\n{"pk": "b"}\r\n{"pk": "c"}'
 
@@ -98,6 +101,116 @@ def test_a_line_that_is_far_too_long_is_an_error_and_the_next_is_read(
 def test_what_cannot_be_told_is_to_be_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--input"):
         read(tmp_path / "a.jsonl", "pk;n\na;1\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "count"),
+    [
+        ("A.CSV", "pk,a\n1,2\n", "csv", 1),
+        ("A.TSV", "\r\n\npk\ta\n1\tx\n", "csv", 1),
+        ("a.jsonl", '\n\n{"pk": "1"}\n\n{"pk": "2"}\n', "items", 2),
+        ("a.jsonl", '{"pk": "1", "a": NaN}\n{"pk": "3"}\n', "items", 2),
+        ("a.jsonl", '\ufeff\n{"put": \n{"put": {"pk": "1"}}\n', "operations", 2),
+        ("a.jsonl", "", "items", 0),
+        ("a.jsonl", "\ufeff\n \n", "items", 0),
+    ],
+)
+@pytest.mark.parametrize("is_file", [True, False])
+def test_what_a_file_holds_is_told_by_its_first_line_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_file: bool, name: str, content: str, kind: str, count: int
+) -> None:
+    stdin = io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode())))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    path = write(tmp_path / name, content)
+    reader = Reader(Input(path if is_file or kind == "csv" else "-"))
+
+    assert reader.kind == kind
+    assert len(list(reader.records())) == count
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("PK,name", "'PK' is nearly that"),
+        ("pk ,name", "'pk ' is nearly that"),
+        ("id,name", "no column 'pk'"),
+        ("pk;name", "--delimiter ';'"),
+        ('"pk";"name"', "--delimiter ';'"),
+        ("pk\tname", "--delimiter tab"),
+        ("pk,name,", "column 3 of 3 has no name"),
+        ("pk,na\rme", "carriage return"),
+        ('pk,"name', "not closed"),
+    ],
+)
+def test_a_header_with_which_no_row_could_be_sent_is_refused_with_what_is_wrong(
+    tmp_path: Path, header: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        read(tmp_path / "a.csv", f"{header}\n1,x,y\n", {"pk": "S"})
+
+
+@pytest.mark.parametrize("delimiter", [None, ";"])
+def test_a_first_line_that_names_the_delimiter_is_believed(tmp_path: Path, delimiter: str | None) -> None:
+    found = read(tmp_path / "a.csv", "\ufeffsep=;\r\npk;a\r\n1;x,y\r\n", {"pk": "S"}, delimiter=delimiter)
+
+    assert bodies(found) == [{"put": {"pk": "1", "a": "x,y"}}]
+    assert found[0].line == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "expected"),
+    [
+        ("pk,a\n1,ä\n2,€\n".encode("utf-16"), None, ["1", "2"]),
+        ("\ufeffpk,a\n1,ä\n2,€\n".encode("utf-16-be"), None, ["1", "2"]),
+        ("pk,a\n1,ä\n2,€\n".encode("utf-16") + b"3\0,", None, ["1", "2", "InvalidJson"]),
+        ("pk,a\n1,ä\n2,€\n".encode("cp1252"), "cp1252", ["1", "2"]),
+        (b"pk,a\n1,\xe4\n2,\x81\n", "cp1252", ["1", "InvalidJson"]),
+        (b"pk,a\n1,\xe4\n2,x\n", None, ["InvalidJson", "2"]),
+    ],
+)
+def test_text_of_another_encoding_is_read_and_what_is_no_text_costs_its_row(
+    tmp_path: Path, content: bytes, encoding: str | None, expected: list[str]
+) -> None:
+    reader = Reader(Input(write(tmp_path / "a.csv", content), encoding=encoding))
+
+    found = list(reader.records())
+
+    assert [one.error.code if one.error else json.loads(one.body)["put"]["pk"] for one in found] == expected
+    assert reader.source.is_text() == ("InvalidJson" not in expected)
+    for position, record in enumerate(found):
+        assert list(reader.records(record.end)) == found[position + 1 :]
+
+
+REQUEST_ITEMS = {"t": [{"PutRequest": {"Item": {"pk": {"S": "1"}}}}, {"DeleteRequest": {"Key": {"pk": {"S": "2"}}}}]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(REQUEST_ITEMS),
+        json.dumps(REQUEST_ITEMS, indent=2) + "\n",
+        "\ufeff\n" + json.dumps(REQUEST_ITEMS) + "\n\n" + json.dumps(REQUEST_ITEMS),
+    ],
+    ids=["a line", "many lines", "a document a line"],
+)
+def test_request_items_are_sent_as_they_are(tmp_path: Path, content: str) -> None:
+    reader = Reader(Input(write(tmp_path / "a.json", content)))
+
+    found = list(reader.records())
+
+    assert reader.kind == "requests"
+    assert bodies(found) == [{"RequestItems": REQUEST_ITEMS}] * content.count("PutRequest")
+    assert Checker([ORDERS], are_named=False)(found[0].body) is None
+    for position, record in enumerate(found):
+        assert list(reader.records(record.end)) == found[position + 1 :]
+
+
+def test_what_are_no_request_items_is_rejected(tmp_path: Path) -> None:
+    good, bad = json.dumps(REQUEST_ITEMS), '{"t": [{"PutRequest": 1, "x": 2}]}'
+
+    found = read(tmp_path / "a.json", f'{good}\n{bad}\n{good}\n{{"t":\n', kind="requests")
+
+    assert errors(found) == [(2, "UnknownOperation"), (4, "InvalidJson")]
 
 
 # Exports

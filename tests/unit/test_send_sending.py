@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -108,6 +110,7 @@ def send(
     check: Callable[[], None] = lambda: None,
     ahead: int = 3,
     stops: bool = False,
+    made: Callable[[Sending], None] = lambda _: None,
 ) -> State:
     """One run of a send, as the command makes it; what it has noted is all that the next one knows."""
     journal = Journal(path.with_suffix(".journal"))
@@ -128,6 +131,7 @@ def send(
         rejects=rejects,
         check=check,
     )
+    made(sending)
     try:
         sending.run()
     finally:
@@ -448,6 +452,55 @@ def test_a_long_journal_is_written_anew(tmp_path: Path, monkeypatch: pytest.Monk
         assert Journal(path).read() == (HEADING, State(records=records))
     assert path.stat().st_size < 3_000
     assert [other.name for other in tmp_path.iterdir()] == ["journal"]
+
+
+@pytest.mark.parametrize("room", [0, 1, 50])
+def test_a_full_disk_loses_nothing_that_was_noted_and_all_that_was_accepted_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    queue, path, left = Queue(), items(tmp_path, 500), None
+    write = os.write
+
+    def into_little_room(file: int, content: Any) -> int:
+        nonlocal left
+        if left is None or left < 0:
+            return write(file, content)
+        if left == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        count = write(file, content[:left])
+        left -= count
+        return count
+
+    monkeypatch.setattr(os, "write", into_little_room)
+    looks = iter([None] * 4)
+
+    def check() -> None:
+        nonlocal left
+        left = room if next(looks, "full") == "full" and left is None else left
+
+    sendings: list[Sending] = []
+    with pytest.raises(CommandError, match=r"cannot write .*journal: No space left"):
+        send(path, queue.sender(), check=check, ahead=1, made=sendings.append)
+    accepted, noted = sendings[0].state, sendings[0].noted
+    found = Journal(path.with_suffix(".journal")).read()
+
+    assert accepted.records == len(queue.sent()) > noted.records > 0
+    assert found is not None
+    assert found[1] == noted
+    left = -1
+    send(path, queue.sender())
+    assert set(queue.sent()) == set(expected(500))
+
+
+def test_what_the_system_writes_piece_by_piece_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, state = os.write, State(records=7)
+    monkeypatch.setattr(os, "write", lambda file, content: write(file, content[:10]))
+    journal = Journal(tmp_path / "journal")
+
+    journal.start(HEADING, State())
+    journal.note(state)
+
+    assert Journal(tmp_path / "journal").read() == (HEADING, state)
 
 
 def test_what_is_no_journal_is_left_alone(tmp_path: Path) -> None:

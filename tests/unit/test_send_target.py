@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import gzip
 import json
+import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +280,163 @@ def test_an_unfinished_send_of_a_file_that_has_changed_is_not_resumed(
     assert "has changed" in capsys.readouterr().err
     assert main([*arguments, "--restart"]) == cli.DONE
     assert len(sqs.messages(url)) == 40
+
+
+def test_the_advice_for_a_file_that_grew_while_it_was_sent_is_what_can_be_done(
+    queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"pk": "a"}\n')
+    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S"]
+
+    def grow(_: Any) -> bool:
+        if not sqs.messages(url):
+            path.write_text('{"pk": "a"}\n{"pk": "b"}\n')
+        return False
+
+    sqs.fail_entries("SendMessageBatch", grow)
+    said = [(main([*arguments, *more]), capsys.readouterr().err) for more in ([], [], ["--resume"], ["--restart"])]
+
+    assert [status for status, _ in said] == [cli.FAILED, cli.USAGE, cli.FAILED, cli.DONE]
+    assert "1 records were accepted" in said[0][1]
+    for _, text in said[:3]:
+        assert "--restart sends all again" in text
+        assert "goes on from there" not in text
+    assert {operation["put"]["pk"] for m in sqs.messages(url) for operation in json.loads(m["Body"])} == {"a", "b"}
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_packed_file_that_ends_early_is_not_said_to_be_resumed(
+    queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], cut: bool
+) -> None:
+    _, url = queue
+    path = tmp_path / "items.jsonl.gz"
+    packed = gzip.compress(b"".join(b'{"pk": "%d", "x": "%a"}\n' % (n, "x" * 500) for n in range(4_000)))
+    path.write_bytes(packed[:-9] if cut else packed[:-8] + b"12345678")
+
+    assert main(["send", str(path), "--queue-url", url, "--key", "pk:S"]) == cli.FAILED
+
+    said = capsys.readouterr().err
+    assert "cannot read" in said
+    assert "once the file is whole, --restart sends all of it" in said
+
+
+def test_a_directory_that_cannot_be_written_is_told_with_what_works(
+    queue: tuple[FakeSQS, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = queue
+    (tmp_path / "closed").mkdir()
+    path = tmp_path / "closed" / "items.jsonl"
+    path.write_text('{"pk": "a"}\n{"pk": 1}\n')
+    real = os.open
+
+    def closed(name: Any, flags: int, *more: Any, **given: Any) -> int:
+        if Path(name).parent == path.parent and flags & os.O_CREAT:
+            raise OSError(errno.EACCES, "Permission denied")
+        return real(name, flags, *more, **given)
+
+    monkeypatch.setattr(os, "open", closed)
+    link = tmp_path / "items.jsonl"
+    link.symlink_to(path)
+
+    assert main(["send", str(path), "--queue-url", url, "--key", "pk:S"]) == cli.FAILED
+    said = capsys.readouterr().err
+    assert main(["send", str(link), "--queue-url", url, "--key", "pk:S"]) == cli.FAILED  # For the rejected record.
+
+    assert "send a link to it (ln -s)" in said
+    assert "--resume" not in said
+    assert len(sqs.messages(url)) == 1
+    assert Path(f"{link}.rejected.jsonl").exists()
+
+
+def test_a_finished_file_with_resume_is_told_as_sent_before(
+    queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sqs, url = queue
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"pk": "a"}\n')
+    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S"]
+    assert main(arguments) == cli.DONE
+    assert capsys.readouterr().out.startswith("sent ")
+
+    assert main([*arguments, "--resume"]) == cli.DONE
+    assert capsys.readouterr().out.startswith("were sent ")
+    path.write_text('{"pk": "a"}\n{"pk": "b"}\n')
+    assert main([*arguments, "--resume"]) == cli.FAILED
+
+    assert "which is complete; without --resume all is sent again" in capsys.readouterr().err
+    assert len(sqs.messages(url)) == 1
+
+
+REPAIR = re.findall(r"^jq -rs '(.*)' ", (Path(__file__).parents[2] / "docs/messages.md").read_text(), re.MULTILINE)[0]
+REPAIRED = {
+    "rows": (
+        "a.csv",
+        'pk,"a ""b"""\n1,"x, ""y""\nz"\n2,"5 inch, ""q""\n,"s, ""t""\nu"\n4\n',
+        [],
+        [],
+        [('5 inch, ""q""', '5 inch, ""q"""'), ('\n,"s', '\n3,"s'), ("\n4", "\n4,v")],
+        {"1": 'x, "y"\nz', "2": '5 inch, "q"', "3": 's, "t"\nu', "4": "v"},
+    ),
+    "rows of another delimiter": (
+        "a.csv", "sep=;\npk;a\n1;x\n2;y;z\n", [], [], [("2;y;z", '2;"y;z"')], {"1": "x", "2": "y;z"}
+    ),
+    "items": (
+        "a.jsonl", '{"pk": "1", "a": "x"}\n{"pk": 2, "a": "y"}\n{"pk": "3", "a":\n',
+        [], ["--input", "operations"], [("2,", '"2",'), ('"a":}', '"a": "z"}}')], {"1": "x", "2": "y", "3": "z"},
+    ),
+    "bare items": (
+        "a.jsonl", '{"pk": "1", "a": "x"}\n{"pk": 2, "a": "y"}\n',
+        ["--format", "item"], ["--format", "item", "--input", "items"], [("2,", '"2",')], {"1": "x", "2": "y"},
+    ),
+    "operations": (
+        "a.jsonl", '{"put": {"pk": "1", "a": "x"}}\n{"put": {"pk": 2, "a": "y"}}\n',
+        [], ["--input", "operations"], [("2,", '"2",')], {"1": "x", "2": "y"},
+    ),
+    "exports": (
+        "a.json", '{"Item":{"pk":{"S":"1"},"a":{"S":"x"}}}\n{"Item":{"pk":{"N":"2"},"a":{"S":"y"}}}\n'
+        '{"Item":{"pk":{"S":"3"}\n',
+        [], ["--input", "export"],
+        [('{"N":"2"}', '{"S":"2"}'), ('"3"}', '"3"},"a":{"S":"z"}}}')], {"1": "x", "2": "y", "3": "z"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("jq") is None and "CI" not in os.environ, reason="needs jq")
+@pytest.mark.parametrize(
+    ("name", "content", "options", "again", "repairs", "expected"), REPAIRED.values(), ids=REPAIRED
+)
+def test_rejected_records_are_sent_by_the_documented_recipe_once_they_are_repaired(
+    queue: tuple[FakeSQS, str],
+    tmp_path: Path,
+    name: str,
+    content: str,
+    options: list[str],
+    again: list[str],
+    repairs: list[tuple[str, str]],
+    expected: dict[str, str],
+) -> None:
+    sqs, url = queue
+    path, repaired = tmp_path / name, tmp_path / f"repaired-{name}"
+    path.write_text(content)
+    arguments = ["--queue-url", url, "--key", "pk:S"]
+
+    assert main(["send", str(path), *arguments, *options]) == cli.FAILED
+    text = subprocess.run(
+        ["jq", "-rs", REPAIR, f"{path}.rejected.jsonl"], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    for wrong, right in repairs:
+        assert text.count(wrong) == 1, text
+        text = text.replace(wrong, right)
+    repaired.write_text(text)
+
+    assert main(["send", str(repaired), *arguments, *again]) == cli.DONE
+    sent = [element for message in sqs.messages(url) for element in json.loads(message["Body"])]
+    items = [one.get("put", one.get("PutRequest", {}).get("Item", one)) for one in sent]
+    plain = [{n: v["S"] if isinstance(v, dict) else v for n, v in item.items()} for item in items]
+    assert {item.pop("pk"): "".join(item.values()) for item in plain} == expected
+    assert len(sent) == len(expected)
 
 
 def test_a_dry_run_leaves_what_an_unfinished_send_has_left(queue: tuple[FakeSQS, str], tmp_path: Path) -> None:

@@ -301,6 +301,25 @@ def test_a_record_that_the_function_rejects_is_not_in_the_table(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("row", "code"),
+    [('b,"5 inch', "InvalidRow"), ("b", "InvalidRow"), ("b,\udcff", "InvalidJson"), ('b,"x"y', "InvalidRow")],
+)
+def test_a_file_with_rows_that_cannot_be_read_is_not_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], row: str, code: str
+) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(f"pk,v\na,x\n{row}\nc,z\n".encode("utf-8", "surrogateescape"))
+    table = FakeTable([stored("a", v={"S": "x"}), stored("c", v={"S": "z"})])
+    monkeypatch.setattr("sluice.verify.command.client", lambda *_, **__: table)
+    monkeypatch.setattr("sluice.send.target.tables", lambda _: (ORDERS,))
+
+    assert main(["verify", str(file), "--table-name", "orders"]) == cli.FAILED
+
+    said = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert said == [["equal", "2"], ["missing", "0"], ["different", "0"], ["unreadable", "1"], ["1", code]]
+
+
+@pytest.mark.parametrize(
     ("held", "lines", "expected"),
     [
         (3, [put("a", v=3), put("a", v=1)], Outcome.EQUAL),
