@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.infra.template import Template, from_context
+if TYPE_CHECKING:
+    from tests.infra.template import Template
 
 ACCOUNT = "210987654321"
 ROLE = "arn:aws:iam::210987654321:role/path/orders"
@@ -66,6 +67,9 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
     """All configurations, each of them found clean by cdk-nag."""
+    # Here, for pytest's main process loads this file as well, and has no need of CDK and Node.
+    from tests.infra.template import from_context
+
     return {
         name: from_context(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
         for name, context in CONFIGURATIONS.items()
