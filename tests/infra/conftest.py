@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,12 +70,20 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
     """All configurations, each of them found clean by cdk-nag."""
     # Here, for pytest's main process loads this file as well, and has no need of CDK and Node.
-    from tests.infra.template import from_context
+    from tests.infra.template import Template, from_context
 
-    return {
-        name: from_context(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
-        for name, context in CONFIGURATIONS.items()
-    }
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    found = {}
+    for name, context in CONFIGURATIONS.items():
+        file = shared / f"template-{name}.json"
+        with file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # The first worker synthesises for all.
+            if not file.exists():
+                made = from_context(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
+                file.write_text(json.dumps([made.content, dict(made.acknowledged)]))
+        found[name] = Template(*json.loads(file.read_text()))
+    return found
 
 
 @pytest.fixture(scope="session")
