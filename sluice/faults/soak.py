@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -61,6 +61,8 @@ LEAST_HELD = 0.3
 """Seconds that a returned message of a FIFO queue is kept invisible at least."""
 SECONDS, MAX_SECONDS = 60, 600
 """How long messages are sent by default, without and with `--until`."""
+STALLED, MAX_TIMEOUT = 30.0, 300
+"""Seconds in which no message was acknowledged before the function gets twice as long, and how long at most."""
 TICK = 0.02
 _NEVER = float("inf")
 
@@ -84,8 +86,8 @@ class Plan:
     on_condition_failed: str = "skip"
     """The function's setting of that name."""
     timeout: int = 5
-    """The function's timeout in seconds: short, so that calls that hang reach it often. What a slow machine cannot do
-    in that time comes back."""
+    """The function's timeout in seconds: short, so that calls that hang reach it often. Where nothing gets done in it,
+    as on a very busy machine, it is doubled."""
     task_root: Path = FUNCTIONS
     """The directory that holds the function's package, `batch_writer`."""
 
@@ -94,6 +96,10 @@ class Worker(ExecutionEnvironment):
     """A process of the function of which one can see whether it works."""
 
     is_busy = False
+
+    def give_time(self, seconds: int) -> None:
+        """Set the timeout of all invocations from now on."""
+        self._code = replace(self._code, timeout=seconds)
 
     def invoke(self, event: bytes) -> Answer:
         self.is_busy = True
@@ -125,6 +131,10 @@ class Soak:
         self._held: list[tuple[float, list[int]]] = []
         """Messages of a FIFO queue that were returned, and when."""
         self._threads: list[threading.Thread] = []
+        self._workers: list[Worker] = []
+        self._timeout = plan.timeout
+        self._progress = (0, time.monotonic())
+        """How many messages were acknowledged, and when that changed last."""
 
     def run(self) -> Report:
         """Send, disturb, drain and judge, once; raises `LocalError` if something else than the function fails."""
@@ -143,6 +153,7 @@ class Soak:
             for worker in workers:
                 parts.enter_context(worker)
                 worker.start(self._check)
+            self._workers = workers
             parts.callback(self._stop)
             for number, worker in enumerate(workers):
                 self._start_poller(number, worker)
@@ -217,7 +228,19 @@ class Soak:
         else:
             self._note_dead_letters()
         self._ledger.settle(self._busy_since())
+        self._give_time()
         self._stopping.wait(TICK)
+
+    def _give_time(self) -> None:
+        """If nothing gets done, let invocations take longer."""
+        now, done = time.monotonic(), self._ledger.messages() - self._ledger.unacknowledged
+        if done != self._progress[0]:
+            self._progress = (done, now)
+        elif self._ledger.unacknowledged and now - self._progress[1] > STALLED and self._timeout < MAX_TIMEOUT:
+            self._progress = (done, now)
+            self._timeout = min(2 * self._timeout, MAX_TIMEOUT)
+            for worker in self._workers:
+                worker.give_time(self._timeout)
 
     def _busy_since(self) -> float:
         """When the oldest of all the calls that are under way began."""
