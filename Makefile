@@ -34,10 +34,9 @@ demo: venv  ## Deploy to a local AWS, send 26,115 real records through the funct
 	@.venv/bin/python -m sluice.local.demo
 
 PROFILE ?= hostile
-SECONDS ?= 60
 SEED ?= 1
-soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1
-	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) --seconds $(SECONDS) --seed $(SEED) $(if $(FIFO),--fifo)
+soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1 UNTIL=kills=3
+	@.venv/bin/python -m sluice.faults.soak --profile $(PROFILE) $(if $(SECONDS),--seconds $(SECONDS)) --seed $(SEED) $(if $(FIFO),--fifo) $(foreach each,$(UNTIL),--until $(each))
 
 fuzz: venv  ## 100,000 bodies and 12,000 services' answers, good and garbled: nothing raises, and nothing counts as done that is not
 	@.venv/bin/python -m tests.property.fuzz
@@ -57,14 +56,22 @@ dashboard: venv  ## Load a local AWS and draw its dashboard: docs/dashboard.svg
 synth: venv  ## Write the CloudFormation template to cdk.out/
 	cdk synth --quiet
 
+# mypy needs one core for minutes, so it runs beside the tests; what it has found is shown behind their output.
+# Of the tests those that take longest come first, so that no core is idle in the end.
+# They leave byte code: the tests start hundreds of processes, and each would compile what it imports.
+TESTS = tests/property tests/unit
+check: export PYTHONDONTWRITEBYTECODE :=
 check: venv  ## Format, lint, types, architecture, unit and property tests
-	ruff format --check .
-	ruff check .
-	mypy
-	pytest tests/unit tests/property
+	@ruff format --check .
+	@ruff check .
+	@found=$$(mktemp); mypy >"$$found" 2>&1 & types=$$!; \
+	trap 'kill $$types 2>/dev/null; rm -f "$$found"' EXIT; trap 'exit 130' INT TERM HUP; \
+	pytest $(TESTS); tests=$$?; \
+	wait $$types; types_found=$$?; echo "mypy:"; cat "$$found"; \
+	exit $$((tests | types_found))
 
-test: check  ## Everything: `make check`, then infra, integration and end-to-end tests
-	pytest tests/infra tests/integration tests/e2e
+test: TESTS = tests/e2e tests/integration tests/infra tests/property tests/unit
+test: check  ## Everything: `make check` with infra, integration and end-to-end tests
 
 lock: venv  ## Resolve the requirements again into requirements.lock and functions/batch_writer/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements-dev.txt --output-file requirements.lock
@@ -73,3 +80,4 @@ lock: venv  ## Resolve the requirements again into requirements.lock and functio
 
 clean:  ## Remove everything that make has made
 	rm -rf .venv .venv-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find functions infra sluice tests -name __pycache__ -prune -exec rm -rf {} +

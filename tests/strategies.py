@@ -6,12 +6,14 @@ What a body means is written down here from the contract, beside the text that s
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis import strategies as st
 
 from functions.batch_writer.settings import KeyAttribute, Table
@@ -44,6 +46,27 @@ def examples(share: float) -> settings:
     """Settings for a property with cheap or dear examples: this many times the profile's number, at least 5."""
     assert settings.default is not None
     return settings(max_examples=max(5, round(settings.default.max_examples * share)))
+
+
+MAX_ROUNDS = 40
+
+
+def until_seen(holds: Callable[[], None], seen: Counter[str], wanted: AbstractSet[str], times: int = 1) -> None:
+    """Run a property, and again with other examples, until all that is `wanted` has been seen so many `times`."""
+    rounds(lambda number: (seed(number)(holds) if number else holds)(), seen, wanted, times)
+
+
+def rounds(run: Callable[[int], None], seen: Counter[str], wanted: AbstractSet[str], times: int = 1) -> None:
+    """Run 0, and then others, until all that is `wanted` has been seen so many `times`; 0 is nearly always enough.
+
+    Fails if it has not been in `MAX_ROUNDS`.
+    """
+    for number in range(MAX_ROUNDS):
+        run(number)
+        missing = {name for name in wanted if seen[name] < times}
+        if not missing:
+            return
+    raise AssertionError(f"not seen {times} times in {MAX_ROUNDS} rounds: {sorted(missing)}")
 
 
 # JSON

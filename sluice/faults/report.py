@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .model import Ledger, Verdict
 
@@ -28,6 +28,8 @@ class Report:
     """Requests in them that came back unprocessed."""
     seconds: float
     """From the first message sent to the queue drained."""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """What was to happen and did not happen often enough, with `2 of 3` for how often it did."""
 
     def lines(self) -> Iterator[str]:
         ledger, events = self.ledger, self.events
@@ -45,6 +47,7 @@ class Report:
         yield _line(events.get("forgotten", 0), "acknowledgements lost")
         yield _line(again, f"redeliveries; one message was received {max(receives, default=0)} times")
         yield from _table("dead letters", ledger.error_codes)
+        yield from (f"  too few:   {count} {name}" for name, count in self.missing.items())
         yield "  verdict"
         for name, violations in self.verdict.rows().items():
             yield f"  {violations.count:>9,}    {name}"

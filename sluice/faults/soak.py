@@ -19,9 +19,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,6 +32,7 @@ from ..local.aws import LocalAws, LocalError, local_aws
 from ..local.poller import Answer, EventSourceMapping, Invocation, Poller
 from ..local.processes import Interrupt, Interrupted
 from ..local.runtime import ExecutionEnvironment, FunctionCode
+from .enough import happened, missing, wish
 from .injector import Injector
 from .model import Ledger
 from .operations import TableOf
@@ -39,15 +40,14 @@ from .ordered import OrderedWorkload
 from .profiles import PROFILES
 from .report import Report
 from .server import serve
-from .stage import Stage
+from .stage import HELD, Stage
 from .watched_queue import WatchedQueue
 from .workload import CHAINS, TABLES, Workload
 
 FUNCTIONS = Path(__file__).absolute().parents[2] / "functions"
 """The function's sources; what they require is taken from this Python's own packages."""
 WORKERS = 3
-TIMEOUT, DEADLINE_MARGIN = 5, 1
-"""Seconds: the function's timeout, short, so that calls that hang reach it often."""
+DEADLINE_MARGIN = 1
 BATCH_SIZE = 10
 """Messages of an invocation; without a batching window, so that there are many invocations."""
 MAX_UNACKNOWLEDGED = 120
@@ -58,10 +58,12 @@ KILL_EVERY = 2.5
 """Seconds between kills, on average."""
 IMPATIENCE = 3
 """Seconds, at most, after which a returned message is made visible again; four in five are."""
-HELD = 600
-"""Seconds that a returned message of a FIFO queue is kept invisible, unless it is made visible before."""
 LEAST_HELD = 0.3
-"""Seconds that it is so at least."""
+"""Seconds that a returned message of a FIFO queue is kept invisible at least."""
+SECONDS, MAX_SECONDS = 60, 600
+"""How long messages are sent by default, without and with `--until`."""
+STALLED, MAX_TIMEOUT = 30.0, 300
+"""Seconds in which no message was acknowledged before the function gets twice as long, and how long at most."""
 TICK = 0.02
 _NEVER = float("inf")
 
@@ -72,7 +74,9 @@ class Plan:
 
     profile: str = "hostile"
     seconds: float = 60.0
-    """How long the producer sends."""
+    """How long the producer sends; with `until`, how long at most."""
+    until: Mapping[str, int] = field(default_factory=dict)
+    """What must have happened, and how often, before the producer stops; by the names of `enough.NAMES`."""
     seed: int = 1
     drain_seconds: float = 90.0
     """How long the queue may take to become empty after that."""
@@ -82,6 +86,9 @@ class Plan:
     """Whether the queue is a FIFO queue."""
     on_condition_failed: str = "skip"
     """The function's setting of that name."""
+    timeout: int = 5
+    """The function's timeout in seconds: short, so that calls that hang reach it often. Where nothing gets done in it,
+    as on a very busy machine, it is doubled."""
     task_root: Path = FUNCTIONS
     """The directory that holds the function's package, `batch_writer`."""
 
@@ -90,6 +97,10 @@ class Worker(ExecutionEnvironment):
     """A process of the function of which one can see whether it works."""
 
     is_busy = False
+
+    def give_time(self, seconds: int) -> None:
+        """Set the timeout of all invocations from now on."""
+        self._code = replace(self._code, timeout=seconds)
 
     def invoke(self, event: bytes) -> Answer:
         self.is_busy = True
@@ -121,6 +132,10 @@ class Soak:
         self._held: list[tuple[float, list[int]]] = []
         """Messages of a FIFO queue that were returned, and when."""
         self._threads: list[threading.Thread] = []
+        self._workers: list[Worker] = []
+        self._timeout = plan.timeout
+        self._progress = (0, time.monotonic())
+        """How many messages were acknowledged, and when that changed last."""
 
     def run(self) -> Report:
         """Send, disturb, drain and judge, once; raises `LocalError` if something else than the function fails."""
@@ -139,6 +154,7 @@ class Soak:
             for worker in workers:
                 parts.enter_context(worker)
                 worker.start(self._check)
+            self._workers = workers
             parts.callback(self._stop)
             for number, worker in enumerate(workers):
                 self._start_poller(number, worker)
@@ -149,7 +165,7 @@ class Soak:
             self._stop()
             self._note_dead_letters()
             verdict = self._ledger.close(self._stage.read_all())
-            faults = self._injector.counts()
+            counts, faults = self._happened(), self._injector.counts()
             writes, unprocessed = faults.pop("writes", 0), faults.pop("unprocessed-items", 0)
             return Report(
                 self._ledger,
@@ -161,12 +177,13 @@ class Soak:
                 writes,
                 unprocessed,
                 seconds,
+                missing=missing(self._plan.until, counts),
             )
 
     def _send(self, workers: Sequence[Worker], until: float) -> None:
         """Keep the queue filled and the workers in danger."""
         next_kill = time.monotonic() + self._chance.expovariate(1 / KILL_EVERY)
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._is_enough():
             self._go_on()
             if self._ledger.unacknowledged < MAX_UNACKNOWLEDGED:
                 self._send_round(with_new=True)
@@ -175,6 +192,13 @@ class Soak:
                 if self._chance.choice(busy).kill():
                     self._note("kills")
                 next_kill = time.monotonic() + self._chance.expovariate(1 / KILL_EVERY)
+
+    def _is_enough(self) -> bool:
+        return bool(self._plan.until) and not missing(self._plan.until, self._happened())
+
+    def _happened(self) -> Counter[str]:
+        with self._lock:
+            return happened(self._ledger, self._events, self._errors, self._injector.counts())
 
     def _drain(self, until: float) -> None:
         """Send the last states of all items, and wait until everything is acknowledged."""
@@ -205,7 +229,19 @@ class Soak:
         else:
             self._note_dead_letters()
         self._ledger.settle(self._busy_since())
+        self._give_time()
         self._stopping.wait(TICK)
+
+    def _give_time(self) -> None:
+        """If nothing gets done, let invocations take longer."""
+        now, done = time.monotonic(), self._ledger.messages() - self._ledger.unacknowledged
+        if done != self._progress[0]:
+            self._progress = (done, now)
+        elif self._ledger.unacknowledged and now - self._progress[1] > STALLED and self._timeout < MAX_TIMEOUT:
+            self._progress = (done, now)
+            self._timeout = min(2 * self._timeout, MAX_TIMEOUT)
+            for worker in self._workers:
+                worker.give_time(self._timeout)
 
     def _busy_since(self) -> float:
         """When the oldest of all the calls that are under way began."""
@@ -296,7 +332,7 @@ class Soak:
             handler="batch_writer.handler.lambda_handler",
             name="sluice-soak",
             arn=f"arn:aws:lambda:{aws.region}:{aws.account}:function:sluice-soak",
-            timeout=TIMEOUT,
+            timeout=self._plan.timeout,
             memory=512,
             environ={
                 "TABLES": json.dumps([_setting(table) for table in TABLES]),
@@ -328,11 +364,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a soak; returns the exit status: 0 if the promise was kept, 1 if not, 130 after Ctrl-C."""
     terminal.prepare()
     options = _parser().parse_args(arguments)
-    plan = Plan(**vars(options))
+    wishes = dict(options.until)
+    seconds = options.seconds or (MAX_SECONDS if wishes else SECONDS)
+    plan = Plan(**{**vars(options), "until": wishes, "seconds": seconds})
     directory = Path(tempfile.mkdtemp(prefix="sluice-soak-"))
     with Interrupt() as interrupt:
         _say(
-            f"Soak: {'FIFO queue, ' if plan.fifo else ''}profile {plan.profile}, {plan.seconds:g} s, seed {plan.seed}"
+            f"Soak: {'FIFO queue, ' if plan.fifo else ''}profile {plan.profile}, {_length(plan)}, seed {plan.seed}"
             f" ({datetime.date.today()}, {os.cpu_count()} CPUs, {WORKERS} processes of the function)"
         )
         try:
@@ -345,6 +383,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"{error}\n")
             return 1
     _say(*report.lines())
+    if report.verdict.is_clean and report.missing:
+        _say("Nothing lost, but too little has happened; more time is given by --seconds.")
+        shutil.rmtree(directory)
+        return 1
     if report.verdict.is_clean:
         _say("Nothing lost, nothing acknowledged unwritten: the promise was kept.")
         shutil.rmtree(directory)
@@ -358,10 +400,25 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sluice.faults.soak",
         description="Run the real function under injected faults, SIGKILL and redelivery on a local AWS, and compare"
         " what is in the tables and on the dead-letter queue with what was sent. Needs no AWS account.",
-        epilog="Exit status: 0 nothing lost, 1 something lost or the soak could not run, 2 usage, 130 Ctrl-C.",
+        epilog="Exit status: 0 nothing lost, 1 something lost, or too little has happened, or the soak could not run,"
+        " 2 usage, 130 Ctrl-C.",
     )
     parser.add_argument("--profile", choices=PROFILES, default="hostile", help="which faults (default: hostile)")
-    parser.add_argument("--seconds", type=_seconds, default=60.0, metavar="S", help="how long to send (default: 60)")
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        metavar="S",
+        help=f"how long to send (default: {SECONDS}; with --until {MAX_SECONDS})",
+    )
+    parser.add_argument(
+        "--until",
+        type=wish,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="end before that when this has happened so often, such as kills=3 or messages=500, and fail if it has not;"
+        " several are all waited for",
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of messages, faults and kills (default: 1)")
     parser.add_argument(
         "--drain-seconds", type=_seconds, default=90.0, metavar="S", help="time to empty the queue (default: 90)"
@@ -382,6 +439,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what holds the function's package batch_writer, such as an unpacked bundle (default: the sources)",
     )
     return parser
+
+
+def _length(plan: Plan) -> str:
+    wishes = [f"{times:,} {name}" for name, times in plan.until.items()]
+    return f"until {', '.join(wishes)}, at most {plan.seconds:g} s" if wishes else f"{plan.seconds:g} s"
 
 
 _seconds = real("a positive number of seconds, less than a day", lambda value: 0 < value < 86_400)

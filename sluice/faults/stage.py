@@ -15,6 +15,9 @@ from .workload import TABLES
 
 VISIBILITY = 15
 """Seconds until a message comes back that nobody has let go of."""
+HELD = 600
+"""Seconds that a message of a FIFO queue is kept invisible, unless it is made visible before, however slow all else is:
+one that came back while it is still being worked on would be applied behind its successors."""
 MAX_RECEIVES = 1000
 """Messages are received far more often here than in life; SQS's own redrive would mistake that for poison."""
 MAX_ENTRIES = 10  # Of one call to SQS (its API reference).
@@ -39,8 +42,9 @@ class Stage:
         ending, kind = (".fifo", {"FifoQueue": "true"}) if is_fifo else ("", {})
         self.dead_letter_url, dead_letter_arn = self._make_queue(f"soak-dead-letters{ending}", kind)
         redrive = {"deadLetterTargetArn": dead_letter_arn, "maxReceiveCount": MAX_RECEIVES}
+        visibility = str(HELD if is_fifo else VISIBILITY)
         self.queue_url, self.queue_arn = self._make_queue(
-            f"soak{ending}", {**kind, "VisibilityTimeout": str(VISIBILITY), "RedrivePolicy": json.dumps(redrive)}
+            f"soak{ending}", {**kind, "VisibilityTimeout": visibility, "RedrivePolicy": json.dumps(redrive)}
         )
 
     def _make_table(self, table: TableOf) -> None:

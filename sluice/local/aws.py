@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from .processes import child, tail
 
-START_SECONDS = 30
+START_SECONDS = 300
 
 
 class LocalError(Exception):
@@ -76,8 +76,8 @@ class LocalAws:
             endpoint_url=f"http://127.0.0.1:{self.port}",
             config=Config(
                 proxies={},
-                connect_timeout=5,
-                read_timeout=30,
+                connect_timeout=60,
+                read_timeout=300,
                 max_pool_connections=connections,
                 retries={"mode": "standard", "total_max_attempts": 2},
             ),

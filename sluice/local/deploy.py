@@ -25,7 +25,8 @@ from .runtime import FunctionCode
 ROOT = Path(__file__).absolute().parents[2]
 """The repository, with cdk.json and node_modules."""
 STACK = "Sluice"
-CDK_SECONDS = 300
+CDK_SECONDS = 1800
+"""For any one command; on an idle machine the longest takes some 20."""
 
 
 @dataclass(frozen=True, slots=True)

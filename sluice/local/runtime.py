@@ -26,8 +26,8 @@ from .processes import child, tail
 from .serving import QuietHandler, serving
 
 RUNTIME_CLIENT = "awslambdaric"
-INIT_SECONDS = 20
-"""Seconds to start in; AWS allows 10 (lambda-runtime-environment), a busy laptop may need more."""
+INIT_SECONDS = 120
+"""Seconds to start in; AWS allows 10 (lambda-runtime-environment), a busy laptop may need far more."""
 TICK = 0.05
 """Seconds between looks at a process that is being waited for."""
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.infra.configurations import CONFIGURATIONS
-from tests.infra.template import Template, synthesise
+
+if TYPE_CHECKING:
+    from tests.infra.template import Template
 
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
     """All configurations by name; cdk-nag has found nothing in them."""
-    return {
-        name: synthesise(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
-        for name, context in CONFIGURATIONS.items()
-    }
+    # Here, for pytest's main process loads this file as well, and has no need of CDK and Node.
+    from tests.infra.template import Template, synthesise
+
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    found = {}
+    for name, context in CONFIGURATIONS.items():
+        file = shared / f"template-{name}.json"
+        with file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # The first worker synthesises for all.
+            if not file.exists():
+                made = synthesise(tmp_path_factory.mktemp(name), json.loads(json.dumps(context)))
+                file.write_text(json.dumps([made.content, dict(made.acknowledged)]))
+        found[name] = Template(*json.loads(file.read_text()))
+    return found
 
 
 @pytest.fixture(scope="session")

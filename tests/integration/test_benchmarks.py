@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any],
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1800,
     )
     assert done.returncode in (0, 1), done.stderr  # 1: a target is missed, as it may be in so short a run.
     return docs, json.loads(numbers.read_text()), done.stdout

@@ -33,9 +33,16 @@ class CommandLine(Cdk):
     def __init__(self, aws: LocalAws, directory: Path) -> None:
         super().__init__(aws, directory, cache=directory)
         self._outputs = directory / "stage.json"
+        self._synthesised: Mapping[str, str] | None = None
+        """The settings of what lies in the cloud assembly."""
+
+    def deploy(self, context: Mapping[str, str]) -> Outputs:
+        self._synthesised = None
+        return super().deploy(context)
 
     def deploy_stage(self, context: Mapping[str, str]) -> tuple[Outputs, str]:
-        """Deploy a stack; returns its outputs and what cdk said."""
+        """Synthesise and deploy a stack; returns its outputs and what cdk said."""
+        self._synthesised = None
         said = self._say(
             "deploy", context, "--require-approval", "never", "--method", "direct", "--outputs-file", str(self._outputs)
         )
@@ -51,8 +58,13 @@ class CommandLine(Cdk):
 
     def _say(self, command: str, context: Mapping[str, str], *options: str) -> str:
         before = self.log.stat().st_size
+        assembly = str(self._cache / "cdk.out")
         settings = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
-        self._run(command, "--all", "--output", str(self._cache / "cdk.out"), *options, *settings)
+        # What has just been synthesised is not again, which takes longest.
+        source = ["--app", assembly] if context == self._synthesised else ["--output", assembly, *settings]
+        self._synthesised = None
+        self._run(command, "--all", *source, *options)
+        self._synthesised = context
         return self.log.read_bytes()[before:].decode()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ if os.environ.get("BREAK"):
     raise ValueError("broken at start")
 
 calls = 0
+print("started by", os.getpid(), flush=True)
 
 def handler(event, context):
     global calls
@@ -34,7 +34,8 @@ def handler(event, context):
         case "exit":
             os._exit(3)
         case "sleep":
-            time.sleep(60)
+            print("asleep", flush=True)
+            time.sleep(3600)
         case "look":
             modules = ["boto3", "moto", "pip", "awslambdaric"]
             return {
@@ -67,7 +68,7 @@ class Bench:
         self.stopping = threading.Event()
         self._runtime_client = runtime_client
 
-    def environment(self, timeout: int = 30, **variables: str) -> ExecutionEnvironment:
+    def environment(self, timeout: int = 600, **variables: str) -> ExecutionEnvironment:
         code = FunctionCode(
             self.task, "app.handler", "writer", "arn:aws:lambda:x:1:function:w", timeout, 512, variables
         )
@@ -112,7 +113,7 @@ def test_the_function_sees_the_standard_library_its_bundle_and_the_runtime_clien
     assert not {"AWS_PROFILE", "SECRET_OF_MINE", "HOME"} & set(world["environ"])
     assert world["arn"] == "arn:aws:lambda:x:1:function:w"
     assert world["memory"] == "512"
-    assert 20_000 < world["left"] <= 30_000
+    assert 0 < world["left"] <= 600_000
 
 
 def test_an_exception_is_a_function_error_and_the_process_lives_on(bench: Bench) -> None:
@@ -136,13 +137,15 @@ def test_a_process_that_ends_is_a_function_error_and_the_next_one_answers(bench:
 
 def test_a_timeout_is_a_function_error_and_ends_the_process(bench: Bench) -> None:
     with bench.environment(timeout=1) as environment:
-        pid = seen(do(environment, "look"))["pid"]
+        environment.start()
+        pid = started(bench.log)
         answer = do(environment, "sleep")
         assert not is_running(pid)
-        after = seen(do(environment, "echo"))
+        while (after := do(environment, "echo")) == answer:  # One second is too little for it on a very busy machine.
+            pass
 
     assert answer.error == "Sandbox.Timedout: task timed out after 1 seconds"
-    assert after["calls"] == 1
+    assert seen(after)["calls"] == 1
 
 
 def test_a_function_that_cannot_start_says_why(bench: Bench) -> None:
@@ -164,14 +167,24 @@ def test_an_invocation_of_a_function_that_cannot_start_is_a_function_error(bench
 def test_an_invocation_is_given_up_when_told_to_stop_and_no_process_is_left(bench: Bench) -> None:
     with bench.environment() as environment:
         pid = seen(do(environment, "look"))["pid"]
-        threading.Timer(0.2, bench.stopping.set).start()
-        start = time.monotonic()
+        threading.Thread(target=stop, args=(bench,)).start()
 
-        answer = do(environment, "sleep")
+        answer = do(environment, "sleep")  # For an hour, if nobody stops it.
 
-        assert time.monotonic() - start < 10
-    assert answer.error is not None
+    assert answer.error == "stopped while the function ran"
     assert not is_running(pid)
+
+
+def started(log: Path) -> int:
+    """The id of the process that has started last."""
+    *_, last = [line for line in log.read_text().splitlines() if line.startswith("started by ")]
+    return int(last.removeprefix("started by "))
+
+
+def stop(bench: Bench) -> None:
+    while "asleep" not in bench.log.read_text():
+        threading.Event().wait(0.01)
+    bench.stopping.set()
 
 
 def is_running(pid: int) -> bool:

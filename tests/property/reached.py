@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from hypothesis import settings
+from hypothesis import seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.property.machine import Function
 from tests.property.schedules import Setting
-from tests.strategies import examples
+from tests.strategies import examples, rounds
 
 REACHED = {
     "acknowledged", "some returned", "answer lost", "an item twice", "interrupted", "superseded", "condition failed",
@@ -27,8 +27,11 @@ REACHED_BY: Mapping[Setting, set[str]] = {
 
 
 def run(machine: type[Function], *more: str) -> None:
-    """Run a machine by the profile's number of examples; what it is to reach, and `more`, must have been seen."""
+    """Run a machine by the profile's number of examples, until what it is to reach, and `more`, has been seen."""
     machine.seen = Counter()
-    run_state_machine_as_test(machine, settings=settings(examples(1), stateful_step_count=20))
-    missing = {*REACHED, *REACHED_BY[machine.setting], *more} - (+machine.seen).keys()
-    assert not missing, missing
+    limits = settings(examples(1), stateful_step_count=20)
+
+    def again(number: int) -> None:
+        run_state_machine_as_test(seed(number)(machine) if number else machine, settings=limits)
+
+    rounds(again, machine.seen, {*REACHED, *REACHED_BY[machine.setting], *more})

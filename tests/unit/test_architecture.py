@@ -126,7 +126,7 @@ def test_the_package_imports_alone_as_lambda_lays_it_out() -> None:
         env={"TABLES": tables, "AWS_DEFAULT_REGION": "us-east-1", "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

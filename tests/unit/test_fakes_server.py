@@ -34,7 +34,7 @@ def endpoint(db: FakeDynamoDB, sqs: FakeSQS) -> Iterator[str]:
         yield url
 
 
-def client(service: str, endpoint: str, read_timeout: float = 30) -> Any:
+def client(service: str, endpoint: str, read_timeout: float = 600) -> Any:
     return boto3.client(
         service,
         endpoint_url=endpoint,

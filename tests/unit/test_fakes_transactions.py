@@ -47,7 +47,7 @@ def remote(db: FakeDynamoDB) -> Iterator[Any]:
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=Config(read_timeout=5, retries={"total_max_attempts": 1}),
+            config=Config(read_timeout=600, retries={"total_max_attempts": 1}),
         )
 
 

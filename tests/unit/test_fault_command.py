@@ -22,8 +22,8 @@ def test_it_serves_until_ctrl_c_and_says_what_it_did() -> None:
             url, b'{"TableName": "t"}', {"X-Amz-Target": "DynamoDB_20120810.PutItem", "Content-Type": "text/plain"}
         )
         with pytest.raises(OSError):  # noqa: PT011  # Nobody answers behind it, or the fault resets the connection.
-            urllib.request.urlopen(request, timeout=10)
-        with urllib.request.urlopen(f"{url}/faults", timeout=10) as response:
+            urllib.request.urlopen(request, timeout=600)
+        with urllib.request.urlopen(f"{url}/faults", timeout=600) as response:
             counts = json.load(response)
         process.send_signal(signal.SIGINT)
         output = process.stdout.read()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,8 +28,8 @@ from tests.fakes.dynamodb import FakeDynamoDB
 from tests.fakes.server import serve as serve_fakes
 
 TABLES = (Table("orders", ("pk",)), Table("readings", ("pk", "at")))
-PATIENCE = 0.3
-"""Seconds that the client waits for an answer."""
+PATIENCE, LONG = 0.3, 600.0
+"""Seconds that the client waits for an answer: where none comes, and else."""
 
 
 @dataclass
@@ -65,10 +66,11 @@ def place(profile: Profile, seed: int = 1) -> Iterator[Place]:
         upstream = parts.enter_context(serve_fakes(db=service))
         injector = Injector(upstream, profile, seed, tables=TABLES, counts_units=False, clock=clock, wait=clock.wait)
         url = parts.enter_context(serve(injector))
-        yield Place(client_of(url), injector, service, url, clock)
+        hangs = any(kind.startswith("hang") for kind in profile.shares)
+        yield Place(client_of(url, PATIENCE if hangs else LONG), injector, service, url, clock)
 
 
-def client_of(url: str) -> Any:
+def client_of(url: str, patience: float = LONG) -> Any:
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",
@@ -79,7 +81,7 @@ def client_of(url: str) -> Any:
             retries={"mode": "standard", "total_max_attempts": 1},
             parameter_validation=False,
             proxies={},
-            read_timeout=PATIENCE,
+            read_timeout=patience,
         ),
     )
 
@@ -97,6 +99,14 @@ def outcome(call: Any, **request: Any) -> str:
     except Exception as error:  # noqa: BLE001  # Which one it is, is what is tested.
         return type(error).__name__
     return ""
+
+
+def eventually(look: Callable[[], Any], expected: Any) -> Any:
+    """What is seen, once it is what is expected: who has given up a call knows not how far it has come."""
+    end = time.monotonic() + LONG
+    while (seen := look()) != expected and time.monotonic() < end:
+        threading.Event().wait(0.01)
+    return seen
 
 
 NAMES = ("a", "b", "c")
@@ -142,12 +152,11 @@ def test_a_batch_meets_the_fault(kind: str) -> None:
 
     with place(Profile({kind: 1.0}, drip=0.1, hang=5)) as at:
         seen = outcome(at.client.batch_write_item, **puts(*NAMES))
-        counts = at.injector.counts()
 
         assert seen == expected
-        assert at.stored() == stored if stored is not None else 0 < len(at.stored()) < len(ALL)
-        assert counts[kind] == 1
-        assert counts["writes"] == 1
+        assert eventually(lambda: at.injector.counts().get(kind), 1) == 1
+        assert eventually(at.stored, stored) == stored if stored is not None else 0 < len(at.stored()) < len(ALL)
+        assert at.injector.counts()["writes"] == 1
 
 
 @pytest.mark.parametrize("kind", [kind for kind in BATCHES if "PutItem" in KINDS[kind].operations])
@@ -158,7 +167,9 @@ def test_a_single_put_meets_the_fault(kind: str) -> None:
         seen = outcome(at.client.put_item, TableName="orders", Item={"pk": {"S": "a"}})
 
         assert seen == expected
-        assert at.stored() == (ALL if stored is None else stored) & {"a"}
+        assert eventually(lambda: at.injector.counts().get("writes"), 1) == 1
+        now = (ALL if stored is None else stored) & {"a"}
+        assert eventually(at.stored, now) == now
 
 
 def test_a_single_write_conflicts_with_a_transaction() -> None:
@@ -280,7 +291,7 @@ def test_a_reset_is_a_reset_and_no_orderly_end(kind: str) -> None:
     with ExitStack() as parts:
         at = parts.enter_context(place(Profile({kind: 1.0})))
         port = urlsplit(at.url).port or 0
-        connection = parts.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+        connection = parts.enter_context(socket.create_connection(("127.0.0.1", port), timeout=LONG))
         connection.sendall(head.encode() + body)
 
         with pytest.raises(ConnectionResetError):
@@ -351,9 +362,10 @@ def test_a_request_may_be_applied_after_its_client_has_hung_up(drops_given_up: b
             drops_given_up=drops_given_up,
             wait=lambda _: has_hung_up.wait(),
         )
-        client = client_of(parts.enter_context(serve(injector)))
+        client = client_of(parts.enter_context(serve(injector)), PATIENCE)
 
         assert outcome(client.batch_write_item, **puts("a")) == "ReadTimeoutError"
+        assert eventually(lambda: injector.counts().get("writes"), 1) == 1
         has_hung_up.set()
         while injector.in_flight_since() is not None:
             pass
@@ -447,7 +459,7 @@ def test_an_endpoint_that_is_gone_is_an_unavailable_service() -> None:
 def test_the_faults_are_counted_over_http() -> None:
     with place(Profile({"throttling": 1.0})) as at:
         outcome(at.client.batch_write_item, **puts("a"))
-        with urllib.request.urlopen(f"{at.url}/faults", timeout=5) as response:
+        with urllib.request.urlopen(f"{at.url}/faults", timeout=LONG) as response:
             counts = json.load(response)
 
     assert counts == {"throttling": 1, "writes": 1}

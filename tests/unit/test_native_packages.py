@@ -39,7 +39,7 @@ def run(bundle: Path, code: str) -> subprocess.CompletedProcess[str]:
     """As the function's process runs: without this Python's site-packages."""
     command = [sys.executable, "-S", "-c", code]
     return subprocess.run(
-        command, env={"PYTHONPATH": str(bundle)}, capture_output=True, text=True, check=False, timeout=60
+        command, env={"PYTHONPATH": str(bundle)}, capture_output=True, text=True, check=False, timeout=600
     )
 
 

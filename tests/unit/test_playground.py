@@ -41,6 +41,8 @@ class Moto:
         self._at_once = 0
         self._lock = threading.Lock()
         self.gate: threading.Barrier | None = None
+        self.patience = 0.3
+        """Seconds that a request waits at the gate for another one."""
 
     def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
         with self._lock:
@@ -50,7 +52,7 @@ class Moto:
             content = self.answers.pop(0) if self.answers else b"{}"
         if self.gate is not None:
             with suppress(threading.BrokenBarrierError):
-                self.gate.wait(timeout=0.3)
+                self.gate.wait(timeout=self.patience)
         with self._lock:
             self._at_once -= 1
         return content
@@ -91,7 +93,7 @@ def served() -> Iterator[tuple[Moto, Front, int]]:
 
 
 def ask(port: int, body: bytes = b"{}", *, method: str = "POST", path: str = "/", **headers: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
@@ -117,6 +119,7 @@ def test_calls_to_the_queue_take_turns_and_others_do_not(service: str, at_once: 
     authorization = SQS["Authorization"].replace("/sqs/", f"/{service}/")
     with served() as (moto, _, port):
         moto.gate = threading.Barrier(2)
+        moto.patience = 0.3 if at_once == 1 else 600  # For one that must not come, and for one that will.
         threads = [threading.Thread(target=ask, args=(port,), kwargs={"Authorization": authorization}) for _ in "12"]
 
         for thread in threads:
@@ -221,7 +224,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_left_over_process_is_ended_and_no_other(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import time; time.sleep(60)", "-p 4711"]
+    command = [sys.executable, "-c", "import time; time.sleep(3600)", "-p 4711"]
     with child(command, environ=os.environ, directory=tmp_path, log=tmp_path / "log") as process:
         found = leftover.own_child("-p 4711")
         assert found is not None
@@ -232,7 +235,7 @@ def test_a_left_over_process_is_ended_and_no_other(tmp_path: Path) -> None:
 
         threading.Timer(0.2, process.wait).start()  # Its parent, this process, has to reap it.
         leftover.end(found)
-        assert process.wait(timeout=10) != 0
+        assert process.wait(timeout=600) != 0
     assert leftover.mark(process.pid) == ""
 
 

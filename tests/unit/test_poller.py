@@ -346,7 +346,7 @@ class Meeting:
         with self._lock:
             self._running += 1
             self.most = max(self.most, self._running)
-        self._barrier.wait(timeout=20)
+        self._barrier.wait(timeout=600)
         with self._lock:
             self._running -= 1
         return DONE
@@ -365,7 +365,7 @@ def polled(world: World, meeting: Meeting, functions: int, **settings: Any) -> l
 
     mapping = EventSourceMapping(world.url, ARN, batch_size=1, **settings)
     with polling(world.sqs, mapping, [meeting] * functions, note, stopping) as state:
-        assert all_done.wait(timeout=20), state.failure
+        assert all_done.wait(timeout=600), state.failure
     assert stopping.is_set()
     return invocations
 
@@ -398,6 +398,6 @@ def test_what_ends_a_poller_is_told_to_its_owner() -> None:
             raise AssertionError
 
     with polling(Broken(), EventSourceMapping("url", ARN), [Function(DONE)], print, stopping) as state:
-        assert failed.wait(timeout=20)
+        assert failed.wait(timeout=600)
 
     assert str(state.failure) == "gone"

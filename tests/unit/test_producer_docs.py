@@ -97,7 +97,7 @@ def test_shell(tmp_path: Path) -> None:
             "NO_PROXY": "localhost,127.0.0.1",
         }
         result = subprocess.run(
-            ["sh", "-c", snippet("sh")], env=environ, capture_output=True, text=True, timeout=60, check=False
+            ["sh", "-c", snippet("sh")], env=environ, capture_output=True, text=True, timeout=600, check=False
         )
 
     assert result.returncode == 0, result.stderr
@@ -130,7 +130,7 @@ def test_typescript(tmp_path: Path) -> None:
         env={"QUEUE_URL": "https://queue", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=False,
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from functions.batch_writer.threads import Threads, _Bell
 
-LONG = 30.0  # Seconds that no test takes.
+LONG = 600.0  # Seconds that no test takes.
 
 
 def test_calls_run_side_by_side_and_give_their_results() -> None:

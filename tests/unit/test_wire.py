@@ -25,7 +25,7 @@ from functions.batch_writer.wire import Answer, Exchange, Wire, _Connection
 from tests.fakes.scripted import CLOSE, ScriptedServer
 
 CREDENTIALS = Credentials("access", "secret", "token")
-LONG = 30.0  # Seconds that no test takes.
+LONG = 600.0  # Seconds that no test takes.
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
