@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
 
-from . import messages, records
+from . import messages, records, refusals
 from .calls import Executor
 from .errors import NothingWrittenError, SettingsError, SluiceError
 from .groups import Groups
@@ -99,12 +99,20 @@ class Pipeline:
                 return ()  # Its message will be returned, and holds its group.
             return groups.after(operation)
 
+        by_id: dict[str, Message] = {}
+
+        def is_last_try(operation: Operation) -> bool:
+            if not by_id:  # Most invocations never ask.
+                by_id.update((message.id, message) for message in received)
+            return by_id[operation.source.message_id].receive_count >= refusals.MAX_EARLY_RECEIVES
+
         written = writer.write(
             groups.first(),
             deadline=ends - margin,
             patience=margin / 2,
             within_message=groups.are_ordered,
             after=after if groups.are_ordered else None,
+            is_last_try=is_last_try,
         )
         return self._report(received, written, ends - min(LEAST_TIME_TO_REPORT, margin / 10))
 
@@ -121,7 +129,7 @@ class Pipeline:
         )
 
     def _report(self, received: Sequence[Message], written: Written, until: float) -> Outcome:
-        refused = self._refused(written)
+        refused = {} if written.error is not None else self._refused(written)
         rejections = {
             message: bad
             for message in received
@@ -134,6 +142,7 @@ class Pipeline:
             return outcome
         ended = written.ended
         outcome.failures += [message.unreadable for message in received if message.unreadable]
+        outcome.failures += [f"{words} (writing to {o.table})" for o, words in written.denied.items()]
         is_all_done = ended.issuperset([operation for message in received for operation in message.operations])
         if is_all_done and not rejections and not outcome.failures:
             outcome.written = list(received)  # The usual: all is proven done.

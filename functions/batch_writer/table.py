@@ -26,6 +26,8 @@ class Meaning(Enum):
     UNSURE = "may or may not be written: try again"
     CONDITION_FAILED = "not written: its condition does not hold"
     REJECTED = "one of them, at least, can never be written"
+    EARLY = "not written: what the update changes is not in the table yet"
+    DENIED = "not written: access is denied, to one of them at least"
     STOP = "the table, the permission or the settings are wrong: nobody's bad message"
 
 
@@ -61,10 +63,12 @@ MEANINGS: Mapping[str, Meaning] = {
     "SerializationException": Meaning.REJECTED,
     "ItemCollectionSizeLimitExceededException": Meaning.REJECTED,
     "ItemCollectionSizeLimitExceeded": Meaning.REJECTED,
+    # Nothing to do with what is written, but a policy may deny some items alone.
+    "AccessDeniedException": Meaning.DENIED,
+    "AccessDenied": Meaning.DENIED,
+    "NotAuthorized": Meaning.DENIED,
     # No request can succeed until somebody changes something.
     "ResourceNotFoundException": Meaning.STOP,
-    "AccessDeniedException": Meaning.STOP,
-    "AccessDenied": Meaning.STOP,
     "UnrecognizedClientException": Meaning.STOP,
     "InvalidClientTokenId": Meaning.STOP,
     "InvalidSignatureException": Meaning.STOP,
@@ -73,7 +77,6 @@ MEANINGS: Mapping[str, Meaning] = {
     "MissingAuthenticationTokenException": Meaning.STOP,
     "MissingAuthenticationToken": Meaning.STOP,
     "ExpiredTokenException": Meaning.STOP,
-    "NotAuthorized": Meaning.STOP,
     "OptInRequired": Meaning.STOP,
 }
 # Every key was checked against TABLES, so when DynamoDB refuses one, TABLES does not describe the table. (An index key
@@ -84,6 +87,12 @@ _TABLES_IS_WRONG = (
     "One of the required keys was not given a value",
     "One or more parameter values were invalid: Missing the key ",
     "One or more parameter values were invalid: Type mismatch for key ",
+)
+
+# It can succeed as soon as another operation has put the item, or the attribute, there.
+_NOT_THERE_YET = (
+    "The document path provided in the update expression is invalid for update",
+    "The provided expression refers to an attribute that does not exist in the item",
 )
 
 
@@ -196,6 +205,8 @@ def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -
     meaning = MEANINGS.get(code, Meaning.UNSURE)
     if meaning is Meaning.REJECTED and words.startswith(_TABLES_IS_WRONG):
         meaning, words = Meaning.STOP, f"TABLES does not describe the table as it is: {words}"
+    if meaning is Meaning.REJECTED and any(part in words for part in _NOT_THERE_YET):
+        meaning = Meaning.EARLY
     if meaning is Meaning.STOP:
         words = f"{words} (writing to {', '.join(sorted(tables))})"
     if meaning in (Meaning.THROTTLED, Meaning.UNSURE):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapp
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import plan
+from . import plan, refusals
 from .backlog import Backlog, Sending
 from .calls import Executor, Running, Submit
 from .errors import TableError
@@ -42,6 +42,10 @@ class Written:
     """Their condition did not hold; True where that is no reason to dead-letter: only the version was not newer, or an
     update of which nobody can tell whether an earlier attempt had applied it."""
     rejected: dict[Operation, Rejection] = field(default_factory=dict)
+    early: set[Operation] = field(default_factory=set)
+    """Updates of what is not in the table yet; those for which it was the last try are rejected as well."""
+    denied: dict[Operation, str] = field(default_factory=dict)
+    """Access to their items is denied: in which words."""
     batch_fills: list[int] = field(default_factory=list)
     """Requests of each call."""
     latencies: list[float] = field(default_factory=list)
@@ -56,6 +60,11 @@ class Written:
     """The last reason for which the table did not take something; empty where it took all that was sent."""
     error: TableError | None = None
     """What stopped the writing: the table, the permission or the settings are wrong."""
+
+    @property
+    def judged(self) -> set[Operation]:
+        """What got as far as its item in the table: nobody but the item decided on it."""
+        return self.written | self.conditions_failed.keys() | self.early
 
     @property
     def ended(self) -> set[Operation]:
@@ -92,11 +101,13 @@ class Writer:
         on its way. Empty where every item has one, and nothing waits for another's end."""
         self._unsure: set[Operation] = set()
         """Sent before, with an unknown outcome."""
+        self._suspects = refusals.Suspects()
         self._in_flight: dict[Running[Any], Sending] = {}
         self.outcome = Written()
         self._gives_up = 0.0
         self._within_message = False
         self._after: Callable[[Operation], Iterable[Operation]] | None = None
+        self._is_last_try: Callable[[Operation], bool] = lambda _: True
 
     def write(
         self,
@@ -106,20 +117,23 @@ class Writer:
         patience: float,
         within_message: bool = False,
         after: Callable[[Operation], Iterable[Operation]] | None = None,
+        is_last_try: Callable[[Operation], bool] = lambda _: True,
     ) -> Written:
         """Write until all is done or the clock says `deadline`; then wait `patience` seconds for calls in flight.
 
-        `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`.
+        `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`. An update
+        of what is not in the table yet is rejected at its last try, and else left as it is.
         """
         self._gives_up = deadline + patience
         self._within_message = within_message
         self._after = after
+        self._is_last_try = is_last_try
         self._add(plan.interleave(operations))
         if not self._has_work():
             return self.outcome
         executor = self._executor(self._connections)
         try:
-            while self._has_work() and self._clock() < deadline and self.outcome.error is None:
+            while (self._has_work() or self._examine()) and self._clock() < deadline and self.outcome.error is None:
                 self._send_what_may_go(executor)
                 self._wait(executor, deadline)
             self._wait_for_stragglers(executor, min(self._gives_up, self._clock() + patience))
@@ -140,11 +154,27 @@ class Writer:
             lane.extend(steps)
 
     def _judge(self) -> None:
-        """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason."""
+        """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason.
+
+        And tell refusals that are the table's or the settings' fault from those that are the items' own.
+        """
+        outcome = self.outcome
         if self._in_flight:
-            self.outcome.trouble = "DynamoDB did not answer before the deadline"
-        elif self.outcome.trouble and not self._backlog.attempts.keys() - self.outcome.ended:
-            self.outcome.trouble = ""
+            outcome.trouble = "DynamoDB did not answer before the deadline"
+        elif (
+            outcome.trouble
+            and not self._backlog.attempts.keys() - outcome.ended - outcome.early - outcome.denied.keys()
+        ):
+            outcome.trouble = ""
+        if outcome.error is None and (fault := self._fault()):
+            outcome.error = TableError(fault)
+
+    def _fault(self) -> str | None:
+        outcome = self.outcome
+        if not outcome.rejected and not outcome.denied:
+            return None
+        rejected = {o: rejection for o, rejection in outcome.rejected.items() if o not in outcome.early}
+        return refusals.fault(rejected, outcome.denied, outcome.judged)
 
     def _has_work(self) -> bool:
         return bool(self._in_flight or self._backlog)
@@ -204,8 +234,14 @@ class Writer:
                 self._try_later(sent.batch, sent.alone, now)
             case Meaning.CONDITION_FAILED:
                 self._end_condition(sent.batch[0], reply)
+            case Meaning.REJECTED | Meaning.EARLY | Meaning.DENIED if len(sent.batch) > 1:
+                self._tell_apart(sent)
             case Meaning.REJECTED:
-                self._isolate(sent.batch, reply)
+                self._reject(sent.batch[0], reply)
+            case Meaning.EARLY:
+                self._put_off(sent.batch[0], reply)
+            case Meaning.DENIED:  # What is to be done to its item after it waits with it.
+                self.outcome.denied[sent.batch[0]] = reply.error
             case Meaning.STOP:
                 self.outcome.error = TableError(reply.error)
 
@@ -250,13 +286,35 @@ class Writer:
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
         self._backlog.try_later(batch, alone, now, self._random())
 
-    def _isolate(self, batch: Batch, reply: Reply) -> None:
-        """Halve a batch that was rejected as a whole until the offenders stand alone."""
-        if len(batch) > 1:
-            half = len(batch) // 2
-            self._backlog.extend_alone([batch[:half], batch[half:]])
-            return
-        offender = batch[0]
+    def _tell_apart(self, sent: Sending) -> None:
+        """A batch was refused as a whole: it is halved until the offenders stand alone."""
+        tables = {operation.table for operation in sent.batch}
+        is_open = any(operation.table in tables for operation in self.outcome.judged)
+        self._backlog.extend_alone(self._suspects.parts(sent.batch, is_part=sent.alone, is_open=is_open))
+
+    def _examine(self) -> bool:
+        """Nothing else is left: go on with the batches that may all be refused. Whether there is more to send."""
+        if not self._suspects:
+            return False
+        is_fault = self._fault() is not None
+        self._backlog.extend_alone(self._suspects.next(self._random(), is_fault=is_fault))
+        return self._has_work()
+
+    def _put_off(self, update: Operation, reply: Reply) -> None:
+        """What the update changes is not there yet: it is left, and what its message does to the item after it."""
+        self.outcome.early.add(update)
+        if self._is_last_try(update):
+            self._reject(update, reply)
+        elif self._lanes:
+            lane = self._lanes[update.key]
+            lane.popleft()
+            # The others go on: one of them may be what it waits for.
+            others = [step for step in lane if step.operation.source.message_id != update.source.message_id]
+            lane.clear()
+            lane.extend(others)
+            self._go_on(update.key, ())
+
+    def _reject(self, offender: Operation, reply: Reply) -> None:
         self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
         if self._lanes:
             lane = self._lanes[offender.key]

@@ -42,6 +42,7 @@ _LEGACY = {"AttributeUpdates", "ConditionalOperator", "Expected", "AttributesToG
 
 KEY_MISMATCH = "The provided key element does not match the schema"
 PARAMETER = "One or more parameter values were invalid: "
+INVALID = PARAMETER.rstrip(": ")
 
 # API_TransactWriteItems, "TransactionCanceledException": what its CancellationReasons say.
 CANCELLATIONS = {
@@ -190,10 +191,15 @@ class FakeDynamoDB(FakeService):
             stored = self._tables[table].items.get(self._tables[table].key_of(key))
             return copied(stored) if stored is not None else None
 
-    def reject_if(self, predicate: Predicate, message: str = PARAMETER.rstrip(": ")) -> None:
+    def reject_if(self, predicate: Predicate, message: str | Callable[[Request], str] = INVALID) -> None:
         """A rule of the service's own, kept from now on beside any fault: see RejectIf."""
         with self._lock:
             self._rules.append(RejectIf(predicate, message))
+
+    def deny_if(self, predicate: Predicate, message: str) -> None:
+        """A policy that denies some requests, as one on leading keys does: the whole call that has one of them."""
+        with self._lock:
+            self._rules.append(RejectIf(predicate, message, "AccessDeniedException"))
 
     def limit(self, table: str, capacity: Capacity | None) -> None:
         """Write capacity of a table: what finds no tokens comes back unprocessed; None lifts the limit."""
@@ -500,8 +506,12 @@ class FakeDynamoDB(FakeService):
     def _check_rules(self, requests: list[tuple[str, Request]], fault: Fault | None) -> None:
         rules = [*self._rules, fault] if isinstance(fault, RejectIf) else self._rules
         for rule in rules:
-            if any(rule.predicate(table, request) for table, request in requests):
-                raise InvalidValueError(rule.message)
+            request = next((request for table, request in requests if rule.predicate(table, request)), None)
+            if request is not None:
+                message = rule.message if isinstance(rule.message, str) else rule.message(request)
+                if rule.code != "ValidationException":
+                    raise RefusedError(rule.code, message)
+                raise InvalidValueError(message)
 
     def _table(self, name_or_arn: str) -> _Table:
         if not _TABLE_NAME.fullmatch(name_or_arn.removeprefix(_arn(""))):

@@ -50,6 +50,9 @@ class Call:
     operation: str
     kwargs: Parameters
     error: str | None = None
+    words: str = ""
+    """Of the error."""
+    response: Response | None = None
 
 
 @cache
@@ -109,9 +112,10 @@ class FakeService:
             fault = fault.then
         try:
             with self._lock:
-                return self._answer(operation, parameters, fault)
+                call.response = self._answer(operation, parameters, fault)
+                return call.response
         except ClientError as error:
-            call.error = error.response["Error"]["Code"]
+            call.error, call.words = error.response["Error"]["Code"], error.response["Error"]["Message"]
             raise
         except Exception as error:
             call.error = type(error).__name__

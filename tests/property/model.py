@@ -34,9 +34,21 @@ def by_item(intents: Iterable[Intent]) -> dict[Identity, list[Intent]]:
 
 def requests_of(call: Call) -> list[tuple[Identity, Any]]:
     """The requests of a call, by the item that they write to."""
+    return _by_identity(call.kwargs["RequestItems"])
+
+
+def taken_by(call: Call) -> set[Identity]:
+    """The items that the table says it has written, or deleted."""
+    if call.error is not None or call.response is None:
+        return set()
+    unprocessed = {key for key, _ in _by_identity(call.response.get("UnprocessedItems", {}))}
+    return {key for key, _ in requests_of(call)} - unprocessed if "UnprocessedItems" in call.response else set()
+
+
+def _by_identity(request_items: dict[str, list[Any]]) -> list[tuple[Identity, Any]]:
     tables = {table.name: table for table in TABLES}
     found = []
-    for name, requests in call.kwargs["RequestItems"].items():
+    for name, requests in request_items.items():
         for request in requests:
             [action] = request.values()
             [attributes] = action.values()
@@ -46,6 +58,15 @@ def requests_of(call: Call) -> list[tuple[Identity, Any]]:
 
 def is_poison(request: Any) -> bool:
     return "poison" in request.get("PutRequest", {}).get("Item", {})
+
+
+def words_of_its_own(request: Any) -> str:
+    return f"{request['PutRequest']['Item']['v']['S']} is poison"
+
+
+def words_of_many(request: Any) -> str:
+    """One of two texts."""
+    return f"poison {sum(words_of_its_own(request).encode()) % 2}"
 
 
 def put_old_items(world: World, bodies: Iterable[Body]) -> None:
@@ -104,6 +125,25 @@ class Invocation:
     def in_doubt(self) -> set[Identity]:
         """Items of calls of which nobody knows whether they have written."""
         return {key for call in self.calls if call.error in UNKNOWN_OUTCOMES for key, _ in requests_of(call)}
+
+    def denied(self) -> set[Identity]:
+        """Items to which access was denied, each alone in its call."""
+        alone = [requests_of(call) for call in self.calls if call.error == "AccessDeniedException"]
+        return {batch[0][0] for batch in alone if len(batch) == 1}
+
+    def tables_at_fault(self) -> set[str]:
+        """Tables that have let nothing through but one refusal: denied access, or the same words for two items."""
+        open_tables = {key[0] for call in self.calls for key in taken_by(call)}
+        partitions: dict[str, set[Any]] = {}
+        for table, partition, *_ in self.denied():
+            partitions.setdefault(table, set()).add(partition)
+        denied = {t for t, keys in partitions.items() if t not in open_tables and (len(keys) > 1 or not open_tables)}
+        words: dict[str, dict[Identity, str]] = {}
+        for call in self.calls:
+            if call.error == "ValidationException" and len(batch := requests_of(call)) == 1:
+                words.setdefault(batch[0][0][0], {})[batch[0][0]] = call.words
+        others = open_tables | partitions.keys()
+        return denied | {t for t, of in words.items() if t not in others and len(of) > 1 == len(set(of.values()))}
 
     # What must hold
 
@@ -173,7 +213,8 @@ class Invocation:
 
     def check_error(self, dead_letters_arrive: bool) -> None:
         """It raises for the table's trouble only, and then it has dead-lettered nothing that it knows of."""
-        refused = any(call.error in ("AccessDeniedException", "ResourceNotFoundException") for call in self.calls)
+        is_missing = any(call.error == "ResourceNotFoundException" for call in self.calls)
+        refused = is_missing or bool(self.tables_at_fault())
         assert isinstance(self.outcome.error, TableError) == refused
         if refused:
             assert not self.letters
@@ -186,7 +227,8 @@ class Invocation:
         answers = (None, *THROTTLED, *UNKNOWN_OUTCOMES)
         tried = {key for call in self.calls if call.error in answers for key, _ in requests_of(call)}
         good = {intent for _, body in self.delivered for intent in body.intents if intent.key in tried}
-        unwritten = good - self.landed() - self.found_out()
+        denied = self.denied()
+        unwritten = {i for i in good - self.landed() - self.found_out() if i.key not in denied}
         if nothing_done and unwritten:
             assert raised, "the table has taken nothing, and the invocation counts as good"
         if raised:

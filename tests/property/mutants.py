@@ -22,6 +22,7 @@ PROMISE = (
 )
 FIRST = "test_promise.py::test_a_dead_letter_has_the_code_of_the_first_bad_operation"
 REFUSAL = "test_promise.py::test_a_refusal_of_the_table_raises_and_dead_letters_nothing"
+FAULT = "test_promise.py::test_a_refusal_is_the_tables_fault_a_policys_for_some_items_or_the_items_own"
 CALM = "test_promise.py::test_without_trouble_nothing_is_returned"
 IN_TIME = "test_promise.py::test_trouble_that_ends_in_time_returns_nothing"
 REDELIVERY = "test_promise.py::test_after_redelivery_each_item_is_as_its_last_delivery_left_it"
@@ -125,13 +126,13 @@ MUTANTS: Sequence[Mutant] = (
            '"ThrottlingException": Meaning.ACCEPTED', PROMISE),
     Mutant("a throttle is the item's fault", "table.py", '"RequestLimitExceeded": Meaning.THROTTLED',
            '"RequestLimitExceeded": Meaning.REJECTED', PROMISE),
-    Mutant("denied access is the item's fault", "table.py", '"AccessDeniedException": Meaning.STOP',
+    Mutant("denied access is the item's fault", "table.py", '"AccessDeniedException": Meaning.DENIED',
            '"AccessDeniedException": Meaning.REJECTED', REFUSAL),
     Mutant("writes until the timeout", "pipeline.py", "deadline=ends - margin,", "deadline=ends,", PROMISE),
     # Bad operations
-    Mutant("bisecting loses a half", "writer.py", "[batch[:half], batch[half:]]", "[batch[half:]]", CALM),
-    Mutant("the neighbour of a bad item is rejected too", "writer.py", "if len(batch) > 1:", "if len(batch) > 2:",
-           CALM),
+    Mutant("bisecting loses a half", "refusals.py", "(batch[:half], batch[half:])", "(batch[half:],)", CALM),
+    Mutant("the neighbour of a bad item is rejected too", "writer.py", "if len(sent.batch) > 1:",
+           "if len(sent.batch) > 2:", CALM),
     Mutant("acknowledged before the dead letter is sent", "pipeline.py", " if position in sent.taken}", "}", PROMISE),
     Mutant("dead-lettered while others are pending", "pipeline.py", "[(m, bad) for m, bad in rejections.items() if m in settled]",
            "list(rejections.items())", PROMISE),
@@ -156,6 +157,18 @@ MUTANTS: Sequence[Mutant] = (
            "place[each[0]] if each[0] is not None else -1", "each[0].position if each[0] is not None else -1", FIRST),
     Mutant("RequestItems of one table only", "messages.py", 'for table, requests in element["RequestItems"].items():',
            'for table, requests in list(element["RequestItems"].items())[:1]:', CALM),
+    # Whose fault it is
+    Mutant("the same words are each item's own fault", "refusals.py",
+           " or _refusing_table(rejected, denied, open_tables)", "", FAULT),
+    Mutant("one bad item is the table's fault", "refusals.py", "for operation in operations}) > 1:",
+           "for operation in operations}) > 0:", FAULT),
+    Mutant("any two bad items are the table's fault", "refusals.py", "if len(texts) == 1 and", "if", FAULT),
+    Mutant("the same words are the table's fault though it has taken others", "refusals.py",
+           "others = {*open_tables, *", "others = {*", FAULT),
+    Mutant("one denied item closes its table", "refusals.py", "if operation.table not in open_tables:\n            part",
+           "if True:\n            part", FAULT),
+    Mutant("denied items are dead-lettered", "writer.py", "self.outcome.denied[sent.batch[0]] = reply.error",
+           "self._reject(sent.batch[0], reply)", FAULT),
     # What goes back
     Mutant("nothing is returned", "pipeline.py", "if message not in proven]", "if False]", PROMISE),
     Mutant("only what was tried is returned", "pipeline.py", "if message not in proven]",

@@ -1,7 +1,7 @@
 """The promise: every message ends written, dead-lettered with its reason, or back on the queue; none is lost."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, cast
 
@@ -23,6 +23,8 @@ from tests.property.model import (
     put_old_items,
     requests_of,
     stored,
+    words_of_its_own,
+    words_of_many,
 )
 from tests.strategies import (
     ALL_KINDS,
@@ -31,6 +33,7 @@ from tests.strategies import (
     Body,
     Identity,
     Intent,
+    Sieve,
     delays,
     examples,
     not_written,
@@ -51,10 +54,10 @@ seeds = st.integers(0, 2**32 - 1)
 
 def world_of(bodies: Sequence[Body], seed: int, **settings: Any) -> World:
     """A world in which there is something to delete, and in which the service rejects what is poison."""
-    dead_letters = settings.pop("dead_letters", True)
+    dead_letters, words = settings.pop("dead_letters", True), settings.pop("words", words_of_its_own)
     world = World(TABLES, settings, dead_letters, Random(seed).random, are_connected=seed % 2 == 0)
     put_old_items(world, bodies)
-    world.db.reject_if(lambda _, request: is_poison(request))
+    world.db.reject_if(lambda _, request: is_poison(request), words)
     return world
 
 
@@ -242,6 +245,35 @@ def test_a_refusal_of_the_table_raises_and_dead_letters_nothing(
     check_metrics(invocation)
     if isinstance(invocation.outcome.error, TableError):
         assert {message.id for message in invocation.outcome.returned} == invocation.ids
+
+
+def test_a_refusal_is_the_tables_fault_a_policys_for_some_items_or_the_items_own() -> None:
+    seen: set[str] = set()
+
+    @given(
+        single_operations("poison", "poison", "put", "delete"),
+        st.builds(Sieve, st.integers(0, 99), st.sampled_from([0, 0, 10, 50, 100])),
+        st.sampled_from([words_of_its_own, words_of_many]),
+        seeds,
+    )
+    def holds(bodies: list[Body], is_denied: Sieve, words: Callable[[Any], str], seed: int) -> None:
+        world = world_of(bodies, seed, words=words)
+        world.db.deny_if(is_denied, "not for you")
+        by_id = send(world, bodies)
+
+        invocation = deliver(world, by_id, world.receive(), 30.0)
+
+        invocation.check(dead_letters_arrive=True)
+        check_metrics(invocation)
+        error = invocation.outcome.error
+        seen.update({"denied"} if invocation.denied() and not error else {})
+        seen.update({"dead-lettered"} if invocation.found_out() and not error else {})
+        seen.update({"the words"} if "the same words" in str(error) else {})
+        seen.update({"access"} if "not for you" in str(error) else {})
+
+    holds()
+
+    assert seen == {"denied", "dead-lettered", "the words", "access"}
 
 
 # Without trouble, and after it

@@ -246,9 +246,10 @@ def test_a_table_that_cannot_be_written_raises_and_dead_letters_nothing(code: st
     assert here.sqs.calls_of("SendMessageBatch") == []
 
 
-def test_a_batch_over_two_tables_that_raises_names_both() -> None:
+@pytest.mark.parametrize("code", ["ResourceNotFoundException", "AccessDeniedException"])
+def test_a_batch_over_two_tables_that_raises_names_both(code: str) -> None:
     here = world()
-    here.db.script(refusal("AccessDeniedException"))
+    here.db.always(refusal(code))
 
     outcome = here.run(PUT, {"table": "events", "put": {"pk": "e", "sk": 1}})
 
@@ -512,8 +513,8 @@ def test_three_offenders_among_25_are_found_in_30_calls() -> None:
     assert max(calls_to_find(bad) for bad in some) <= 30
 
 
-def test_25_offenders_are_all_found() -> None:
-    assert calls_to_find(tuple(range(25))) <= 49
+def test_24_offenders_among_25_are_all_found() -> None:
+    assert calls_to_find(tuple(range(24))) <= 49
 
 
 def test_offenders_in_several_tables_are_found_in_one_batch() -> None:

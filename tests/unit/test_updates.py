@@ -250,13 +250,14 @@ def test_an_update_of_a_sort_key_is_rejected_and_sk_is_free_elsewhere() -> None:
 @pytest.mark.parametrize("update_once", [False, True])
 def test_an_update_that_only_the_service_finds_wrong_is_dead_lettered_alone(update_once: bool) -> None:
     world = World(settings={"update_once": update_once})
+    world.db.put_item(TableName="orders-table", Item={"pk": {"S": "a"}, "n": {"S": "no number"}})
     wrong = {"update": {"pk": "a"}, "expression": "SET n = n + :one", "values": ONE}
 
     outcome = world.run([add_one("b"), wrong], add_one("c"))
 
     assert world.reasons() == ["RejectedByDynamoDB"]
     message = world.letters()[0]["MessageAttributes"]["ErrorMessage"]["StringValue"]
-    assert "attribute that does not exist" in message
+    assert "incorrect data type" in message
     assert json.loads(world.letters()[0]["Body"]) == [wrong]
     assert (world.item("b"), world.item("c")) == ({"n": {"N": "1"}}, {"n": {"N": "1"}})
     assert outcome.written == outcome.received[1:]
@@ -517,14 +518,14 @@ def test_an_unprocessed_put_holds_back_the_update_after_it() -> None:
     assert world.db.calls_of("UpdateItem") == []
 
 
-def test_a_failed_or_rejected_operation_holds_nothing_back() -> None:
+def test_an_operation_that_is_not_applied_holds_nothing_back() -> None:
     world = World()
-    wrong = {"update": {"pk": "a"}, "expression": "SET n = n + :one", "values": ONE}
+    early = {"update": {"pk": "a"}, "expression": "SET n = n + :one", "values": ONE}
 
-    outcome = world.run(KINDS["put if there"], wrong, ADD_ONE)
+    outcome = world.run(KINDS["put if there"], early, ADD_ONE)
 
     assert world.item() == {"n": {"N": "1"}}
-    assert outcome.dead_lettered == [outcome.received[1]]
+    assert outcome.returned == [outcome.received[1]]
     assert len(outcome.written) == 2
 
 
