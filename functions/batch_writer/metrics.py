@@ -58,6 +58,12 @@ def log(logger: Logger, outcome: Outcome) -> None:
             if rejections[0].code != "RejectedByDynamoDB"  # The service's words may quote a value.
         ]
         logger.warning("operations rejected", extra={"error_codes": dict(codes), "examples": examples})
+    if outcome.operations.denied and outcome.error is None:  # Else the error says it.
+        reasons = Counter(f"{words} (writing to {o.table})" for o, words in outcome.operations.denied.items())
+        logger.error("items denied", extra={"reasons": dict(reasons.most_common(MAX_EXAMPLES))})
+    if early := outcome.operations.early - outcome.operations.rejected.keys():
+        ids = sorted({operation.source.message_id for operation in early})[:MAX_EXAMPLES]
+        logger.warning("updates of what is not there yet", extra={"count": len(early), "message_ids": ids})
     if outcome.failures:
         logger.error("messages returned", extra={"reasons": dict(Counter(outcome.failures).most_common(MAX_EXAMPLES))})
 

@@ -142,7 +142,6 @@ class Pipeline:
             return outcome
         ended = written.ended
         outcome.failures += [message.unreadable for message in received if message.unreadable]
-        outcome.failures += [f"{words} (writing to {o.table})" for o, words in written.denied.items()]
         is_all_done = ended.issuperset([operation for message in received for operation in message.operations])
         if is_all_done and not rejections and not outcome.failures:
             outcome.written = list(received)  # The usual: all is proven done.

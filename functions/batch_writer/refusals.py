@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 from .operation import Operation, Rejection
 from .plan import Batch
@@ -55,9 +56,31 @@ def _refusing_table(
     for table, operations in by_table.items():
         texts = {_ADDRESS.sub("@", rejected[operation].message) for operation in operations}
         if len(texts) == 1 and len({operation.key for operation in operations}) > 1:
-            words = rejected[operations[0]].message
+            words = _without_values(rejected[operations[0]].message, operations[0])
             return f"every operation was refused in the same words: {words} (writing to {table})"
     return None
+
+
+def _without_values(words: str, operation: Operation) -> str:
+    """The words with "…" in the place of what they quote of the item: they are logged."""
+    for value in sorted(set(_texts(operation.request)), key=len, reverse=True):
+        words = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "…", words)
+    return words
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Strings and numbers of a request in DynamoDB JSON, but no names."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name in ("S", "N") and isinstance(inner, str) and inner:
+                yield inner
+            elif name in ("SS", "NS") and isinstance(inner, list):
+                yield from filter(None, (text for text in inner if isinstance(text, str)))
+            else:
+                yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 class Suspects:

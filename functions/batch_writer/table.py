@@ -63,7 +63,7 @@ MEANINGS: Mapping[str, Meaning] = {
     "SerializationException": Meaning.REJECTED,
     "ItemCollectionSizeLimitExceededException": Meaning.REJECTED,
     "ItemCollectionSizeLimitExceeded": Meaning.REJECTED,
-    # Nothing to do with what is written, but a policy may deny some items alone.
+    # Nobody's bad message; but a policy may deny some items alone.
     "AccessDeniedException": Meaning.DENIED,
     "AccessDenied": Meaning.DENIED,
     "NotAuthorized": Meaning.DENIED,

@@ -31,7 +31,7 @@ from tests.property.schedules import (
     Setting,
     queue_troubles,
 )
-from tests.property.watched import REFUSALS, WatchedDynamoDB
+from tests.property.watched import MISSING, WatchedDynamoDB, tables_denied
 from tests.property.writes import TABLES, Place, Sent, State, Write, body
 from tests.strategies import not_written, unknown_outcome
 from tests.world import World
@@ -223,7 +223,8 @@ class Function(RuleBasedStateMachine):
         """What the function calls done: nothing where it raises or is killed."""
         if outcome is None:
             return set()
-        refused = any(answer.error in REFUSALS for answer in delivery.answers)
+        is_missing = any(answer.error == MISSING for answer in delivery.answers)
+        refused = is_missing or bool(tables_denied(delivery.answers))
         assert isinstance(outcome.error, TableError) == refused
         if outcome.error is not None:
             assert isinstance(outcome.error, NothingWrittenError | TableError)

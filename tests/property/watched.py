@@ -13,7 +13,7 @@ from tests.fakes.attribute_values import Item
 from tests.fakes.service import Parameters, Response
 from tests.property.writes import TABLES, Place, State, state_of
 
-REFUSALS = ("AccessDeniedException", "ResourceNotFoundException")
+MISSING, DENIED = "ResourceNotFoundException", "AccessDeniedException"
 NOT_WRITTEN = (
     "ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded",
     "ThrottlingError", "ProvisionedThroughputExceeded",
@@ -33,6 +33,8 @@ class Answer:
     """The code, or for a canceled transaction the reason; the name of any other exception."""
     stored: State = None
     """What stood in the table where a condition failed."""
+    places: Sequence[Place] = ()
+    """The items of what is over or, where nothing is, of what is pending."""
 
 
 class WatchedDynamoDB(FakeDynamoDB):
@@ -50,7 +52,10 @@ class WatchedDynamoDB(FakeDynamoDB):
         """Transactions that were completed before under the same token, and so have changed nothing."""
         for table in TABLES:
             self.create_table(table.name, partition_key=(table.partition_key.name, table.partition_key.type))
-        self.reject_if(lambda _, request: "poison" in request.get("PutRequest", {}).get("Item", {}))
+        self.reject_if(
+            lambda _, request: "poison" in request.get("PutRequest", {}).get("Item", {}),
+            lambda request: f"poison {_marker(request['PutRequest']['Item'])}",
+        )
 
     def calm(self) -> None:
         """No trouble from now on."""
@@ -73,15 +78,17 @@ class WatchedDynamoDB(FakeDynamoDB):
             code = _code(error)
             is_over = code in CONDITION_FAILED or (code in REJECTED and len(asked) == 1)
             stored = state_of(before) if code in CONDITION_FAILED else None
-            self.note(Answer(asked, (), code, stored) if is_over else Answer((), asked, code))
+            places = _places(parameters)
+            self.note(Answer(asked, (), code, stored, places) if is_over else Answer((), asked, code, None, places))
             raise
         except Exception as error:
             self.note(Answer((), asked, type(error).__name__))
             raise
         finally:
             self._note_update(single, before)
-        pending = signatures("BatchWriteItem", {"RequestItems": response.get("UnprocessedItems", {})})
-        self.note(Answer([signature for signature in asked if signature not in pending], pending))
+        left = {"RequestItems": response.get("UnprocessedItems", {})}
+        pending, taken = signatures("BatchWriteItem", left), set(_places(parameters)) - set(_places(left))
+        self.note(Answer([signature for signature in asked if signature not in pending], pending, places=[*taken]))
         if operation == "TransactWriteItems" and "ReadCapacityUnits" in response["ConsumedCapacity"][0]:
             self.repeated_transactions += 1
         return response
@@ -133,6 +140,24 @@ def signatures(operation: str, parameters: Parameters) -> list[str]:
             versions = [value["N"] for value in parameters.get("ExpressionAttributeValues", {}).values()]
             return [" older than ".join([_deleted(parameters), *versions])]
     raise AssertionError(f"{operation} was not asked for")
+
+
+def _places(parameters: Parameters) -> list[Place]:
+    """The items that a call is about."""
+    calls = [(name, r) for name, of_table in parameters.get("RequestItems", {}).items() for r in of_table]
+    found = [(name, next(iter(request.values()))) for name, request in calls]
+    if "RequestItems" not in parameters:
+        single = _single(parameters)
+        found = [(single["TableName"], single)]
+    return [(name, (arguments.get("Key") or arguments["Item"])["pk"]["S"]) for name, arguments in found]
+
+
+def tables_denied(answers: Sequence[Answer]) -> set[str]:
+    """Tables that have let nothing through, and denied access to two items, or to any where no other table did."""
+    taken = {place[0] for a in answers if a.over and a.error in (None, *CONDITION_FAILED) for place in a.places}
+    denied = {a.places[0] for a in answers if a.error == DENIED and len(a.places) == 1}
+    tables = [table for table, _ in denied if table not in taken]
+    return {table for table in tables if tables.count(table) > 1 or not taken}
 
 
 def _marker(item: Item) -> str:

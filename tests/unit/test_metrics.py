@@ -76,10 +76,11 @@ SCENARIOS: dict[str, tuple[Callable[[], World], list[Any], tuple[int, int, int, 
     "of everything something": (lambda: world_with(always=BUSY), MIXED, (39, 30, 4, 5)),
     "of everything something, SQS down": (lambda: world_with(always=BUSY, sqs=Timeout()), MIXED, (39, 30, 9, 0)),
     "server errors": (lambda: world_with(always=ServerError(applied=True)), puts(5), (5, 0, 5, 0)),
-    "access denied": (
+    "access denied": (lambda: world_with(always=Refusal("AccessDeniedException")), [*puts(60), BAD], (61, 0, 61, 0)),
+    "access denied to some": (
         lambda: world_with(None, always=Refusal("AccessDeniedException")),
         [*puts(60), BAD],
-        (61, 0, 61, 0),
+        (61, 25, 35, 1),
     ),
 }
 

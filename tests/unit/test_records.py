@@ -39,20 +39,26 @@ def ids(outcome: Outcome) -> list[str]:
     return [failure["itemIdentifier"] for failure in outcome.item_failures]
 
 
+def each(path: str, *values: Any) -> list[tuple[str, Any]]:
+    return [(path, value) for value in values]
+
+
 HARMLESS = [
-    *(("attributes", value) for value in (ABSENT, None, [], "x", 5)),
-    *(("attributes.ApproximateReceiveCount", value) for value in (ABSENT, None, "", "many", [], "-1", "1e9", 1e999)),
-    *(("attributes.MessageGroupId", value) for value in (ABSENT, None, 5, "", "a b", "g" * 129)),
-    *(("attributes.AWSTraceHeader", value) for value in (ABSENT, None, 5, "")),
-    *(("messageAttributes", value) for value in (ABSENT, None, [], "x", {"": {"dataType": "String"}})),
-    *(("messageAttributes.a", value) for value in (None, ["x"], "x", {}, {"stringValue": "x"}, {"dataType": "String"})),
-    *(("messageAttributes.a", {"dataType": kind, "stringValue": "x"}) for kind in (None, 5, "Binary", "\ud800")),
-    *(("messageAttributes.a", {"dataType": "String", "stringValue": value}) for value in (None, 5, "", "\ud800")),
-    *(("messageAttributes.a", {"dataType": "Binary", "binaryValue": value}) for value in (None, 5, "", "x", "\ud800")),
-    ("messageAttributes.\ud800", {"dataType": "String", "stringValue": "x"}),
-    *(("eventSourceARN", value) for value in (ABSENT, None, 5, "", "work", "arn:aws:sqs:us-east-1:1:\ud800")),
-    *(("eventSource", value) for value in (ABSENT, None, 5)),
-    *(("receiptHandle", value) for value in (ABSENT, None, 5, "")),
+    *each("attributes", ABSENT, None, [], "x", 5),
+    *each("attributes.ApproximateReceiveCount", ABSENT, None, "", "many", [], "-1", "1e9", 1e999),
+    *each("attributes.MessageGroupId", ABSENT, None, 5, "", "a b", "g" * 129),
+    *each("attributes.AWSTraceHeader", ABSENT, None, 5, ""),
+    *each("messageAttributes", ABSENT, None, [], "x", {"": {"dataType": "String"}}),
+    *each("messageAttributes.a", None, [], "x", {}, {"stringValue": "x"}, {"dataType": "String"}),
+    *each("messageAttributes.a", *({"dataType": kind, "stringValue": "x"} for kind in (None, 5, "Binary", "\ud800"))),
+    *each("messageAttributes.a", *({"dataType": "String", "stringValue": text} for text in (None, 5, "", "\ud800"))),
+    *each(
+        "messageAttributes.a", *({"dataType": "Binary", "binaryValue": text} for text in (None, 5, "", "x", "\ud800"))
+    ),
+    *each("messageAttributes.\ud800", {"dataType": "String", "stringValue": "x"}),
+    *each("eventSourceARN", ABSENT, None, 5, "", "work", "arn:aws:sqs:us-east-1:1:\ud800"),
+    *each("eventSource", ABSENT, None, 5),
+    *each("receiptHandle", ABSENT, None, 5, ""),
 ]
 
 
@@ -95,16 +101,14 @@ def test_a_record_without_a_body_is_returned_and_the_others_are_written(value: A
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        *(lambda record, value=value: changed(record, "messageId", value) for value in (ABSENT, None, "", 5)),
-        *(lambda _, value=value: value for value in (None, "record", 5, ["x"], {})),
-    ],
+    ("path", "value"),
+    [*each("messageId", ABSENT, None, "", 5), *each("", None, "record", 5, [], {})],
+    ids=repr,
 )
-def test_a_record_without_an_id_has_lambda_return_the_whole_batch(change: Callable[[dict[str, Any]], Any]) -> None:
+def test_a_record_without_an_id_has_lambda_return_the_whole_batch(path: str, value: Any) -> None:
     world = World()
 
-    outcome = handled(world, GOOD, change)
+    outcome = handled(world, GOOD, lambda record: changed(record, path, value) if path else value)
 
     # services-sqs-errorhandling: an empty itemIdentifier makes the batch a complete failure.
     assert outcome.item_failures == [{"itemIdentifier": ""}]

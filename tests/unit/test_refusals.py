@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 from collections.abc import Collection
@@ -9,7 +10,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from aws_lambda_powertools import Logger
 
+from functions.batch_writer import metrics as report
 from functions.batch_writer.errors import TableError
 from functions.batch_writer.pipeline import Outcome
 from tests.fakes import Canceled, Refusal, Throttle
@@ -28,6 +31,7 @@ SINGLES: dict[str, list[dict[str, Any]]] = {
     "UpdateItem": [{"update": put["put"], "expression": "REMOVE v"} for put in PUTS],
     "TransactWriteItems": [{"update": put["put"], "expression": "REMOVE v"} for put in PUTS],
 }
+_LOGGERS = itertools.count()  # Powertools keeps one handler, and so one stream, for each name.
 
 
 def world_for(operation: str, **more: Any) -> World:
@@ -36,6 +40,13 @@ def world_for(operation: str, **more: Any) -> World:
 
 def positions(outcome: Outcome, messages: Collection[Any]) -> list[int]:
     return [number for number, message in enumerate(outcome.received) if message in messages]
+
+
+def logged(outcome: Outcome, message: str) -> list[dict[str, Any]]:
+    """The lines of the log with this message."""
+    stream = io.StringIO()
+    report.log(Logger(service=f"refusals-{next(_LOGGERS)}", stream=stream), outcome)
+    return [line for line in map(json.loads, stream.getvalue().splitlines()) if line["message"] == message]
 
 
 def deny(world: World, *keys: str) -> None:
@@ -96,6 +107,17 @@ def test_words_that_differ_in_the_address_of_an_object_alone_are_the_same() -> N
     assert world.letters() == []
 
 
+def test_what_the_words_quote_of_the_items_is_not_told() -> None:
+    world = World()
+    words = "Value 'secret-7' of '42' in ['x.y', 'z'] at 'day' is no day"
+    world.db.always(Refusal("ValidationException", words))
+    item = {"day": "secret-7", "n": 42, "more": ["x.y"]}
+
+    outcome = world.run(*({"put": {"pk": f"a{n}", **item}} for n in range(3)))
+
+    assert "Value '…' of '…' in ['…', 'z'] at 'day' is no day" in str(outcome.error)
+
+
 def test_words_that_differ_are_the_items_own_fault() -> None:
     world = World()
     world.db.reject_if(lambda *_: True, lambda request: f"wrong in its own way: {request}")
@@ -149,7 +171,9 @@ def test_a_denied_item_is_returned_and_the_others_are_written(operation: str) ->
 
     assert positions(outcome, outcome.returned) == [7]
     assert positions(outcome, outcome.written) == [n for n in range(30) if n != 7]
-    assert outcome.failures == [f"AccessDeniedException: {DENIED} (writing to orders-table)"]
+    [line] = logged(outcome, "items denied")
+    assert line["level"] == "ERROR"
+    assert line["reasons"] == {f"AccessDeniedException: {DENIED} (writing to orders-table)": 1}
     assert len(world.sqs.visibility_changes) == 1
     assert world.letters() == []
 
@@ -301,6 +325,7 @@ def test_an_update_of_what_is_not_there_yet_is_returned_and_applied_when_it_is(u
     late = world.invoke(world.redeliver())
 
     assert early.returned == early.received
+    assert [line["count"] for line in logged(early, "updates of what is not there yet")] == [1]
     assert early.error is None
     assert len(world.sqs.visibility_changes) == 1
     assert late.written == late.received
