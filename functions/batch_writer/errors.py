@@ -26,7 +26,7 @@ class EventError(SluiceError):
 
 
 class TableError(SluiceError):
-    """A table is missing, access to it is denied, or TABLES does not describe it as it is."""
+    """A table is missing, access to it is denied, TABLES does not describe it, or it refuses everything alike."""
 
 
 class NothingWrittenError(SluiceError):
