@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/cli/latest/reference/dynamodb/batch-write-item.html
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -20,7 +20,7 @@ _BLANK = b" \t\r\n\xef\xbb\xbf"
 _REQUESTS = ({"PutRequest"}, {"DeleteRequest"})
 
 
-def is_request_items(value: Any) -> bool:
+def is_request_items(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether a JSON value has requests for each of its names, and nothing else."""
     return isinstance(value, dict) and bool(value) and all(map(_are_requests, value.values()))
 
