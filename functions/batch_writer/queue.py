@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from . import records
 from .answer import Answer, NoAnswer, NotConfigured, Refusal
-from .calls import Executor
+from .calls import Executor, Running
 from .operation import Rejection
 from .records import Attribute
 from .threads import Threads
@@ -177,8 +177,17 @@ class Queue:
             return sdk.answer(client, action, request, seconds=until - self._clock())
 
         # As many at a time as there are connections, so that nothing is still waiting to be sent at the end.
-        while self._clock() < until and (wave := list(itertools.islice(batches, self._connections))):
-            calls = {executor.submit(call, entries): entries for entries in wave}
+        is_over = False
+        while not is_over:
+            calls: dict[Running[Answer], Entries] = {}
+            while len(calls) < self._connections and not is_over:
+                if self._clock() >= until:
+                    sent.failures.append("no time was left for more")
+                    is_over = True
+                elif (entries := next(batches, None)) is None:
+                    is_over = True
+                else:
+                    calls[executor.submit(call, entries)] = entries
             refused: list[Entries] = []
             finished = executor.wait(calls, max(0.0, until - self._clock()), for_all=True)
             for each in finished:
@@ -194,9 +203,7 @@ class Queue:
                 has_renewed = True
                 self._renew()
                 batches = itertools.chain(refused, batches)
-        else:
-            if next(batches, None) is not None:
-                sent.failures.append("no time was left to ask SQS")
+                is_over = False
         return sent
 
 

@@ -430,7 +430,9 @@ def test_a_certificate_of_another_host_is_refused(
 
 
 def test_a_directory_of_certificates_is_taken_too(secure: ScriptedServer, tmp_path: Path) -> None:
-    found = endpoint.at(os.environ["AWS_ENDPOINT_URL_DYNAMODB"], "eu-west-1", str(tmp_path), lambda: None)
+    found = endpoint.at(
+        os.environ["AWS_ENDPOINT_URL_DYNAMODB"], "eu-west-1", os.environ, lambda: None, bundle=str(tmp_path)
+    )
     assert found is not None
 
     with pytest.raises(ssl.SSLCertVerificationError):  # It is empty.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -45,12 +44,11 @@ class Answering(Sdk):
 
 
 @pytest.fixture(autouse=True)
-def _environ(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _environ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    return
 
 
 def asked(status: int, headers: dict[str, str], content: bytes) -> Answer:
