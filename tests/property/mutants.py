@@ -166,8 +166,6 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("any two bad items are the table's fault", "refusals.py", "if len(texts) == 1 and", "if", FAULT),
     Mutant("the same words are the table's fault though it has taken others", "refusals.py",
            "others = {*open_tables, *", "others = {*", FAULT),
-    Mutant("one denied item closes its table", "refusals.py", "if operation.table not in open_tables:\n            part",
-           "if True:\n            part", FAULT),
     Mutant("denied items are dead-lettered", "writer.py", "self.outcome.denied[sent.batch[0]] = reply.error",
            "self._reject(sent.batch[0], reply)", FAULT),
     # What goes back

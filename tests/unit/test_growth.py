@@ -112,7 +112,7 @@ def operations(*elements: Any) -> tuple[Operation, ...]:
 def handled(*bodies: Any, group: str | None = None, fault: Unprocessed | None = None) -> Callable[[], object]:
     """An invocation with messages of these bodies, and time enough; checked to leave nothing over."""
     world = World((ORDERS,), fifo=group is not None, fifo_dead_letters=group is not None)
-    world.db.reject_if(lambda _, request: "poison" in request.get("PutRequest", {}).get("Item", {}))
+    world.db.reject_if(lambda _, request: "poison" in request.get("PutRequest", {}).get("Item", {}), str)
     world.db.script(*[fault] * 20)
     records = [record(body, number, group) for number, body in enumerate(bodies)]
 
