@@ -88,8 +88,8 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         pytest.fail(str(missing))
     shell = Shell(tmp_path / "playground")
     try:
-        # Some of each batch comes back, however fast or slow moto is; that is all that keeps the function back.
-        throttled = ("--faults", "throttled", "--write-units", "1000000")
+        # Some of each batch comes back, however fast or slow moto is; and a busy machine has time for whole messages.
+        throttled = ("--faults", "throttled", "--write-units", "1000000", "--set", "timeout=300")
         state = shell.local("up", "--key", "origin:S,time_hour:S", *throttled)
         shell.environ |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{state['port']}",
