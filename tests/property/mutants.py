@@ -186,7 +186,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("a group goes on after the first operation of a message", "groups.py",
            "if self._left[message] == 0 and", "if self._left[message] >= 0 and", f"{FIFO}[default]"),
     Mutant("a mistake lets its group pass without a dead-letter queue", "groups.py",
-           "return self._are_dead_lettered or not message.rejected", "return True", f"{FIFO}[no dead letters]"),
+           "(self._are_dead_lettered or not message.rejected)", "True", f"{FIFO}[no dead letters]"),
     Mutant("a refusal lets its group pass without a dead-letter queue", "pipeline.py",
            "if not are_dead_lettered and self._is_refused", "if False and self._is_refused", f"{FIFO}[no dead letters]"),
     Mutant("a failed condition lets its group pass without a dead-letter queue", "pipeline.py",
