@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from functions.batch_writer.pace import MAX_VISIBILITY
 from infra import outage
 from infra.context import Setting, setting
 from infra.limits import DEAD_LETTER_RETENTION, INVOCATIONS_PER_POLLER, LOG_RETENTIONS, MIN_RESERVED_CONCURRENCY
@@ -26,6 +25,7 @@ from infra.parsers import (
 from infra.producers import AllowedProducer, producers
 from infra.table_config import TableConfig
 from infra.table_reading import tables
+from sluice.message.redelivery import MAX_VISIBILITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from functions.batch_writer.pace import MAX_VISIBILITY
 from infra import environment, outage
 from infra.config import Config
 from infra.context import camel_case
+from sluice.message.redelivery import MAX_VISIBILITY
 
 
 def contradictions(config: Config, given: set[str]) -> Iterator[str]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from functions.batch_writer.settings import Settings, Table
 from infra.config import Config
+from sluice.message.settings import Settings, Table
 
 MAX_BYTES = 4096
 """Of all variables together: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""

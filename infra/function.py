@@ -14,11 +14,11 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from functions.batch_writer.settings import Settings
 from infra.asset import function_code
 from infra.bundle import FUNCTION, Bundle
 from infra.metrics import METRICS_NAMESPACE
 from infra.nag import acknowledge
+from sluice.message.settings import Settings
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 ARCHITECTURE = lambda_.Architecture.ARM_64

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from statistics import NormalDist
 
-from functions.batch_writer.pace import visibility
+from sluice.message.redelivery import visibility
 
 UNLUCKY = 1e-6
 """Share of the messages whose pauses may, by chance, be too short to survive the outage."""

@@ -8,10 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from functions.batch_writer.envelope import Envelope
-from functions.batch_writer.errors import SettingsError
-from functions.batch_writer.settings import KEY_TYPES, KeyAttribute, KeyType
 from infra.context import Parse
+from sluice.message.envelope import Envelope
+from sluice.message.errors import SettingsError
+from sluice.message.settings import KEY_TYPES, KeyAttribute, KeyType
 
 
 def whole(low: int, high: int, unit: str) -> Parse:

@@ -7,11 +7,11 @@ import math
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 
-from functions.batch_writer.plan import MAX_REQUESTS
 from infra.alarms import Alarms
 from infra.metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
 from infra.throttling import ON_DEMAND_MAXIMUM, PROVISIONED
 from infra.widgets import graph, line
+from sluice.writing.plan import MAX_REQUESTS
 
 ERROR_CODES = (
     *("InvalidJson", "UnknownOperation", "UnknownTable", "MissingKey", "UnexpectedKeyAttribute", "KeyTypeMismatch"),

@@ -10,10 +10,10 @@ import sys
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from functions.batch_writer.settings import KeyAttribute
 from infra.config import Config
 from infra.context import Setting, camel_case
 from infra.table_config import TableConfig
+from sluice.message.settings import KeyAttribute
 
 
 def settings_tables() -> str:

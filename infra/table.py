@@ -10,9 +10,9 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from functions.batch_writer.settings import KeyAttribute
 from infra.capacity import Capacity, Provisioned
 from infra.nag import acknowledge
+from sluice.message.settings import KeyAttribute
 
 TYPES = {
     "S": dynamodb.AttributeType.STRING,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from functions.batch_writer.settings import KeyAttribute
 from infra.capacity import Capacity, OnDemand, Provisioned
 from infra.context import setting
 from infra.parsers import (
@@ -19,6 +18,7 @@ from infra.parsers import (
     optional,
     whole,
 )
+from sluice.message.settings import KeyAttribute
 
 DEFAULT_ALIAS = "records"
 PROVISIONED_READS = 5

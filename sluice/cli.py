@@ -32,7 +32,7 @@ COMMANDS = {
     "send": Command("sluice.send.command", "send a file of records to the queue, many to a message"),
     "verify": Command("sluice.verify.command", "compare the table with a file that was sent"),
     "dlq": Command("sluice.dlq.command", "show, export, redrive or purge dead letters"),
-    "local": Command("sluice.playground.command", "a local AWS with the deployed stack, to play with"),
+    "local": Command("sluice.local.playground.command", "a local AWS with the deployed stack, to play with"),
     "cost": Command("sluice.cost.command", "what a million records cost"),
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 from hypothesis import seed, settings
 from hypothesis import strategies as st
 
-from functions.batch_writer.settings import KeyAttribute, Table
+from sluice.message.settings import KeyAttribute, Table
 from tests.fakes import (
     Clock,
     ConnectionLost,

@@ -8,15 +8,16 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from functions.batch_writer import calls, sdk
-from functions.batch_writer.answer import Answer
-from functions.batch_writer.calls import Running
-from functions.batch_writer.dynamodb import DynamoDB
 from functions.batch_writer.pipeline import Outcome, Pipeline
-from functions.batch_writer.queue import Queue
-from functions.batch_writer.settings import KeyAttribute, Settings, Table
-from functions.batch_writer.signature import Credentials
-from functions.batch_writer.table import Tables
+from sluice.aws import boto
+from sluice.aws import in_flight as calls
+from sluice.aws.answer import Answer
+from sluice.aws.in_flight import Running
+from sluice.aws.queue import Queue
+from sluice.aws.route import DynamoDB
+from sluice.aws.signature import Credentials
+from sluice.aws.tables import Tables
+from sluice.message.settings import KeyAttribute, Settings, Table
 from tests.fakes import Clock, FakeDynamoDB, FakeSQS
 from tests.fakes.protocol import FakeWire
 
@@ -123,7 +124,7 @@ class FakeSdk:
 
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
         self._allow(seconds)
-        return sdk.answer(self._db, operation, arguments)
+        return boto.answer(self._db, operation, arguments)
 
 
 @dataclass

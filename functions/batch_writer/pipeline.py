@@ -8,17 +8,22 @@ from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
 
-from . import messages, records, refusals
-from .calls import Executor
-from .errors import NothingWrittenError, SettingsError, SluiceError
-from .groups import Groups
-from .messages import Decoder, Message
-from .operation import Operation, Rejection, Source
-from .pace import Pace, visibility
-from .queue import DeadLetter, Queue, dead_letter
-from .settings import Settings
-from .threads import Threads
-from .writer import TablePort, Writer, Written
+from sluice.aws import dead_letters
+from sluice.aws.dead_letters import DeadLetter, dead_letter
+from sluice.aws.in_flight import Executor
+from sluice.aws.queue import Queue
+from sluice.aws.threads import Threads
+from sluice.message import records
+from sluice.message.decoder import Decoder, Message
+from sluice.message.errors import NothingWrittenError, SettingsError, SluiceError
+from sluice.message.operation import Operation, Rejection, Source
+from sluice.message.redelivery import visibility
+from sluice.message.settings import Settings
+from sluice.writing import refusals
+from sluice.writing.send_rate import Pace
+from sluice.writing.writer import TablePort, Writer, Written
+
+from .fifo import Groups
 
 Bad = Sequence[tuple[Source | None, Rejection]]
 """What is wrong with a message: the place of each bad operation (None: the whole body), and the reason."""
@@ -197,7 +202,7 @@ class Pipeline:
 
     def _dead_letter(self, message: Message, bad: Bad) -> DeadLetter | None:
         whole = self._settings.record_expression is not None
-        body = messages.rejected_body(message, [source for source, _ in bad], whole)
+        body = dead_letters.rejected_body(message, [source for source, _ in bad], whole)
         return dead_letter(message.record, body, [rejection for _, rejection in bad])
 
     def _delay(self, outcome: Outcome, until: float) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..arguments import whole
-from ..cli import add_aws_options, add_json_option, say
+from sluice.arguments import whole
+from sluice.cli import add_aws_options, add_json_option, say
 
 SHOWN = 1000
 """Letters that `show` looks at unless it is told another number."""
@@ -83,7 +83,8 @@ def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
 
 def run(options: argparse.Namespace) -> int:
     """Do what is asked for; returns the exit status."""
-    from ..local.processes import Interrupted
+    from sluice.interrupt import Interrupted
+
     from .looking import export, show
     from .removing import purge, redrive
 

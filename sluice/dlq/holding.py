@@ -7,7 +7,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ..cli import say
+from sluice.cli import say
+
 from .letters import Letter, letter
 
 MAX_ENTRIES = 10  # Of one call (ReceiveMessage, DeleteMessageBatch, ChangeMessageVisibilityBatch API references).

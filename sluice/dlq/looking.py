@@ -9,8 +9,9 @@ import time
 from contextlib import nullcontext
 from typing import Any
 
-from ..cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
-from ..local.processes import Interrupt
+from sluice.cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
+from sluice.interrupt import Interrupt
+
 from .holding import Holding
 from .leftover import leftover
 from .queues import dead_letter_queue, sqs_client

@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from ..cli import CommandError, Progress
+from sluice.cli import CommandError, Progress
 
 MAX_RATE = 500  # Messages a second (StartMessageMoveTask API reference).
 LOOK = 2.0

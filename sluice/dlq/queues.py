@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ..cli import CommandError, UsageError, client
-from ..send.target import region_of
+from sluice.cli import CommandError, UsageError, client
+from sluice.sending.region import region_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
-from ..local.processes import Interrupt
+from sluice.cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
+from sluice.interrupt import Interrupt
+
 from .holding import Holding
 from .leftover import Leftover, leftover
 from .looking import LONG

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..cli import CommandError, Progress
-from ..send.outbox import MAX_BYTES, MAX_ENTRIES, Outgoing
-from ..send.sender import Sender
+from sluice.cli import CommandError, Progress
+from sluice.sending.outbox import MAX_BYTES, MAX_ENTRIES, Outgoing
+from sluice.sending.sender import Sender
+
 from .holding import Holding
 from .letters import BadLineError, Letter, parsed
 

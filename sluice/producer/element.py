@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from functions.batch_writer.items import Rejected
+from sluice.message.items import Rejected
+from sluice.sending.record import allowed
 
-from ..send.record import allowed
 from .errors import InvalidRecordError
 from .values import NeedsNativeError, native, plain, simpler
 

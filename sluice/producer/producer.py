@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
 
-from functions.batch_writer.settings import Table
+from sluice.message.settings import Table
+from sluice.sending.check import Checker
+from sluice.sending.outbox import BILLED_BYTES, MAX_BYTES, Outbox, Outgoing
+from sluice.sending.region import region_of
+from sluice.sending.sender import Failure, Sender
 
-from ..send.check import Checker
-from ..send.outbox import BILLED_BYTES, MAX_BYTES, Outbox, Outgoing
-from ..send.sender import Failure, Sender
-from ..send.target import region_of
 from . import at_exit
 from .element import NOTHING, Extras, element, item
 from .errors import BufferFullError, InvalidRecordError, NotSent, NotSentError

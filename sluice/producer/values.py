@@ -14,8 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from functions.batch_writer import items
-from functions.batch_writer.items import Rejected
+from sluice.message import items
+from sluice.message.items import Rejected
 
 _LEAST_INT, _MOST_INT = -(1 << 63), (1 << 64) - 1  # What msgspec writes as a number by itself.
 _BINARY = (bytes, bytearray, memoryview)

@@ -13,13 +13,13 @@ from typing import Any
 
 import msgspec
 
-from functions.batch_writer import items
-from functions.batch_writer.messages import parse_json
-from functions.batch_writer.operation import Rejection
+from sluice.message import items
+from sluice.message.exact_json import parse_json
+from sluice.message.operation import Rejection
+from sluice.sending.record import START, Position, Record, allowed, around, native_around
 
-from .record import Record, allowed, around, native_around
 from .rows import Row, Rows
-from .source import START, Position, Source
+from .source import Source
 
 TYPES = {
     "S": "string",

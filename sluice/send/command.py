@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..arguments import whole
-from ..cli import (
+from sluice.arguments import whole
+from sluice.cli import (
     DONE,
     FAILED,
     CommandError,
@@ -30,15 +30,17 @@ from ..cli import (
     put_out_json,
     say,
 )
-from .check import Checker
-from .outbox import BILLED_BYTES, MAX_BYTES
+from sluice.sending.check import Checker
+from sluice.sending.outbox import BILLED_BYTES, MAX_BYTES
+from sluice.sending.region import region_of
+from sluice.sending.sender import Sender
+
 from .packing import Packing, StoppedAtError
 from .reading import Reader, add_input_options, input_of
 from .resume import alone, begin, journal_of
-from .sender import Sender
 from .sending import Rejects, Sending, beyond
 from .source import ReadError
-from .target import Target, add_table_options, queue, region_of, tables
+from .target import Target, add_table_options, queue, tables
 
 GIVE_UP = 300.0
 """Seconds for which a message is tried again while the queue is busy or does not answer."""
@@ -86,7 +88,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Send; returns the exit status."""
-    from ..local.processes import Interrupt, Interrupted
+    from sluice.interrupt import Interrupt, Interrupted
 
     if not options.queue_url and not options.dry_run:
         raise UsageError("--queue-url is required, unless with --dry-run")

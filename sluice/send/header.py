@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ..cli import UsageError
+from sluice.cli import UsageError
+from sluice.sending.record import START
+
 from .rows import Row, Rows
-from .source import HEAD_BYTES, START, Lines, Source
+from .source import HEAD_BYTES, Lines, Source
 
 DELIMITERS = {",": ",", ";": "';'", "\t": "tab", "|": "'|'"}
 """What stands between cells in files of this world, as it is written behind --delimiter."""

@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..cli import CommandError
-from .source import START, Identity, Position
+from sluice.cli import CommandError
+from sluice.sending.record import START, Position
+
+from .source import Identity
 
 VERSION = 2
 _LONGEST = 1 << 20

@@ -15,11 +15,9 @@ from typing import Any
 
 import msgspec
 
-from functions.batch_writer.operation import Rejection
-
-from .outbox import BILLED_BYTES, MAX_BYTES, MAX_ENTRIES, Outgoing
-from .record import Record
-from .source import Position
+from sluice.message.operation import Rejection
+from sluice.sending.outbox import BILLED_BYTES, MAX_BYTES, MAX_ENTRIES, Outgoing
+from sluice.sending.record import Position, Record
 
 GROUPED_BYTES = 16 << 20
 """Of a window where records are put together by group."""

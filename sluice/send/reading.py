@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from functions.batch_writer.operation import Rejection
+from sluice.cli import UsageError
+from sluice.message.operation import Rejection
+from sluice.sending.record import START, Position, Record, allowed, around, native_around
 
-from ..cli import UsageError
 from .columns import TYPES, Columns, inferred
 from .header import check_keys, head_of
-from .record import Record, allowed, around, native_around
 from .requests import is_request_items, requests
 from .rows import TOO_LONG
-from .source import MAX_LINE_BYTES, START, Position, Source
+from .source import MAX_LINE_BYTES, Source
 
 Kind = Literal["csv", "items", "operations", "export", "requests"]
 KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "export", "requests")

@@ -10,11 +10,11 @@ from typing import Any, TypeGuard
 
 import msgspec
 
-from functions.batch_writer.operation import Rejection
+from sluice.message.operation import Rejection
+from sluice.sending.record import Position, Record, allowed
 
-from .record import Record, allowed
 from .rows import TOO_LONG
-from .source import MAX_LINE_BYTES, Position, Source
+from .source import MAX_LINE_BYTES, Source
 
 _BLANK = b" \t\r\n\xef\xbb\xbf"
 _REQUESTS = ({"PutRequest"}, {"DeleteRequest"})

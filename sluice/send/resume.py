@@ -12,7 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..cli import CommandError, UsageError
+from sluice.cli import CommandError, UsageError
+
 from .journal import Heading, Journal, State
 from .reading import Reader
 from .target import Target

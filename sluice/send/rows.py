@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from functions.batch_writer.operation import Rejection
+from sluice.message.operation import Rejection
+from sluice.sending.record import START, Position
 
-from .source import MAX_LINE_BYTES, START, Lines, Position
+from .source import MAX_LINE_BYTES, Lines
 
 MAX_ROW_BYTES = MAX_LINE_BYTES
 """A quotation mark that is not closed within so many bytes is never closed; an item has 400 KB at most."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from ..cli import CommandError
+from sluice.cli import CommandError
+from sluice.sending.outbox import MAX_BYTES, MAX_ENTRIES, Outbox, Outgoing
+from sluice.sending.sender import Failure, Sender
+
 from .journal import Journal, State, sync_directory
-from .outbox import MAX_BYTES, MAX_ENTRIES, Outbox, Outgoing
 from .packing import Rejected, Window
-from .sender import Failure, Sender
 
 LOOK = 0.2
 """Seconds between two looks at whether the user wants to stop."""

@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
-from ..cli import CommandError
+from sluice.cli import CommandError
+from sluice.sending.record import START, Position
+
 from .recoded import Recoded
 
 HEAD_BYTES = 1 << 20
@@ -24,16 +26,6 @@ MAX_LINE_BYTES = 16 << 20
 """A longer line is cut, and cannot be a record: an item has 400 KB at most."""
 _BLOCK = 1 << 20
 UTF_8 = "utf-8"
-
-
-class Position(NamedTuple):
-    """A place between two records: bytes before it (unpacked), and lines before it."""
-
-    offset: int
-    line: int
-
-
-START = Position(0, 0)
 
 
 @dataclass(frozen=True, slots=True)

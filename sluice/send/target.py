@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from functions.batch_writer.errors import SettingsError
-from functions.batch_writer.settings import KEY_TYPES, KeyAttribute, KeyType, Settings, Table
-
-from ..cli import CommandError, UsageError, client, say
-from .outbox import MAX_BYTES
-
-_REGION_OF_URL = re.compile(r"https://(?:sqs\.([a-z0-9-]+)\.|([a-z0-9-]+)\.queue\.)[a-z0-9.-]+/")
+from sluice.cli import CommandError, UsageError, client, say
+from sluice.message.errors import SettingsError
+from sluice.message.settings import KEY_TYPES, KeyAttribute, KeyType, Settings, Table
+from sluice.sending.outbox import MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +64,6 @@ def queue(options: argparse.Namespace, sqs: Any) -> tuple[bool, int]:
         say(f"Not allowed to ask how long a message the queue takes; {MAX_BYTES:,} bytes are assumed.")
         return is_fifo, MAX_BYTES
     return is_fifo, min(MAX_BYTES, int(answer["Attributes"].get("MaximumMessageSize", MAX_BYTES)))
-
-
-def region_of(queue_url: str) -> str | None:
-    """The region that a queue's URL names."""
-    match = _REGION_OF_URL.match(queue_url)
-    return match and (match[1] or match[2])
 
 
 def _of_function(options: argparse.Namespace) -> tuple[Table, ...]:

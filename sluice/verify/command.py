@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ..arguments import positive, whole
-from ..cli import (
+from sluice.arguments import positive, whole
+from sluice.cli import (
     DONE,
     FAILED,
     UsageError,
@@ -43,7 +43,7 @@ could be compared, 2 usage."""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from ..send.reading import add_input_options
+    from sluice.send.reading import add_input_options
 
     parser.epilog = _EXAMPLES
     add_input_options(parser)
@@ -74,8 +74,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Verify; returns the exit status."""
-    from ..send.reading import Reader, input_of
-    from ..send.target import tables
+    from sluice.send.reading import Reader, input_of
+    from sluice.send.target import tables
+
     from .expected import Expectations
     from .table import Budget, TableReader
     from .verifying import Verification

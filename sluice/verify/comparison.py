@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from functions.batch_writer import items
-from functions.batch_writer.operation import AttributeValue
+from sluice.message import items
+from sluice.message.operation import AttributeValue
 
 from .expected import Expected
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
-from functions.batch_writer.messages import Decoder
-from functions.batch_writer.operation import AttributeValue, Key, Operation, Rejection
-from functions.batch_writer.settings import Settings, Table
-
-from ..send.record import Record
+from sluice.message.decoder import Decoder
+from sluice.message.operation import AttributeValue, Key, Operation, Rejection
+from sluice.message.settings import Settings, Table
+from sluice.sending.record import Record
 
 _EXACT = Context(prec=40)  # A key number has at most 38 digits.
 

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from functions.batch_writer import items
-from functions.batch_writer.operation import AttributeValue, Key
-from functions.batch_writer.settings import Table
-
-from ..cli import CommandError
+from sluice.cli import CommandError
+from sluice.message import items
+from sluice.message.operation import AttributeValue, Key
+from sluice.message.settings import Table
 
 MAX_KEYS = 100  # Of one call; what does not fit into the 16 MB of an answer comes back as unprocessed.
 FIRST_DELAY, MAX_DELAY = 0.05, 5.0

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
-from functions.batch_writer.operation import AttributeValue
+from sluice.message.operation import AttributeValue
 
 from .comparison import Outcome, verdict
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
-from functions.batch_writer.operation import AttributeValue, Key, Rejection
+from sluice.message.operation import AttributeValue, Key, Rejection
+from sluice.sending.record import Record
 
-from ..send.record import Record
 from .comparison import FAILURES, Difference, Item, Outcome, difference, outcome
 from .expected import Expectations, Expected
 from .table import MAX_KEYS, TableReader

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from sluice import terminal
 from sluice.cost import measured
-
-from . import calls, coldstart, cost, cpu, curve, memory, page, throughput, utilisation, virtual
-from .machine import Machine, this_machine
-from .processes import ROOT
-from .report import Section
-from .rounds import FULL, QUICK, Scale
+from tests.benchmarks import calls, coldstart, cost, cpu, curve, memory, page, throughput, utilisation, virtual
+from tests.benchmarks.machine import Machine, this_machine
+from tests.benchmarks.processes import ROOT
+from tests.benchmarks.report import Section
+from tests.benchmarks.rounds import FULL, QUICK, Scale
 
 SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
     "cpu": cpu.measure,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .processes import ServerProcess, WriterProcess
-from .records import SMALL, Load
-from .report import Section, Table, at_most
-from .rounds import Scale
+from tests.benchmarks.processes import ServerProcess, WriterProcess
+from tests.benchmarks.records import SMALL, Load
+from tests.benchmarks.report import Section, Table, at_most
+from tests.benchmarks.rounds import Scale
 
 COUNTS = (1, 24, 25, 26, 99, 1000, 2501)
 PACKINGS = (1, 100)

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.request import urlopen
 
-from .simulation import Capacity
+from tests.benchmarks.simulation import Capacity
 
 TABLE = "bench"
 LATENCY = 0.005  # Seconds.

@@ -13,8 +13,8 @@ import os
 import sys
 import time
 
-from .records import Load, event
-from .writers import WRITERS
+from tests.benchmarks.records import Load, event
+from tests.benchmarks.writers import WRITERS
 
 
 @functools.lru_cache(maxsize=1)  # As in Lambda, no other event burdens the garbage collector.

@@ -18,12 +18,11 @@ from pathlib import Path
 from boto3.dynamodb.types import TypeSerializer
 
 from infra.bundle import Bundle, BundleError
-
-from .processes import ROOT, ServerProcess, environment
-from .records import TABLE, Load, event
-from .report import Section, Table, Target, at_most, milliseconds
-from .rounds import Scale
-from .writers import items
+from tests.benchmarks.processes import ROOT, ServerProcess, environment
+from tests.benchmarks.records import TABLE, Load, event
+from tests.benchmarks.report import Section, Table, Target, at_most, milliseconds
+from tests.benchmarks.rounds import Scale
+from tests.benchmarks.writers import items
 
 GOAL = 0.9
 NOTICEABLE = 300  # Microseconds.

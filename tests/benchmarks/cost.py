@@ -14,14 +14,13 @@ from sluice.cost import Measured, Prices, table
 from sluice.cost.measured import Size, Work
 from sluice.cost.model import PUT_BYTES, SQS_CHUNK_BYTES
 from sluice.cost.report import ASSUMPTIONS, FLOOR, PACKED, markdown, size_name
+from tests.benchmarks.machine import this_machine
+from tests.benchmarks.processes import ServerProcess, WriterProcess
+from tests.benchmarks.records import LARGE, MEDIUM, SMALL, Load, encoded, orders
+from tests.benchmarks.report import Chart, Section, at_most
+from tests.benchmarks.rounds import Job, Scale, interleaved, prove
+from tests.benchmarks.svg import bars
 from tests.fakes.attribute_values import item_bytes
-
-from .machine import this_machine
-from .processes import ServerProcess, WriterProcess
-from .records import LARGE, MEDIUM, SMALL, Load, encoded, orders
-from .report import Chart, Section, at_most
-from .rounds import Job, Scale, interleaved, prove
-from .svg import bars
 
 GOAL = 1.10
 INVOCATION = 1000  # Records: the default batch size of the stack, one record a message.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from . import instructions
-from .processes import ServerProcess
-from .records import MEDIUM, SMALL, Load
-from .report import Chart, Section, Table, Target, at_least, microseconds
-from .rounds import Job, Scale, interleaved, started
-from .svg import bars
+from tests.benchmarks import instructions
+from tests.benchmarks.processes import ServerProcess
+from tests.benchmarks.records import MEDIUM, SMALL, Load
+from tests.benchmarks.report import Chart, Section, Table, Target, at_least, microseconds
+from tests.benchmarks.rounds import Job, Scale, interleaved, started
+from tests.benchmarks.svg import bars
 
 ONE_BY_ONE = ("boto3 put_item", "sample: put_item, log")
 """A record costs these the same whatever else is in the invocation: a tenth of the records is enough."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from .processes import ServerProcess
-from .records import SMALL, Load
-from .report import Chart, Section, Table, at_most
-from .rounds import Job, Scale, interleaved, started
-from .svg import Line, lines
+from tests.benchmarks.processes import ServerProcess
+from tests.benchmarks.records import SMALL, Load
+from tests.benchmarks.report import Chart, Section, Table, at_most
+from tests.benchmarks.rounds import Job, Scale, interleaved, started
+from tests.benchmarks.svg import Line, lines
 
 MESSAGES = (100, 200, 500, 1000, 2000, 5000, 10_000)
 QUICK_MESSAGES = (100, 500)

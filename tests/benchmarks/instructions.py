@@ -8,10 +8,10 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .processes import ServerProcess, WriterProcess
-from .records import MEDIUM, SMALL, Load
-from .report import Table, Target, at_most
-from .rounds import FULL, Scale
+from tests.benchmarks.processes import ServerProcess, WriterProcess
+from tests.benchmarks.records import MEDIUM, SMALL, Load
+from tests.benchmarks.report import Table, Target, at_most
+from tests.benchmarks.rounds import FULL, Scale
 
 EVENT = "instructions:u"
 GOAL = 0.085

@@ -8,10 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from .processes import ROOT, ServerProcess, environment
-from .records import LARGE, SMALL, Load, event
-from .report import Section, Table, at_most
-from .rounds import Scale
+from tests.benchmarks.processes import ROOT, ServerProcess, environment
+from tests.benchmarks.records import LARGE, SMALL, Load, event
+from tests.benchmarks.report import Section, Table, at_most
+from tests.benchmarks.rounds import Scale
 
 EVENT_BYTES = 6_000_000
 GOAL = 256.0  # MB.

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from .writers import WRITERS
+from tests.benchmarks.writers import WRITERS
 
 
 def peak() -> int:

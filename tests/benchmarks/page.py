@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from .machine import Machine
-from .report import Section, Target
+from tests.benchmarks.machine import Machine
+from tests.benchmarks.report import Section, Target
 
 HEADER = ["| target | goal | measured | | both sides |", "|---|---:|---:|---|---|"]
 

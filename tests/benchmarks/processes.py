@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from .records import TABLE, Load
+from tests.benchmarks.records import TABLE, Load
 
 ROOT = Path(__file__).parents[2]
 KEY = {"partition_key": {"name": "pk", "type": "S"}, "sort_key": {"name": "sk", "type": "S"}}

@@ -17,7 +17,7 @@ from pynamodb.attributes import (
 )
 from pynamodb.models import Model
 
-from .records import TABLE
+from tests.benchmarks.records import TABLE
 
 
 class Address(MapAttribute):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from .processes import Round, ServerProcess, WriterProcess
-from .records import Load
+from tests.benchmarks.processes import Round, ServerProcess, WriterProcess
+from tests.benchmarks.records import Load
 
 K = TypeVar("K")
 

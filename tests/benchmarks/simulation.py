@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
-from functions.batch_writer import plan
-from functions.batch_writer.calls import Running, Submit
-from functions.batch_writer.operation import Operation, Source
-from functions.batch_writer.pace import Pace
-from functions.batch_writer.table import Meaning, Reply
-from functions.batch_writer.writer import Writer
+from sluice.aws.in_flight import Running, Submit
+from sluice.aws.meanings import Meaning, Reply
+from sluice.message.operation import Operation, Source
+from sluice.writing import plan
+from sluice.writing.send_rate import Pace
+from sluice.writing.writer import Writer
 
 T = TypeVar("T")
 TABLE = "t"

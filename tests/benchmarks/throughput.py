@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from functions.batch_writer.settings import Settings
-
-from .processes import Round, ServerProcess, WriterProcess
-from .records import SMALL, Load
-from .report import Section, Table, at_least
-from .rounds import Job, Scale, interleaved, prove
+from sluice.message.settings import Settings
+from tests.benchmarks.processes import Round, ServerProcess, WriterProcess
+from tests.benchmarks.records import SMALL, Load
+from tests.benchmarks.report import Section, Table, at_least
+from tests.benchmarks.rounds import Job, Scale, interleaved, prove
 
 LATENCY = 5.0  # Milliseconds.
 GOAL = 6.0

@@ -6,11 +6,11 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-from . import capacity
-from .capacity import Row
-from .report import Chart, Section, Table, Target, at_least, at_most
-from .rounds import Scale
-from .svg import Line, lines
+from tests.benchmarks import capacity
+from tests.benchmarks.capacity import Row
+from tests.benchmarks.report import Chart, Section, Table, Target, at_least, at_most
+from tests.benchmarks.rounds import Scale
+from tests.benchmarks.svg import Line, lines
 
 ROUNDS = 3
 SECONDS = 20.0

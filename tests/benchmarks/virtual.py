@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from .report import Section, Table, Target, at_least, at_most
-from .rounds import Scale
-from .simulation import Figures, HotFigures, Scenario, grid, simulate, simulate_hot
-from .utilisation import SLOWEST, USED, WASTED
+from tests.benchmarks.report import Section, Table, Target, at_least, at_most
+from tests.benchmarks.rounds import Scale
+from tests.benchmarks.simulation import Figures, HotFigures, Scenario, grid, simulate, simulate_hot
+from tests.benchmarks.utilisation import SLOWEST, USED, WASTED
 
 SECONDS = 30.0
 HOT_SECONDS = 10.0

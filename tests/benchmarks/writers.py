@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
-from .records import TABLE
+from tests.benchmarks.records import TABLE
 
 Event = dict[str, Any]
 Writer = Callable[[Event], Any]
@@ -131,7 +131,7 @@ def awswrangler() -> Writer:
 
 def pynamodb() -> Writer:
     """https://pynamodb.readthedocs.io/en/stable/batch.html"""
-    from .pynamodb_model import Order, from_json
+    from tests.benchmarks.pynamodb_model import Order, from_json
 
     def write(event: Event) -> Any:
         with Order.batch_write() as batch:

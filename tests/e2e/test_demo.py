@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.local import weather
+from sluice.local.demo import weather
 
 pytestmark = pytest.mark.xdist_group("demo")
 

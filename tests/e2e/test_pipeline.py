@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from sluice.local.aws import LocalError
+from sluice.local.demo.weather import DATA
 from sluice.local.deploy import cdk_command
-from sluice.local.weather import DATA
 from tests.integration.gate import gate, noted
 
 pytestmark = pytest.mark.xdist_group("pipeline")

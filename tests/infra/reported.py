@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
-from sluice.dashboard.recording import Metric, Recording
+from sluice.local.dashboard.recording import Metric, Recording
 from tests.fakes import Refusal, Throttle, Unprocessed
 from tests.world import World
 

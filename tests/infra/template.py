@@ -10,9 +10,9 @@ from typing import Any
 
 from aws_cdk import App
 
-from functions.batch_writer.settings import Settings
 from infra import nag, reading
 from infra.stack import SluiceStack
+from sluice.message.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,9 +13,9 @@ from aws_cdk import aws_dynamodb as dynamodb
 from infra import throttling
 from infra.config import Config
 from infra.throttling import causes_of
-from sluice.dashboard.expression import evaluate
-from sluice.dashboard.recording import Metric
-from sluice.dashboard.series import Series
+from sluice.local.dashboard.expression import evaluate
+from sluice.local.dashboard.recording import Metric
+from sluice.local.dashboard.series import Series
 from tests.infra.configurations import ALARM_TOPIC
 from tests.infra.logical_ids import DEAD_LETTERS, FUNCTION, LOGS, QUEUE, TABLE
 from tests.infra.reported import AWS_METRICS, BAD, emitted, matches, recording, report, troubled, without_queue

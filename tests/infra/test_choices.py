@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from functions.batch_writer.settings import KeyAttribute, Table
+from sluice.message.settings import KeyAttribute, Table
 from tests.infra.configurations import KEY
 from tests.infra.logical_ids import DEAD_LETTERS, EVENTS, FIXED, ORDERS, QUEUE, QUEUE_KEY, TABLE
 from tests.infra.template import Template, functions_settings, resolved, synthesise

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from functions.batch_writer.settings import KeyAttribute, Settings
 from infra import reading
 from infra.config import Config
 from infra.context import ConfigError, settings_of
@@ -16,6 +15,7 @@ from infra.limits import DEAD_LETTER_RETENTION
 from infra.producers import AllowedProducer
 from infra.settings_docs import settings_tables
 from infra.table_config import TableConfig
+from sluice.message.settings import KeyAttribute, Settings
 from tests.infra.configurations import ACCOUNT, KEY, ROLE, RULE, TOPIC
 from tests.infra.template import ROOT
 

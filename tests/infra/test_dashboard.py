@@ -13,10 +13,10 @@ import pytest
 
 from infra.sections import ERROR_CODES
 from sluice.cost import Prices
-from sluice.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
-from sluice.dashboard.insights import sums
-from sluice.dashboard.page import graph_lines, svg
-from sluice.dashboard.recording import Metric, Recording
+from sluice.local.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
+from sluice.local.dashboard.insights import sums
+from sluice.local.dashboard.page import graph_lines, svg
+from sluice.local.dashboard.recording import Metric, Recording
 from tests.infra.logical_ids import LOGS
 from tests.infra.reported import AWS_METRICS, BAD, NAMESPACE, emitted, recording, report, troubled
 from tests.infra.template import ROOT, Template, resolved, synthesise

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from functions.batch_writer.pace import visibility
 from infra import outage
 from infra.config import Config
+from sluice.message.redelivery import visibility
 
 
 def chance_to_be_over_before(seconds: int, receives: int) -> float:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.batch_writer.settings import KeyAttribute, Settings, Table
+from sluice.message.settings import KeyAttribute, Settings, Table
 from tests.infra.logical_ids import DEAD_LETTERS, FUNCTION, LOGS, QUEUE, TABLE
 from tests.infra.template import Template, functions_settings, resolved, synthesise
 

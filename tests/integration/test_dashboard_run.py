@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sluice.dashboard import run as runs
-from sluice.dashboard.definition import Graph, LogGraph, widgets
-from sluice.dashboard.insights import sums
-from sluice.dashboard.page import svg
-from sluice.dashboard.recording import Recording
-from sluice.dashboard.run import PHASES, Run, run
+from sluice.local.dashboard import run as runs
+from sluice.local.dashboard.definition import Graph, LogGraph, widgets
+from sluice.local.dashboard.insights import sums
+from sluice.local.dashboard.page import svg
+from sluice.local.dashboard.recording import Recording
+from sluice.local.dashboard.run import PHASES, Run, run
 from sluice.local.poller import Polling
 
 NOT_IN_A_GOOD_RUN = {"ReportFailures"}

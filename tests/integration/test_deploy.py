@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from functions.batch_writer.settings import KeyAttribute, Settings, Table
 from infra.config import Config
 from sluice.local.aws import LocalAws, local_aws
 from sluice.local.deploy import Cdk, Outputs
+from sluice.message.settings import KeyAttribute, Settings, Table
 from tests.infra.template import resolved
 
 pytestmark = pytest.mark.xdist_group("deploy")

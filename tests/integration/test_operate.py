@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from sluice.cli import COMMANDS
-from sluice.playground.place import Place
+from sluice.local.playground.place import Place
 
 pytestmark = pytest.mark.xdist_group("operate")
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sluice.local.processes import Interrupt, Interrupted, child, end_group, signal_group, tail
+from sluice.interrupt import Interrupt, Interrupted
+from sluice.local.processes import child, end_group, signal_group, tail
 
 SLEEPER = """
 import signal, sys, time

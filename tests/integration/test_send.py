@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from functions.batch_writer.messages import Decoder
-from functions.batch_writer.settings import KeyAttribute, Settings, Table
 from sluice.local.aws import LocalAws, local_aws
+from sluice.message.decoder import Decoder
+from sluice.message.settings import KeyAttribute, Settings, Table
 from tests.integration.gate import gate, noted
 
 pytestmark = pytest.mark.xdist_group("send")

@@ -14,9 +14,9 @@ import pytest
 
 from sluice.local.aws import LocalAws, local_aws
 from sluice.local.deploy import Cdk, Deployment, disable, found
-from sluice.local.ingest import OneAtATime
 from sluice.local.poller import polling
 from sluice.local.runtime import ExecutionEnvironment, link_runtime_client
+from sluice.local.serial_queue import OneAtATime
 from sluice.send import command
 from tests import smoke
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from sluice.faults.report import Report
-from sluice.faults.soak import FUNCTIONS, Plan, Soak, main
+from sluice.local.soak.report import Report
+from sluice.local.soak.run import FUNCTIONS, Plan, Soak, main
 
 FORGETFUL = """
 import botocore.client

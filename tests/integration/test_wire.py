@@ -30,18 +30,19 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.batch_writer import endpoint
-from functions.batch_writer.answer import NoAnswer
-from functions.batch_writer.calls import Running
-from functions.batch_writer.dynamodb import DynamoDB
-from functions.batch_writer.messages import Decoder
-from functions.batch_writer.operation import Operation
-from functions.batch_writer.sdk import Sdk
-from functions.batch_writer.settings import KeyAttribute, Settings, Table
-from functions.batch_writer.signature import Credentials
-from functions.batch_writer.table import Meaning, Reply, Tables
-from functions.batch_writer.threads import Threads
-from functions.batch_writer.wire import Wire
+from sluice.aws import endpoint
+from sluice.aws.answer import NoAnswer
+from sluice.aws.boto import Sdk
+from sluice.aws.http import Wire
+from sluice.aws.in_flight import Running
+from sluice.aws.meanings import Meaning, Reply
+from sluice.aws.route import DynamoDB
+from sluice.aws.signature import Credentials
+from sluice.aws.tables import Tables
+from sluice.aws.threads import Threads
+from sluice.message.decoder import Decoder
+from sluice.message.operation import Operation
+from sluice.message.settings import KeyAttribute, Settings, Table
 from tests.fakes import FakeDynamoDB, Unprocessed
 from tests.fakes.scripted import ScriptedServer
 from tests.fakes.server import serve

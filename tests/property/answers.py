@@ -24,11 +24,11 @@ from unittest.mock import patch
 
 from botocore.awsrequest import AWSResponse
 
-from functions.batch_writer import wire
-from functions.batch_writer.dynamodb import DynamoDB
-from functions.batch_writer.queue import Queue
-from functions.batch_writer.sdk import Sdk
-from functions.batch_writer.signature import Credentials
+from sluice.aws import connection as connection_module
+from sluice.aws.boto import Sdk
+from sluice.aws.queue import Queue
+from sluice.aws.route import DynamoDB
+from sluice.aws.signature import Credentials
 from tests.fakes.protocol import answered
 from tests.fakes.service import FakeService
 from tests.world import Inline, World
@@ -235,7 +235,7 @@ class Services:
             f"{name}: {value}\r\n" for name, value in {"content-length": str(len(content)), **headers}.items()
         )
         socket = OneAnswer(f"HTTP/1.1 {status:03} X\r\n{lines}\r\n".encode("latin-1") + content)
-        connection = wire._Connection(socket)  # type: ignore[arg-type]
+        connection = connection_module._Connection(socket)  # type: ignore[arg-type]
         steps = connection.exchange(b"", body)
         try:
             while True:

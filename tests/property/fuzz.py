@@ -23,9 +23,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from functions.batch_writer.messages import Decoder
-from functions.batch_writer.operation import Operation, Rejection
-from functions.batch_writer.settings import Settings, Table
+from sluice.message.decoder import Decoder
+from sluice.message.operation import Operation, Rejection
+from sluice.message.settings import Settings, Table
 from tests.fakes import FakeDynamoDB
 from tests.fakes.service import REGION, copied
 from tests.strategies import TABLES, Digits, as_json, native

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from functions.batch_writer.errors import NothingWrittenError, TableError
 from functions.batch_writer.pipeline import Outcome
+from sluice.message.errors import NothingWrittenError, TableError
 from tests.fakes import Canceled, Clock, Delay, Fault
 from tests.property.history import Delivery, History, is_dead_letter_of
 from tests.property.promises import (

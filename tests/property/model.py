@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from functions.batch_writer.errors import NothingWrittenError, TableError
 from functions.batch_writer.pipeline import Outcome
+from sluice.message.errors import NothingWrittenError, TableError
 from tests.fakes import Call
 from tests.fakes.attribute_values import Item
 from tests.strategies import TABLES, Body, Identity, Intent, flattened, identity, parsed

@@ -14,8 +14,8 @@ from botocore.exceptions import ClientError, ParamValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.batch_writer.messages import Decoder, Message
-from functions.batch_writer.settings import Settings, Table
+from sluice.message.decoder import Decoder, Message
+from sluice.message.settings import Settings, Table
 from tests.fakes import FakeDynamoDB
 from tests.fakes.attribute_values import item_bytes
 from tests.strategies import (

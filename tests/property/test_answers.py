@@ -38,10 +38,10 @@ def take_all(sent: Any, _: Any, entries: Any) -> None:
 @pytest.mark.parametrize(
     ("broken", "by", "problem"),
     [
-        ("functions.batch_writer.shapes.fits", everything_fits, "raises"),
-        ("functions.batch_writer.sdk._check_answer", everything_fits, "raises"),
-        ("functions.batch_writer.table._units", any_units, "counted as done"),
-        ("functions.batch_writer.queue.Sent.learn", take_all, "counted as done"),
+        ("sluice.aws.shapes.fits", everything_fits, "raises"),
+        ("sluice.aws.boto._check_answer", everything_fits, "raises"),
+        ("sluice.aws.meanings._units", any_units, "counted as done"),
+        ("sluice.aws.queue.Sent.learn", take_all, "counted as done"),
     ],
 )
 def test_a_reader_that_believes_too_much_is_found_out(

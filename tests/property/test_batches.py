@@ -9,13 +9,14 @@ from typing import Any
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from functions.batch_writer import plan
-from functions.batch_writer.dynamodb import DynamoDB
-from functions.batch_writer.messages import Decoder
-from functions.batch_writer.operation import Operation, Source
-from functions.batch_writer.settings import Settings
-from functions.batch_writer.signature import Credentials
-from functions.batch_writer.table import Meaning, Tables
+from sluice.aws.meanings import Meaning
+from sluice.aws.route import DynamoDB
+from sluice.aws.signature import Credentials
+from sluice.aws.tables import Tables
+from sluice.message.decoder import Decoder
+from sluice.message.operation import Operation, Source
+from sluice.message.settings import Settings
+from sluice.writing import plan
 from tests.fakes import FakeDynamoDB
 from tests.fakes.dynamodb import wire_bytes
 from tests.fakes.protocol import FakeWire

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.send.rows import Row, Rows
-from sluice.send.source import START, Lines
+from sluice.send.source import Lines
+from sluice.sending.record import START
 
 REPEATABLE = settings(deadline=None, derandomize=True, database=None, max_examples=300)
 texts = st.text(st.sampled_from('ab,;"\r\n é'), max_size=40)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from functions.batch_writer.operation import Rejection
-from functions.batch_writer.settings import Settings
+from sluice.message.operation import Rejection
+from sluice.message.settings import Settings
 from tests.property import fuzz
 from tests.strategies import TABLES
 
@@ -42,9 +42,9 @@ def test_a_decoder_that_is_wrong_is_noticed(body: str, problem: str, monkeypatch
     good, setup = '{"put": {"pk": "a", "v": "y"}}', fuzz.Setup(Settings(TABLES))
     decode = setup.decoder.decode
     if "refused" in problem:
-        monkeypatch.setattr("functions.batch_writer.items.key_of", lambda table, _: (table.name, "", None))
+        monkeypatch.setattr("sluice.message.items.key_of", lambda table, _: (table.name, "", None))
     elif "code" in problem:
-        monkeypatch.setattr("functions.batch_writer.items.Rejected.rejection", lambda _: Rejection("Odd", ""))
+        monkeypatch.setattr("sluice.message.items.Rejected.rejection", lambda _: Rejection("Odd", ""))
     else:
         monkeypatch.setattr(setup.decoder, "decode", lambda record: decode(record | {"body": good}))
 

@@ -13,9 +13,9 @@ from typing import Any
 from jmespath import functions, parser, visitor
 from jmespath.exceptions import JMESPathError, JMESPathTypeError
 
-from functions.batch_writer.envelope import Envelope
-from functions.batch_writer.exact_functions import FUNCTIONS
-from functions.batch_writer.items import Rejected
+from sluice.message.envelope import Envelope
+from sluice.message.exact_functions import FUNCTIONS
+from sluice.message.items import Rejected
 
 CASES = 5_000
 COMPUTED = ("sum(", "avg(")

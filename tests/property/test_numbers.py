@@ -9,8 +9,8 @@ from boto3.dynamodb.types import TypeSerializer
 from hypothesis import example, given, reject
 from hypothesis import strategies as st
 
-from functions.batch_writer.messages import Decoder
-from functions.batch_writer.settings import Settings
+from sluice.message.decoder import Decoder
+from sluice.message.settings import Settings
 from tests.fakes.attribute_values import canonical_value
 from tests.strategies import COUNTS, Digits, as_json, numbers_that_do_not_fit, numbers_that_fit, parsed
 from tests.world import ORDERS, World

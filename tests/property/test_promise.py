@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.batch_writer import metrics as report
-from functions.batch_writer.errors import TableError
-from functions.batch_writer.pace import visibility
+from sluice.message.errors import TableError
+from sluice.message.redelivery import visibility
 from tests.fakes import Capacity, FakeDynamoDB, Unprocessed
 from tests.fakes.faults import ConnectionLost
 from tests.property.model import (

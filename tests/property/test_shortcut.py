@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.batch_writer.messages import Decoder, Message
-from functions.batch_writer.operation import Operation
-from functions.batch_writer.settings import Settings
-from functions.batch_writer.shortcut import Shortcut
+from sluice.message.decoder import Decoder, Message
+from sluice.message.fast_path import Shortcut
+from sluice.message.operation import Operation
+from sluice.message.settings import Settings
 from tests.fakes.attribute_values import canonical_item, item_bytes
 from tests.property import fuzz
 from tests.strategies import (

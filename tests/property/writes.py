@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from functions.batch_writer.settings import KeyAttribute, Table
+from sluice.message.settings import KeyAttribute, Table
 from tests.fakes.attribute_values import Item
 from tests.strategies import MISTAKES, as_json
 from tests.world import ORDERS

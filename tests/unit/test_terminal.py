@@ -13,11 +13,11 @@ import pytest
 
 from sluice import terminal
 from sluice.cli import COMMANDS, main, progress, put_out, say
-from sluice.dashboard import __main__ as dashboard
-from sluice.faults import __main__ as faults
-from sluice.faults import soak
-from sluice.local import demo
-from sluice.playground import display
+from sluice.local.dashboard import __main__ as dashboard
+from sluice.local.demo import __main__
+from sluice.local.faults import __main__ as faults
+from sluice.local.playground import display
+from sluice.local.soak import run
 
 
 class Terminal(io.TextIOWrapper):
@@ -70,7 +70,7 @@ def test_each_help_is_shown_in_every_encoding(on: Callable[[str], Terminal], com
     assert shown.shown().startswith("usage: sluice")
 
 
-@pytest.mark.parametrize("module", [demo, faults, soak, dashboard], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [__main__, faults, run, dashboard], ids=lambda module: module.__name__)
 def test_each_program_of_make_shows_its_help_in_every_encoding(
     on: Callable[[str], Terminal], module: ModuleType
 ) -> None:
@@ -123,7 +123,7 @@ def test_a_bar_becomes_lines_where_no_line_can_be_written_over(
 
     with progress("sent", 10, "records", every=0.0) as show:
         show(5)
-    with demo._progress("sent", 10) as told:
+    with __main__._progress("sent", 10) as told:
         told(5)
 
     assert "\r" not in made.shown()

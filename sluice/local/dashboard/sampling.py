@@ -1,0 +1,177 @@
+"""What AWS itself would report, noted where a local run can see it: at the queue, the function and the table."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sluice.local.faults.injector import Delivery, Injector
+from sluice.local.poller import Answer, Function
+from sluice.local.serial_queue import OneAtATime
+
+from .recording import Recording
+
+RECEIVES_OF_POISON = 3
+"""Messages received so often no longer count for the age (SQS developer guide, sqs-available-cloudwatch-metrics)."""
+
+
+class Notes:
+    """A recording that threads write to, each value at the time at which it comes."""
+
+    def __init__(self, recording: Recording, clock: Callable[[], float] = time.time) -> None:
+        self.recording = recording
+        self.clock = clock
+        self._lock = threading.Lock()
+
+    def add(self, namespace: str, dimensions: Mapping[str, str], **values: float) -> None:
+        """Note values, by the names of their metrics."""
+        with self._lock:
+            at = self.clock()
+            for name, value in values.items():
+                self.recording.add(at, namespace, name, dimensions, value)
+
+
+class WatchedQueue(OneAtATime):
+    """The queue as sender and pollers see it; counts what goes in and out and knows how old each message is."""
+
+    def __init__(self, client: Any, stopping: threading.Event, notes: Notes, queue_url: str, name: str) -> None:
+        super().__init__(client, stopping)
+        self._notes = notes
+        self._queue_url = queue_url
+        self._dimensions = {"QueueName": name}
+        self._sent: dict[str, float] = {}
+        """Message id → when it was sent; those that are still on the queue."""
+        self._receives: dict[str, int] = {}
+        self._handles: dict[str, str] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._sent
+
+    def send_message_batch(self, **request: Any) -> Any:
+        response = super().send_message_batch(**request)
+        now = self._notes.clock()
+        self._sent |= {entry["MessageId"]: now for entry in response.get("Successful", ())}
+        self._note(NumberOfMessagesSent=len(response.get("Successful", ())))
+        return response
+
+    def receive_message(self, **request: Any) -> Any:
+        response = super().receive_message(**request)
+        messages = response.get("Messages", ())
+        for message in messages:
+            self._handles[message["ReceiptHandle"]] = message["MessageId"]
+            self._receives[message["MessageId"]] = int(message["Attributes"]["ApproximateReceiveCount"])
+        self._note(NumberOfMessagesReceived=len(messages), NumberOfEmptyReceives=not messages)
+        return response
+
+    def delete_message_batch(self, **request: Any) -> Any:
+        response = super().delete_message_batch(**request)
+        handles = {entry["Id"]: entry["ReceiptHandle"] for entry in request["Entries"]}
+        for entry in response.get("Successful", ()):
+            self._sent.pop(self._handles[handles[entry["Id"]]], None)
+        self._note(NumberOfMessagesDeleted=len(response.get("Successful", ())))
+        return response
+
+    def sample(self) -> None:
+        """Note what SQS reports each minute of a queue that is in use, whether anything happens or not."""
+        waiting, in_flight = self._depth(self._queue_url)
+        sent = [at for id, at in list(self._sent.items()) if self._receives.get(id, 0) < RECEIVES_OF_POISON]
+        self._note(
+            ApproximateNumberOfMessagesVisible=waiting,
+            ApproximateNumberOfMessagesNotVisible=in_flight,
+            ApproximateAgeOfOldestMessage=self._notes.clock() - min(sent) if sent else 0,
+            NumberOfMessagesSent=0,
+            NumberOfMessagesDeleted=0,
+        )
+
+    def sample_other(self, url: str, name: str) -> None:
+        """The same of another queue, whose messages nobody takes."""
+        waiting, in_flight = self._depth(url)
+        self._notes.add(
+            "AWS/SQS",
+            {"QueueName": name},
+            ApproximateNumberOfMessagesVisible=waiting,
+            ApproximateNumberOfMessagesNotVisible=in_flight,
+        )
+
+    def _depth(self, url: str) -> tuple[int, int]:
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        with self._lock:
+            attributes = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=list(names))["Attributes"]
+        return int(attributes[names[0]]), int(attributes[names[1]])
+
+    def _note(self, **values: float) -> None:
+        self._notes.add("AWS/SQS", self._dimensions, **values)
+
+
+class WatchedFunction:
+    """The function's processes as Lambda counts them."""
+
+    def __init__(self, notes: Notes, name: str) -> None:
+        self._notes = notes
+        self._dimensions = {"FunctionName": name}
+        self._lock = threading.Lock()
+        self._running = 0
+
+    def watched(self, function: Function) -> Function:
+        """The same function; each invocation is noted."""
+
+        def invoke(event: bytes) -> Answer:
+            self._run(1)
+            start = time.monotonic()
+            answer = function(event)
+            milliseconds = (time.monotonic() - start) * 1000
+            self._run(-1)
+            errors = answer.error is not None
+            self._notes.add("AWS/Lambda", self._dimensions, Invocations=1, Errors=errors, Duration=milliseconds)
+            return answer
+
+        return invoke
+
+    def sample(self) -> None:
+        """Note the concurrency; nothing refuses an invocation here."""
+        self._notes.add("AWS/Lambda", self._dimensions, ConcurrentExecutions=self._running, Throttles=0)
+
+    def _run(self, more: int) -> None:
+        with self._lock:
+            self._running += more
+        self.sample()
+
+
+class WatchedInjector(Injector):
+    """A table whose consumption, latency and refusals are noted.
+
+    `cause` is the metric that counts refusals: the limits are set one at a time, so it is known which is met.
+    """
+
+    notes: Notes
+    cause = ""
+
+    def answer(
+        self, headers: Mapping[str, str], body: bytes, has_hung_up: Callable[[], bool] = lambda: False
+    ) -> Delivery:
+        start = time.monotonic()
+        delivery = super().answer(headers, body, has_hung_up)
+        target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
+        if target.endswith(".BatchWriteItem"):
+            self._note(json.loads(body), delivery, (time.monotonic() - start) * 1000)
+        return delivery
+
+    def _note(self, request: Mapping[str, Any], delivery: Delivery, milliseconds: float) -> None:
+        content = json.loads(delivery.answer.body or b"{}")
+        is_done = delivery.answer.status == 200
+        for table, requests in request["RequestItems"].items():
+            refused = len(content.get("UnprocessedItems", {}).get(table, ())) if is_done else len(requests)
+            consumed = sum(
+                each["CapacityUnits"] for each in content.get("ConsumedCapacity", ()) if each["TableName"] == table
+            )
+            values = {"ConsumedWriteCapacityUnits": float(consumed)} if is_done else {}
+            if refused and self.cause:
+                values[self.cause] = refused
+            self.notes.add("AWS/DynamoDB", {"TableName": table}, **values)
+            if is_done:
+                dimensions = {"TableName": table, "Operation": "BatchWriteItem"}
+                self.notes.add("AWS/DynamoDB", dimensions, SuccessfulRequestLatency=milliseconds)

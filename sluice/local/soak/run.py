@@ -1,0 +1,466 @@
+"""`python -m sluice.local.soak.run`: the real function under faults, SIGKILL and redelivery, and the proof of its promise.
+
+A real SQS API and DynamoDB (moto), the injector between the function and its tables, the function's own code in real
+processes under AWS's runtime client, pollers with the semantics of an event source mapping. While a seeded producer
+sends, processes are killed at random moments, messages are delivered twice, acknowledgements get lost. In the end
+the queue is drained and everything is compared with the model, read from the tables around the injector.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sluice import terminal
+from sluice.arguments import real
+from sluice.interrupt import Interrupt, Interrupted
+from sluice.local.aws import LocalAws, LocalError, local_aws
+from sluice.local.faults.injector import Injector
+from sluice.local.faults.profiles import PROFILES
+from sluice.local.faults.server import serve
+from sluice.local.poller import Answer, EventSourceMapping, Invocation, Poller
+from sluice.local.runtime import ExecutionEnvironment, FunctionCode
+
+from .enough import happened, missing, wish
+from .model import Ledger
+from .operations import TableOf
+from .ordered import OrderedWorkload
+from .report import Report
+from .stage import HELD, Stage
+from .watched_queue import WatchedQueue
+from .workload import CHAINS, TABLES, Workload
+
+FUNCTIONS = Path(__file__).absolute().parents[3] / "functions"
+"""The function's sources; what they require is taken from this Python's own packages."""
+WORKERS = 3
+DEADLINE_MARGIN = 1
+BATCH_SIZE = 10
+"""Messages of an invocation; without a batching window, so that there are many invocations."""
+MAX_UNACKNOWLEDGED = 120
+"""Messages on the queue, at most; moto's queues become slow when they are deep."""
+LONGEST_PAUSE = 0.3
+"""Seconds, at most, that a poller backs off after a function error; Lambda's own backing off takes minutes."""
+KILL_EVERY = 2.5
+"""Seconds between kills, on average."""
+IMPATIENCE = 3
+"""Seconds, at most, after which a returned message is made visible again; four in five are."""
+LEAST_HELD = 0.3
+"""Seconds that a returned message of a FIFO queue is kept invisible at least."""
+SECONDS, MAX_SECONDS = 60, 600
+"""How long messages are sent by default, without and with `--until`."""
+STALLED, MAX_TIMEOUT = 30.0, 300
+"""Seconds in which no message was acknowledged before the function gets twice as long, and how long at most."""
+TICK = 0.02
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a soak is to do."""
+
+    profile: str = "hostile"
+    seconds: float = 60.0
+    """How long the producer sends; with `until`, how long at most."""
+    until: Mapping[str, int] = field(default_factory=dict)
+    """What must have happened, and how often, before the producer stops; by the names of `enough.NAMES`."""
+    seed: int = 1
+    drain_seconds: float = 90.0
+    """How long the queue may take to become empty after that."""
+    faults_to_the_end: bool = False
+    """Whether the faults go on while the queue is drained."""
+    fifo: bool = False
+    """Whether the queue is a FIFO queue."""
+    on_condition_failed: str = "skip"
+    """The function's setting of that name."""
+    timeout: int = 5
+    """The function's timeout in seconds: short, so that calls that hang reach it often. Where nothing gets done in it,
+    as on a very busy machine, it is doubled."""
+    task_root: Path = FUNCTIONS
+    """The directory that holds the function's package, `batch_writer`."""
+
+
+class Worker(ExecutionEnvironment):
+    """A process of the function of which one can see whether it works."""
+
+    is_busy = False
+
+    def give_time(self, seconds: int) -> None:
+        """Set the timeout of all invocations from now on."""
+        self._code = replace(self._code, timeout=seconds)
+
+    def invoke(self, event: bytes) -> Answer:
+        self.is_busy = True
+        try:
+            return super().invoke(event)
+        finally:
+            self.is_busy = False
+
+
+class Soak:
+    """One run. `check` is called many times a second and may raise."""
+
+    def __init__(self, plan: Plan, directory: Path, check: Callable[[], None] = lambda: None) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._check = check
+        self._ledger = Ledger()
+        workload = OrderedWorkload if plan.fifo else Workload
+        self._workload = workload(plan.seed, reports_conditions=plan.on_condition_failed == "dead-letter")
+        self._chance = Random(f"soak {plan.seed}")
+        self._is_rough = plan.profile != "calm"
+        """Whether processes are killed, messages duplicated and acknowledgements lost."""
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._events = Counter[str]()
+        self._errors = Counter[str]()
+        self._failure: Exception | None = None
+        self._queues: list[WatchedQueue] = []
+        self._held: list[tuple[float, list[int]]] = []
+        """Messages of a FIFO queue that were returned, and when."""
+        self._threads: list[threading.Thread] = []
+        self._workers: list[Worker] = []
+        self._timeout = plan.timeout
+        self._progress = (0, time.monotonic())
+        """How many messages were acknowledged, and when that changed last."""
+
+    def run(self) -> Report:
+        """Send, disturb, drain and judge, once; raises `LocalError` if something else than the function fails."""
+        with ExitStack() as parts:
+            aws = parts.enter_context(local_aws(self._directory, check=self._check))
+            self._stage = Stage(aws, is_fifo=self._plan.fifo)
+            self._injector = Injector(
+                f"http://127.0.0.1:{aws.port}",
+                PROFILES[self._plan.profile],
+                self._plan.seed,
+                # Nobody could keep an order in which what was given up long ago is still applied.
+                drops_given_up=self._plan.fifo,
+            )
+            url = parts.enter_context(serve(self._injector))
+            workers = [self._worker(aws, url, number) for number in range(WORKERS)]
+            for worker in workers:
+                parts.enter_context(worker)
+                worker.start(self._check)
+            self._workers = workers
+            parts.callback(self._stop)
+            for number, worker in enumerate(workers):
+                self._start_poller(number, worker)
+            start = time.monotonic()
+            self._send(workers, until=start + self._plan.seconds)
+            self._drain(until=time.monotonic() + self._plan.drain_seconds)
+            seconds = time.monotonic() - start
+            self._stop()
+            self._note_dead_letters()
+            verdict = self._ledger.close(self._stage.read_all())
+            counts, faults = self._happened(), self._injector.counts()
+            writes, unprocessed = faults.pop("writes", 0), faults.pop("unprocessed-items", 0)
+            return Report(
+                self._ledger,
+                verdict,
+                self._events,
+                self._errors,
+                faults,
+                self._workload.kinds,
+                writes,
+                unprocessed,
+                seconds,
+                missing=missing(self._plan.until, counts),
+            )
+
+    def _send(self, workers: Sequence[Worker], until: float) -> None:
+        """Keep the queue filled and the workers in danger."""
+        next_kill = time.monotonic() + self._chance.expovariate(1 / KILL_EVERY)
+        while time.monotonic() < until and not self._is_enough():
+            self._go_on()
+            if self._ledger.unacknowledged < MAX_UNACKNOWLEDGED:
+                self._send_round(with_new=True)
+            busy = [worker for worker in workers if worker.is_busy]
+            if busy and self._is_rough and time.monotonic() > next_kill:
+                if self._chance.choice(busy).kill():
+                    self._note("kills")
+                next_kill = time.monotonic() + self._chance.expovariate(1 / KILL_EVERY)
+
+    def _is_enough(self) -> bool:
+        return bool(self._plan.until) and not missing(self._plan.until, self._happened())
+
+    def _happened(self) -> Counter[str]:
+        with self._lock:
+            return happened(self._ledger, self._events, self._errors, self._injector.counts())
+
+    def _drain(self, until: float) -> None:
+        """Send the last states of all items, and wait until everything is acknowledged."""
+        if not self._plan.faults_to_the_end:
+            self._injector.switch(PROFILES["calm"])
+            self._is_rough = False
+        next_push = 0.0
+        while not self._ledger.is_finished and time.monotonic() < until:
+            self._go_on()
+            self._send_round(with_new=False)
+            if time.monotonic() > next_push and not self._plan.fifo:
+                # The function lets them wait for minutes if they have come often; there is no time for that here.
+                self._stage.delay(dict.fromkeys(self._ledger.idle(), 0))
+                next_push = time.monotonic() + 1
+
+    def _send_round(self, *, with_new: bool) -> None:
+        messages = self._workload.messages(self._ledger.take_ready(CHAINS), with_new=with_new)
+        self._ledger.sending(messages)
+        self._stage.send(messages)
+
+    def _go_on(self) -> None:
+        """Between two looks; raises what must end the run."""
+        self._check()
+        if self._failure is not None:
+            raise LocalError(f"The poller failed: {self._failure!r}") from self._failure
+        if self._plan.fifo:
+            self._release()
+        else:
+            self._note_dead_letters()
+        self._ledger.settle(self._busy_since())
+        self._give_time()
+        self._stopping.wait(TICK)
+
+    def _give_time(self) -> None:
+        """If nothing gets done, let invocations take longer."""
+        now, done = time.monotonic(), self._ledger.messages() - self._ledger.unacknowledged
+        if done != self._progress[0]:
+            self._progress = (done, now)
+        elif self._ledger.unacknowledged and now - self._progress[1] > STALLED and self._timeout < MAX_TIMEOUT:
+            self._progress = (done, now)
+            self._timeout = min(2 * self._timeout, MAX_TIMEOUT)
+            for worker in self._workers:
+                worker.give_time(self._timeout)
+
+    def _busy_since(self) -> float:
+        """When the oldest of all the calls that are under way began."""
+        calls = [self._injector.in_flight_since(), *(queue.receiving_since for queue in self._queues)]
+        return min([since for since in calls if since is not None], default=_NEVER)
+
+    def _note_dead_letters(self) -> None:
+        for number, error_code, body in self._stage.dead_letters():
+            self._ledger.dead_letter(number, error_code, body)
+
+    def _start_poller(self, number: int, worker: Worker) -> None:
+        chance = Random(f"poller {number} {self._plan.seed}")
+        queue = WatchedQueue(
+            self._stage,
+            self._ledger,
+            verify=self._verify,
+            note=self._note,
+            # Neither must happen on a FIFO queue: what came later in the group may be done already.
+            happens=lambda share: self._is_rough and not self._plan.fifo and chance.random() < share,
+            wait=self._stopping.wait,
+        )
+        thread = threading.Thread(target=self._poll, args=(queue, worker, chance))
+        self._queues.append(queue)
+        self._threads.append(thread)
+        thread.start()
+
+    def _poll(self, queue: WatchedQueue, worker: Worker, chance: Random) -> None:
+        """The work of a thread: batch after batch through one worker."""
+        mapping = EventSourceMapping(
+            self._stage.queue_url, self._stage.queue_arn, BATCH_SIZE, report_batch_item_failures=True
+        )
+        poller = Poller(
+            queue,
+            mapping,
+            worker.invoke,
+            sleep=lambda seconds: self._stopping.wait(min(seconds, LONGEST_PAUSE)),
+            is_stopping=self._stopping.is_set,
+        )
+        try:
+            while not self._stopping.is_set():
+                if invocation := poller.poll():
+                    self._note_invocation(invocation)
+                    queue.let_go(invocation.deleted)
+                    returned = queue.let_go(invocation.returned)
+                    if self._plan.fifo:
+                        self._hold(returned)
+                        continue
+                    # One in five waits as long as the function has decided, or the queue.
+                    hurried = [number for number in returned if chance.random() < 0.8]
+                    self._stage.delay({number: chance.randint(0, IMPATIENCE) for number in hurried})
+        except Exception as error:  # noqa: BLE001  # A thread's failure is the run's to report.
+            self._failure = error
+
+    def _hold(self, numbers: list[int]) -> None:
+        """Keep returned messages of a FIFO queue from coming back by themselves: moto would mix up their order."""
+        self._stage.delay(dict.fromkeys(numbers, HELD))
+        with self._lock:
+            self._held.append((time.monotonic(), numbers))
+
+    def _release(self) -> None:
+        """Let returned messages come back, a whole group at once, when no call can still write what they hold."""
+        now = time.monotonic()
+        due = min(now - LEAST_HELD, self._injector.in_flight_since() or now)
+        with self._lock:
+            released = [numbers for since, numbers in self._held if since < due]
+            self._held = [(since, numbers) for since, numbers in self._held if since >= due]
+        for numbers in released:
+            self._stage.delay(dict.fromkeys(numbers, 0))
+
+    def _verify(self, numbers: Sequence[int]) -> None:
+        """These messages are about to be acknowledged: is what they write in the tables?"""
+        keys = {chain.key: self._workload.key_attributes(chain.key) for chain in self._ledger.effects(numbers)}
+        self._ledger.check(numbers, self._stage.read(keys))
+
+    def _note(self, event: str) -> None:
+        with self._lock:
+            self._events[event] += 1
+
+    def _note_invocation(self, invocation: Invocation) -> None:
+        self._note("invocations")
+        if invocation.answer.error is not None:
+            with self._lock:
+                self._errors[invocation.answer.error.split(":")[0].split(";")[0]] += 1
+
+    def _worker(self, aws: LocalAws, dynamodb: str, number: int) -> Worker:
+        code = FunctionCode(
+            task_root=self._plan.task_root,
+            handler="batch_writer.handler.lambda_handler",
+            name="sluice-soak",
+            arn=f"arn:aws:lambda:{aws.region}:{aws.account}:function:sluice-soak",
+            timeout=self._plan.timeout,
+            memory=512,
+            environ={
+                "TABLES": json.dumps([_setting(table) for table in TABLES]),
+                "DEAD_LETTER_QUEUE_URL": self._stage.dead_letter_url,
+                "DEADLINE_MARGIN": str(DEADLINE_MARGIN),
+                "ON_CONDITION_FAILED": self._plan.on_condition_failed,
+                "AWS_ENDPOINT_URL_DYNAMODB": dynamodb,
+            },
+        )
+        packages = Path(sysconfig.get_paths()["purelib"])
+        return Worker(code, aws, packages, self._directory / f"function-{number}.log", self._stopping)
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def _setting(table: TableOf) -> dict[str, Any]:
+    """The table's entry in the function's variable TABLES."""
+    keys = [{"name": name, "type": kind} for name, kind in table.key]
+    setting: dict[str, Any] = {"alias": table.alias, "name": table.name, "partition_key": keys[0]}
+    if len(keys) > 1:
+        setting["sort_key"] = keys[1]
+    return setting | ({"version": table.version} if table.version else {})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a soak; returns the exit status: 0 if the promise was kept, 1 if not, 130 after Ctrl-C."""
+    terminal.prepare()
+    options = _parser().parse_args(arguments)
+    wishes = dict(options.until)
+    seconds = options.seconds or (MAX_SECONDS if wishes else SECONDS)
+    plan = Plan(**{**vars(options), "until": wishes, "seconds": seconds})
+    directory = Path(tempfile.mkdtemp(prefix="sluice-soak-"))
+    with Interrupt() as interrupt:
+        _say(
+            f"Soak: {'FIFO queue, ' if plan.fifo else ''}profile {plan.profile}, {_length(plan)}, seed {plan.seed}"
+            f" ({datetime.date.today()}, {os.cpu_count()} CPUs, {WORKERS} processes of the function)"
+        )
+        try:
+            report = Soak(plan, directory, interrupt.check).run()
+        except Interrupted as stop:
+            _say(f"Stopped ({stop}); every process that the soak had started has ended.")
+            shutil.rmtree(directory)
+            return stop.exit_status
+        except LocalError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+    _say(*report.lines())
+    if report.verdict.is_clean and report.missing:
+        _say("Nothing lost, but too little has happened; more time is given by --seconds.")
+        shutil.rmtree(directory)
+        return 1
+    if report.verdict.is_clean:
+        _say("Nothing lost, nothing acknowledged unwritten: the promise was kept.")
+        shutil.rmtree(directory)
+        return 0
+    _say(f"The promise was NOT kept. Logs of the function and of moto: {directory}")
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sluice.local.soak.run",
+        description="Run the real function under injected faults, SIGKILL and redelivery on a local AWS, and compare"
+        " what is in the tables and on the dead-letter queue with what was sent. Needs no AWS account.",
+        epilog="Exit status: 0 nothing lost, 1 something lost, or too little has happened, or the soak could not run,"
+        " 2 usage, 130 Ctrl-C.",
+    )
+    parser.add_argument("--profile", choices=PROFILES, default="hostile", help="which faults (default: hostile)")
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        metavar="S",
+        help=f"how long to send (default: {SECONDS}; with --until {MAX_SECONDS})",
+    )
+    parser.add_argument(
+        "--until",
+        type=wish,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="end before that when this has happened so often, such as kills=3 or messages=500, and fail if it has not;"
+        " several are all waited for",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of messages, faults and kills (default: 1)")
+    parser.add_argument(
+        "--drain-seconds", type=_seconds, default=90.0, metavar="S", help="time to empty the queue (default: 90)"
+    )
+    parser.add_argument("--faults-to-the-end", action="store_true", help="let faults happen during that time, too")
+    parser.add_argument("--fifo", action="store_true", help="a FIFO queue: the order of each message group counts")
+    parser.add_argument(
+        "--on-condition-failed",
+        choices=("skip", "dead-letter"),
+        default="skip",
+        help="what the function is to do with a condition that does not hold (default: skip)",
+    )
+    parser.add_argument(
+        "--task-root",
+        type=_task_root,
+        default=FUNCTIONS,
+        metavar="DIRECTORY",
+        help="what holds the function's package batch_writer, such as an unpacked bundle (default: the sources)",
+    )
+    return parser
+
+
+def _length(plan: Plan) -> str:
+    wishes = [f"{times:,} {name}" for name, times in plan.until.items()]
+    return f"until {', '.join(wishes)}, at most {plan.seconds:g} s" if wishes else f"{plan.seconds:g} s"
+
+
+_seconds = real("a positive number of seconds, less than a day", lambda value: 0 < value < 86_400)
+
+
+def _task_root(text: str) -> Path:
+    root = Path(text).absolute()
+    if not (root / "batch_writer").is_dir():
+        raise argparse.ArgumentTypeError(f"must be a directory that holds batch_writer, got {text!r}")
+    return root
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a message body means: a body in, operations and rejections out. Knows no AWS call, clock or network."""

@@ -1,0 +1,150 @@
+"""SQS record ⇄ operations: the wire contract of a message's body.
+
+A body that is wrong as a whole, or an operation that is wrong by itself, becomes a `Rejection`, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from . import records
+from .exact_json import parse_json
+from .fast_path import Shortcut
+from .forms import Forms
+from .items import Rejected
+from .operation import Key, Operation, Rejection, Source
+from .settings import Settings
+
+Build = Callable[[], Operation]
+"""Builds one operation, or raises `Rejected`."""
+
+
+# A Struct, for the reason that operation.py gives.
+class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One SQS record, decoded: operations that can be tried, and rejections of those that cannot."""
+
+    record: Mapping[str, Any]
+    operations: tuple[Operation, ...]
+    group: str | None
+    """The message group of a FIFO queue; order matters within it. None on a standard queue (fair queues too)."""
+    rejected: tuple[tuple[Source | None, Rejection], ...] = ()
+    """A source of None is the whole body."""
+    all_sources: tuple[Source, ...] | None = None
+    unreadable: str = ""
+    """Why nothing is known of the message, so that it is returned as it is; empty for all that SQS delivers."""
+
+    @property
+    def id(self) -> str:
+        return records.message_id(self.record)
+
+    @property
+    def receive_count(self) -> int:
+        return records.receive_count(self.record)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Of all operations, good and bad, in the order of the body."""
+        return self.all_sources or tuple(operation.source for operation in self.operations)
+
+
+class Decoder:
+    """Decodes records as the settings say. Raises `SettingsError` at once for a bad RECORD_EXPRESSION.
+
+    `region` and `account` are the function's own, as far as known: a table ARN of another is not one of our tables.
+    """
+
+    def __init__(self, settings: Settings, region: str | None = None, account: str | None = None) -> None:
+        self._forms = Forms(settings, region, account)
+        self._is_item = settings.record_format == "item"
+        self._shortcut: Shortcut | None = None
+        self._records: Callable[[Any], Any] = parse_json
+        self._may_be_wrapped = settings.record_expression is None
+        if settings.record_expression is None and settings.tables[0].version is None:
+            self._shortcut = Shortcut(settings)
+        if settings.record_expression is not None:
+            from .envelope import Envelope  # jmespath costs cold starts time, and most functions never need it.
+
+            self._records = Envelope(settings.record_expression).records
+
+    def is_in(self, account: str) -> None:
+        """Be told the function's account, which it learns at its first invocation."""
+        self._forms.account = account
+
+    def decode(self, record: Mapping[str, Any]) -> Message:
+        if unreadable := records.unreadable(record):
+            return Message(record, (), records.group(record), unreadable=unreadable)
+        if self._shortcut is not None:
+            count = records.receive_count(record)
+            operations = self._shortcut.operations(record["body"], record["messageId"], count > 1)
+            if operations is not None:
+                return Message(record, operations, records.group(record))
+        return self.decode_exactly(record)
+
+    def decode_exactly(self, record: Mapping[str, Any]) -> Message:
+        """The same without the short way: slower, for every body, and with the reasons of what is rejected."""
+        group = records.group(record)
+        try:
+            found = self._records(record["body"])
+            elements = found if isinstance(found, list) else [found]
+            if not elements:
+                raise Rejected("UnknownOperation", "an empty array holds no operation")
+        except Rejected as rejected:
+            return Message(record, (), group, ((None, self._explained(rejected.rejection(), record)),))
+        operations: list[Operation] = []
+        refused: list[tuple[Source | None, Rejection]] = []
+        sources: list[Source] = []
+        for source, build in self._operations(elements, record):
+            sources.append(source)
+            try:
+                operations.append(build())
+            except Rejected as rejected:
+                refused.append((source, rejected.rejection()))
+        if refused and not operations:
+            refused[0] = (refused[0][0], self._explained(refused[0][1], record))
+        repeated = _repeated(operations, records.receive_count(record))
+        return Message(record, tuple(repeated), group, tuple(refused), tuple(sources))
+
+    def _explained(self, rejection: Rejection, record: Mapping[str, Any]) -> Rejection:
+        """The first rejection of a body, which becomes its dead letter's reason, with what the body is wrapped in."""
+        if not self._may_be_wrapped or rejection.code not in ("InvalidJson", "UnknownOperation", "MissingKey"):
+            return rejection
+        from . import wrappings  # Most cold starts never need it.
+
+        what = wrappings.hint(record["body"])
+        return Rejection(rejection.code, f"{rejection.message}; {what}" if what else rejection.message)
+
+    def _operations(self, elements: Sequence[Any], record: Mapping[str, Any]) -> Iterator[tuple[Source, Build]]:
+        """The operations of a body, each still to be built, so that each can be rejected by itself."""
+        id, is_redelivered = records.message_id(record), records.receive_count(record) > 1
+        build = self._forms.item if self._is_item else self._forms.operation
+        for number, element in enumerate(elements):
+            if not self._is_item and isinstance(element, dict) and _is_request_items(element):
+                for table, requests in element["RequestItems"].items():
+                    for position, request in enumerate(requests):
+                        source = Source(id, is_redelivered, number, table, position)
+                        yield source, partial(self._forms.request, request, table, source)
+            else:
+                source = Source(id, is_redelivered, number)
+                yield source, partial(build, element, source)
+
+
+def _repeated(operations: Iterable[Operation], delivery: int) -> Iterator[Operation]:
+    """Mark the updates behind an unconditional put or delete of the same item: that undoes them at a redelivery."""
+    written: set[Key] = set()
+    for operation in operations:
+        if operation.goes_in_batches:
+            written.add(operation.key)
+        elif operation.call == "update_item" and operation.key in written:
+            operation = msgspec.structs.replace(operation, delivery=delivery)
+        yield operation
+
+
+def _is_request_items(element: dict[str, Any]) -> bool:
+    tables = element.get("RequestItems")
+    if len(element) != 1 or not isinstance(tables, dict) or not tables:
+        return False
+    return all(isinstance(requests, list) and requests for requests in tables.values())

@@ -1,0 +1,1 @@
+"""What `send`, the producer and `dlq` share: records into messages, messages to the queue."""

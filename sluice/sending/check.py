@@ -1,0 +1,44 @@
+"""Whether the function would take a record: by its own decoder, so that there is one set of rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sluice.message.decoder import Decoder
+from sluice.message.operation import Rejection
+from sluice.message.settings import ANY_TABLE, Settings, Table
+
+Format = Literal["operation", "item"]
+
+
+class Checker:
+    """Checks records against the function's tables; without tables all that needs no key, name or version of one.
+
+    Raises `ValueError` where the tables do not make settings.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        expects: Format = "operation",
+        region: str | None = None,
+        *,
+        are_named: bool = True,
+    ) -> None:
+        """`are_named`: the tables' names are known, and not their keys alone."""
+        decoder = Decoder(Settings(tuple(tables) or (ANY_TABLE,), record_format=expects), region)
+        # The decoder's short way is for items that have the table's key.
+        self._decode = decoder.decode if tables else decoder.decode_exactly
+        self._passes = frozenset[str]() if are_named else frozenset({"UnknownTable"})
+
+    def __call__(self, body: bytes) -> Rejection | None:
+        """What is wrong with one element of a message's body; None is for nothing."""
+        try:
+            text = f"[{body.decode()}]"
+        except UnicodeDecodeError:
+            return Rejection("InvalidJson", "not UTF-8")
+        for _, rejection in self._decode({"messageId": "", "body": text}).rejected:
+            if rejection.code not in self._passes:
+                return rejection
+        return None

@@ -1,0 +1,1 @@
+"""What is sent when: the writer, what is pending, the send rate, hot keys."""

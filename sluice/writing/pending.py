@@ -1,0 +1,279 @@
+"""What is still to be sent, and which of it may go now: the queues, and the paces that hold them back. Pure."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+
+from msgspec import Struct
+
+from sluice.message.operation import Operation
+
+from . import plan
+from .hot_keys import Heat
+from .plan import MAX_REQUESTS, Batch
+from .send_rate import Bucket, Pace, backoff
+
+LAST_SECONDS = 2.0
+"""While the limit is not known, the last call may hold as much as the pace allows in 2 s."""
+
+
+@dataclass(slots=True)
+class Queues:
+    """The operations of a table that are ready."""
+
+    fresh: deque[Operation] = field(default_factory=deque)
+    single: deque[Operation] = field(default_factory=deque)
+    """Each goes by itself: conditional writes and updates."""
+    repeated: deque[Operation] = field(default_factory=deque)
+    """What came back, and goes in batches. At most half of a call where there are fresh ones: so a range of keys that
+    is hot neither fills whole calls nor goes unnoticed."""
+    repeated_pace: Pace = field(default_factory=Pace)
+    """Limits what came back while a range of keys is hot, so that the rest of the table keeps its own pace."""
+    heat: Heat = field(default_factory=Heat)
+
+    def of(self, operation: Operation) -> deque[Operation]:
+        return self.fresh if operation.goes_in_batches else self.single
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.single or self.repeated)
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What may go into one call."""
+
+    batch: Batch
+    alone: bool
+    """It must not be mixed with other operations when it is sent again."""
+    units: Mapping[str, float]
+    """The estimate by table."""
+    at: float
+
+
+class Backlog:
+    """Everything that waits in one invocation. `paces`, by table, are the only thing that outlives it."""
+
+    def __init__(self, paces: MutableMapping[str, Pace], *, write_units_per_second: float, now: float) -> None:
+        for table, pace in paces.items():
+            paces[table] = pace.resumed(now)
+        self._paces = paces
+        self._share = Bucket(write_units_per_second, at=now)
+        self._tables: dict[str, Queues] = {}
+        self._alone: deque[Batch] = deque()
+        """Parts of a batch that DynamoDB rejected as a whole, on the way to finding the offenders."""
+        self._later: list[tuple[float, int, Batch, bool]] = []
+        """A heap of what waits for its backoff: when, a tie-breaker, the operations, whether alone."""
+        self._order = itertools.count()
+        self.attempts: dict[Operation, int] = {}
+        """How often an operation has been tried in vain."""
+
+    def __bool__(self) -> bool:
+        return bool(self._later or self._alone or any(self._tables.values()))
+
+    def extend(self, operations: Collection[Operation]) -> None:
+        kinds = {(operation.key[0], operation.call) for operation in operations}
+        if len(kinds) == 1:  # The usual, and much faster than one by one.
+            first = next(iter(operations))
+            self._queues(first.key[0]).of(first).extend(operations)
+            return
+        for operation in operations:
+            self._queues(operation.key[0]).of(operation).append(operation)
+
+    def extend_alone(self, batches: Iterable[Batch]) -> None:
+        self._alone.extend(batches)
+
+    def try_later(self, batch: Batch, alone: bool, now: float, chance: float) -> None:
+        attempts = self.attempts
+        attempt = max([attempts.get(operation, 0) for operation in batch])
+        for operation in batch:
+            attempts[operation] = attempt + 1
+        heapq.heappush(self._later, (now + backoff(attempt, chance), next(self._order), batch, alone))
+
+    def next(self, now: float) -> Sending | None:
+        """What may go now, taken off the queues and paid for by its estimate."""
+        while self._later and self._later[0][0] <= now:
+            self._return(*heapq.heappop(self._later)[2:])
+        if self._share.wait(now) > 0:
+            return None
+        batch, alone = self._next_batch(now)
+        if not batch:
+            return None
+        units = self._estimate(batch)
+        for table, estimate in units.items():
+            self._paces[table] = self._pace_of(table).spend(estimate, now)
+            self._share = self._share.spend(estimate, now)
+            queues = self._tables[table]
+            if queues.repeated_pace.is_limited:
+                queues.repeated_pace = queues.repeated_pace.spend(self._repeated_units(table, batch), now)
+        return Sending(batch, alone, units, now)
+
+    def _estimate(self, batch: Batch) -> Mapping[str, float]:
+        table = batch[0].key[0]
+        if len(self._tables) == 1 and not self._pace_of(table).is_limited and not self._share.is_limited:
+            return {table: float(len(batch))}  # Nobody counts.
+        units: dict[str, float] = {}
+        for operation in batch:
+            table = operation.key[0]
+            units[table] = units.get(table, 0.0) + operation.write_units
+        return units
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until something may go that may not go now; None where nothing waits."""
+        waits = [self._later[0][0] - now] if self._later else []
+        for table, queues in self._tables.items():
+            if queues.fresh or queues.single:
+                waits.append(self._pace_of(table).wait(now))
+            elif queues.repeated:
+                waits.append(max(queues.repeated_pace.wait(now), self._pace_of(table).wait(now)))
+        if self._alone:
+            waits.append(max(self._pace_of(operation.table).wait(now) for operation in self._alone[0]))
+        if not waits:
+            return None
+        return max(0.0, min(waits), self._share.wait(now))
+
+    def answered(
+        self, sending: Sending, consumed: Mapping[str, float], lost: Collection[Operation] | None, now: float
+    ) -> None:
+        """A call came back. `lost`: those of its operations that went too fast; None where nobody knows."""
+        for table, estimate in sending.units.items():
+            self._share = self._share.spend(consumed.get(table, 0.0) - estimate, now)
+        if lost is None:
+            return
+        if not lost and not self.attempts:
+            for table, units in sending.units.items():
+                pace = self._pace_of(table).correct(units, consumed.get(table, units), sending.at, now)
+                self._paces[table] = pace.learn(units, 0.0, sending.at, now)
+            return
+        refused = set(lost)
+        for table in sending.units:
+            operations = [operation for operation in sending.batch if operation.key[0] == table]
+            self._learn(table, operations, refused, consumed, sending.at, now)
+
+    def _learn(
+        self,
+        table: str,
+        operations: Collection[Operation],
+        lost: set[Operation],
+        consumed: Mapping[str, float],
+        sent_at: float,
+        now: float,
+    ) -> None:
+        repeated, fresh = _Units(), _Units()
+        for operation in operations:
+            units = repeated if operation in self.attempts else fresh
+            units.add(operation, operation in lost)
+        queues, taken = self._queues(table), repeated.taken + fresh.taken
+        queues.heat.learn(repeated.count, repeated.count_lost, fresh.count, fresh.count_lost)
+        refused, is_uneven = repeated.lost + fresh.lost, queues.heat.is_uneven
+        pace = self._pace_of(table).correct(taken, consumed.get(table, taken), sent_at, now)
+        if is_uneven and (taken or not fresh.count):
+            # What is lost of a hot range says nothing of the table.
+            refused = 0
+        if taken or refused:
+            pace = pace.learn(taken + refused, refused, sent_at, now)
+        if is_uneven != queues.repeated_pace.is_limited:
+            queues.repeated_pace = Pace().restarted(now) if is_uneven else Pace()
+        elif is_uneven and repeated.count:
+            queues.repeated_pace = queues.repeated_pace.learn(repeated.units, repeated.lost, sent_at, now)
+        self._paces[table] = pace
+
+    def _repeated_units(self, table: str, batch: Batch) -> int:
+        return sum([o.write_units for o in batch if o in self.attempts and o.key[0] == table])
+
+    def _next_batch(self, now: float) -> tuple[Batch, bool]:
+        if self._alone and all(self._pace_of(operation.table).wait(now) <= 0 for operation in self._alone[0]):
+            return self._alone.popleft(), True
+        ready = [(table, queues) for table, queues in self._tables.items() if self._pace_of(table).wait(now) <= 0]
+        heads: list[_Head] = []
+        for table, queues in ready:
+            most, repeated = self._most_units(table, queues), 0.0
+            if queues.repeated and queues.repeated_pace.wait(now) <= 0:
+                own = min(most, queues.repeated_pace.most_units())
+                heads.append(_Head(queues.repeated, min(own, MAX_REQUESTS // 2, most / 2) if queues.fresh else own))
+                repeated = heads[-1].units
+            if queues.fresh and repeated < most:
+                heads.append(_Head(queues.fresh, most - repeated))
+        batch = plan.take([head.queue for head in heads])
+        for head in heads:
+            head.put_back()
+        if batch:
+            return batch, False
+        for _, queues in ready:
+            if queues.single:
+                return [queues.single.popleft()], False
+        return [], False
+
+    def _most_units(self, table: str, queues: Queues) -> float:
+        """How much of a table's queues may go into one call."""
+        pace = self._pace_of(table)
+        if pace.is_probing and not self._later:
+            left = len(queues.fresh) + len(queues.repeated)
+            return math.inf if left <= min(MAX_REQUESTS, pace.rate * LAST_SECONDS) else pace.most_units()
+        return pace.most_units()
+
+    def _return(self, batch: Batch, alone: bool) -> None:
+        if alone:
+            self._alone.append(batch)
+            return
+        for operation in batch:
+            queues = self._queues(operation.key[0])
+            if operation.goes_in_batches:
+                queues.repeated.append(operation)
+            else:
+                queues.single.appendleft(operation)
+
+    def _queues(self, table: str) -> Queues:
+        queues = self._tables.get(table)
+        if queues is None:
+            queues = self._tables[table] = Queues()
+        return queues
+
+    def _pace_of(self, table: str) -> Pace:
+        pace = self._paces.get(table)
+        if pace is None:
+            pace = self._paces[table] = Pace()
+        return pace
+
+
+class _Units(Struct, gc=False):
+    """Operations of a call, and how many write units of them were taken and lost."""
+
+    count: int = 0
+    count_lost: int = 0
+    taken: int = 0
+    lost: int = 0
+
+    @property
+    def units(self) -> int:
+        return self.taken + self.lost
+
+    def add(self, operation: Operation, is_lost: bool) -> None:
+        self.count += 1
+        self.count_lost += is_lost
+        if is_lost:
+            self.lost += operation.write_units
+        else:
+            self.taken += operation.write_units
+
+
+class _Head:
+    """As many operations from the head of a queue as may go into one call by their write units."""
+
+    def __init__(self, queue: deque[Operation], most_units: float) -> None:
+        self._rest: deque[Operation] | None = None
+        self.queue = queue
+        self.units = 0.0
+        if most_units < MAX_REQUESTS:
+            self._rest, self.queue = queue, deque()
+            while queue and self.units < most_units:
+                self.units += queue[0].write_units
+                self.queue.append(queue.popleft())
+
+    def put_back(self) -> None:
+        if self._rest is not None:
+            self._rest.extendleft(reversed(self.queue))

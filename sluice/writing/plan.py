@@ -1,0 +1,95 @@
+"""Which operations go out, in which order, in which batches. Pure.
+
+Limits: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sluice.message.operation import Key, KeyValue, Operation
+
+MAX_REQUESTS = 25
+MAX_BATCH_BYTES = 16 * 1024 * 1024
+_WRAPPING_BYTES = 64 * 1024
+"""Kept free for what stands around the requests: at most 25 table names (ARNs: 1,024 bytes) and punctuation."""
+
+Batch = list[Operation]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation, and those that it makes superfluous: they are done when it is."""
+
+    operation: Operation
+    superseded: list[Operation]
+
+    def without(self) -> list[Step]:
+        """What is to be done instead, should the operation turn out to be impossible."""
+        if self.superseded and self.superseded[-1].goes_in_batches:  # It had superseded all before it.
+            return [Step(self.superseded.pop(), self.superseded)]
+        return [step for lane in lanes(self.superseded).values() for step in lane]
+
+
+def lanes(operations: Iterable[Operation], *, within_message: bool = False) -> dict[Key, deque[Step]]:
+    """What is to be done to each item, one step after the other, from operations in arrival order.
+
+    An unconditional put or delete supersedes every operation before it; `within_message` (FIFO queues, where order
+    across messages is kept by waiting) only those of its own message.
+    """
+    by_item: dict[Key, deque[Step]] = {}
+    for operation in operations:
+        lane = by_item.setdefault(operation.key, deque())
+        before: list[Step] = []
+        while lane and operation.goes_in_batches:
+            if within_message and lane[-1].operation.source.message_id != operation.source.message_id:
+                break
+            before.append(lane.pop())
+        lane.append(Step(operation, _flattened(before)))
+    return by_item
+
+
+def _flattened(steps: list[Step]) -> list[Operation]:
+    """The operations of steps, given last first. The oldest list is used again: a long lane must not be copied."""
+    if not steps:
+        return []
+    operations = steps[-1].superseded
+    operations.append(steps[-1].operation)
+    for step in steps[-2::-1]:
+        operations += [*step.superseded, step.operation]
+    return operations
+
+
+def interleave(operations: Iterable[Operation]) -> list[Operation]:
+    """Order operations so that neighbours have different partition keys wherever there are enough of them.
+
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-data-upload.html
+    """
+    arrived = list(operations)
+    # The usual: each has a partition of its own, or all have the same. A Counter would take longer to tell.
+    if len({operation.key[:2] for operation in arrived}) in (len(arrived), 1):
+        return arrived
+    turns: dict[tuple[str, KeyValue], int] = {}
+    rows: list[list[Operation]] = []  # The first of each partition, then the second of each, ...
+    for operation in arrived:
+        partition = operation.key[:2]
+        turn = turns[partition] = turns.get(partition, -1) + 1
+        if turn == len(rows):
+            rows.append([])
+        rows[turn].append(operation)
+    return [operation for row in rows for operation in row]
+
+
+def take(queues: Iterable[deque[Operation]]) -> Batch:
+    """Remove the next batch from the heads of the queues: at most 25 requests and 16 MB of JSON."""
+    batch: Batch = []
+    bytes_left = MAX_BATCH_BYTES - _WRAPPING_BYTES
+    for queue in queues:
+        while queue and len(batch) < MAX_REQUESTS:
+            bytes_left -= len(queue[0].body) + 1  # and a comma
+            if bytes_left < 0 and batch:
+                return batch
+            batch.append(queue.popleft())
+    return batch

@@ -1,0 +1,356 @@
+"""Drives the plan: sends batches in parallel, tries again what did not get through, stops in time.
+
+One thread decides, and moves on the calls that are on open connections; others only wait for what blocks. Time,
+chance and the executor of the calls are arguments.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from sluice.aws.in_flight import Executor, Running, Submit
+from sluice.aws.meanings import Meaning, Reply
+from sluice.message.errors import TableError
+from sluice.message.operation import Key, Operation, Rejection
+
+from . import plan, refusals
+from .conditions import is_as_wanted, is_stale
+from .pending import Backlog, Sending
+from .plan import Batch, Step
+from .send_rate import Pace
+
+MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
+FIRST_CALLS = 4
+"""So many at once in the beginning, and one more for each that is taken: a table that takes nothing loses less."""
+LEAST_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
+
+
+class TablePort(Protocol):
+    def begin(self, batch: Batch, seconds: float, submit: Submit) -> Running[Any]: ...
+    def reply(self, batch: Batch, answer: Any) -> Reply: ...
+    def renew(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the operations. Whatever is in none of the first four is not known to be done."""
+
+    written: set[Operation] = field(default_factory=set)
+    superseded: set[Operation] = field(default_factory=set)
+    conditions_failed: dict[Operation, bool] = field(default_factory=dict)
+    """Their condition did not hold; True where that is no reason to dead-letter: only the version was not newer, or an
+    update of which nobody can tell whether an earlier attempt had applied it."""
+    rejected: dict[Operation, Rejection] = field(default_factory=dict)
+    early: set[Operation] = field(default_factory=set)
+    """Updates of what is not in the table yet; those for which it was the last try are rejected as well."""
+    denied: dict[Operation, str] = field(default_factory=dict)
+    """Access to their items is denied: in which words."""
+    batch_fills: list[int] = field(default_factory=list)
+    """Requests of each call."""
+    latencies: list[float] = field(default_factory=list)
+    """Milliseconds of each call that came back."""
+    unprocessed: int = 0
+    throttled_calls: int = 0
+    consumed: float = 0.0
+    """Write units."""
+    backoff: float = 0.0
+    """Milliseconds with nothing to do but wait."""
+    trouble: str = ""
+    """The last reason for which the table did not take something; empty where it took all that was sent."""
+    error: TableError | None = None
+    """What stopped the writing: the table, the permission or the settings are wrong."""
+
+    @property
+    def judged(self) -> set[Operation]:
+        """What got as far as its item in the table: nobody but the item decided on it."""
+        return self.written | self.conditions_failed.keys() | self.early
+
+    @property
+    def ended(self) -> set[Operation]:
+        return self.written | self.superseded | self.conditions_failed.keys() | self.rejected.keys()
+
+
+class Writer:
+    """Writes one invocation's operations. Made anew for each; of the one before it knows only `paces`, by table."""
+
+    def __init__(
+        self,
+        table: TablePort,
+        *,
+        connections: int,
+        write_units_per_second: float,
+        clock: Callable[[], float],
+        sleep: Callable[[float], None],
+        random: Callable[[], float],
+        executor: Callable[[int], Executor],
+        paces: MutableMapping[str, Pace] | None = None,
+    ) -> None:
+        self._table = table
+        self._connections = connections
+        self._at_once = min(FIRST_CALLS, connections)
+        self._clock = clock
+        self._sleep = sleep
+        self._random = random
+        self._executor = executor
+        self._backlog = Backlog(
+            {} if paces is None else paces, write_units_per_second=write_units_per_second, now=clock()
+        )
+        self._lanes: dict[Key, deque[Step]] = {}
+        """What is still to be done to each item that has more than one operation; only the first step of a lane is ever
+        on its way. Empty where every item has one, and nothing waits for another's end."""
+        self._unsure: set[Operation] = set()
+        """Sent before, with an unknown outcome."""
+        self._out_of_date: set[Operation] = set()
+        """Refused once because the time or the credentials of the call were no longer good."""
+        self._suspects = refusals.Suspects()
+        self._in_flight: dict[Running[Any], Sending] = {}
+        self.outcome = Written()
+        self._gives_up = 0.0
+        self._within_message = False
+        self._after: Callable[[Operation], Iterable[Operation]] | None = None
+        self._is_last_try: Callable[[Operation], bool] = lambda _: True
+
+    def write(
+        self,
+        operations: Iterable[Operation],
+        *,
+        deadline: float,
+        patience: float,
+        within_message: bool = False,
+        after: Callable[[Operation], Iterable[Operation]] | None = None,
+        is_last_try: Callable[[Operation], bool] = lambda _: True,
+    ) -> Written:
+        """Write until all is done or the clock says `deadline`; then wait `patience` seconds for calls in flight.
+
+        `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`. An update
+        of what is not in the table yet is rejected at its last try, and else left as it is.
+        """
+        self._gives_up = deadline + patience
+        self._within_message = within_message
+        self._after = after
+        self._is_last_try = is_last_try
+        self._add(plan.interleave(operations))
+        if not self._has_work():
+            return self.outcome
+        executor = self._executor(self._connections)
+        try:
+            while (self._has_work() or self._examine()) and self._clock() < deadline and self.outcome.error is None:
+                self._send_what_may_go(executor)
+                self._wait(executor, deadline)
+            self._wait_for_stragglers(executor, min(self._gives_up, self._clock() + patience))
+            self._judge()
+        finally:
+            for call in self._in_flight:  # It is abandoned, and what it carries counts as not written.
+                call.cancel()
+        return self.outcome
+
+    def _add(self, operations: Sequence[Operation]) -> None:
+        if self._after is None and not self._lanes and _are_distinct(operations):
+            self._backlog.extend(operations)
+            return
+        for key, steps in plan.lanes(operations, within_message=self._within_message).items():
+            lane = self._lanes.setdefault(key, deque())
+            if not lane:
+                self._backlog.extend([steps[0].operation])
+            lane.extend(steps)
+
+    def _judge(self) -> None:
+        """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason.
+
+        And tell refusals that are the table's or the settings' fault from those that are the items' own.
+        """
+        outcome = self.outcome
+        if self._in_flight:
+            outcome.trouble = "DynamoDB did not answer before the deadline"
+        elif (
+            outcome.trouble
+            and not self._backlog.attempts.keys() - outcome.ended - outcome.early - outcome.denied.keys()
+        ):
+            outcome.trouble = ""
+        if outcome.error is None and (fault := self._fault()):
+            outcome.error = TableError(fault)
+
+    def _fault(self) -> str | None:
+        outcome = self.outcome
+        if not outcome.rejected and not outcome.denied:
+            return None
+        rejected = {o: rejection for o, rejection in outcome.rejected.items() if o not in outcome.early}
+        return refusals.fault(rejected, outcome.denied, outcome.judged)
+
+    def _has_work(self) -> bool:
+        return bool(self._in_flight or self._backlog)
+
+    def _send_what_may_go(self, executor: Executor) -> None:
+        while len(self._in_flight) < self._at_once and self.outcome.error is None:
+            now = self._clock()
+            sending = self._backlog.next(now)
+            if sending is None:
+                return
+            if sending.batch[0].goes_in_batches:
+                self.outcome.batch_fills.append(len(sending.batch))
+            call = self._table.begin(sending.batch, max(LEAST_PAUSE, self._gives_up - now), executor.submit)
+            self._in_flight[call] = sending
+
+    def _wait(self, executor: Executor, deadline: float) -> None:
+        """Until a call comes back or something may be sent."""
+        now = self._clock()
+        pause = deadline - now
+        if len(self._in_flight) < self._at_once and (waits := self._backlog.wait(now)) is not None:
+            pause = min(pause, waits)
+        pause = max(LEAST_PAUSE, min(pause, MAX_IDLE))
+        if self._in_flight:
+            self._settle_finished(executor, pause)
+        else:
+            self.outcome.backoff += pause * 1000
+            self._sleep(pause)
+
+    def _wait_for_stragglers(self, executor: Executor, until: float) -> None:
+        while self._in_flight and (left := until - self._clock()) > 0:
+            self._settle_finished(executor, left)
+
+    def _settle_finished(self, executor: Executor, seconds: float) -> None:
+        for call in executor.wait(self._in_flight, seconds):
+            sent = self._in_flight.pop(call)
+            self._settle(sent, self._table.reply(sent.batch, call.result()))
+
+    def _settle(self, sent: Sending, reply: Reply) -> None:
+        now = self._clock()
+        self.outcome.latencies.append((now - sent.at) * 1000)
+        self.outcome.consumed += sum(reply.consumed.values())
+        lost = _lost(sent.batch, reply)
+        self._backlog.answered(sent, reply.consumed, lost, now)
+        if lost is not None and len(lost) < len(sent.batch):
+            self._at_once = min(self._at_once + 1, self._connections)
+        if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
+            self._accept(sent, reply, now)
+            return
+        match reply.meaning:
+            case Meaning.THROTTLED:
+                self.outcome.throttled_calls += 1
+                self.outcome.trouble = reply.error
+                self._try_later(sent.batch, sent.alone, now)
+            case Meaning.UNSURE:
+                self.outcome.trouble = reply.error
+                self._unsure.update(sent.batch)
+                self._try_later(sent.batch, sent.alone, now)
+            case Meaning.OUT_OF_DATE:
+                self._renew(sent, reply, now)
+            case Meaning.CONDITION_FAILED:
+                self._end_condition(sent.batch[0], reply)
+            case Meaning.REJECTED | Meaning.EARLY | Meaning.DENIED if len(sent.batch) > 1:
+                self._tell_apart(sent)
+            case Meaning.REJECTED:
+                self._reject(sent.batch[0], reply)
+            case Meaning.EARLY:
+                self._put_off(sent.batch[0], reply)
+            case Meaning.DENIED:  # What is to be done to its item after it waits with it.
+                self.outcome.denied[sent.batch[0]] = reply.error
+            case Meaning.STOP:
+                self.outcome.error = TableError(reply.error)
+
+    def _accept(self, sent: Sending, reply: Reply, now: float) -> None:
+        unwritten = set(reply.unwritten)
+        written = [operation for operation in sent.batch if operation not in unwritten] if unwritten else sent.batch
+        self._finish(written)
+        if unwritten:
+            self.outcome.unprocessed += len(unwritten)
+            self.outcome.trouble = "UnprocessedItems came back"
+            self._try_later([operation for operation in sent.batch if operation in unwritten], sent.alone, now)
+
+    def _renew(self, sent: Sending, reply: Reply, now: float) -> None:
+        """Try once more, signed anew; whoever is refused again has credentials or a clock that are wrong."""
+        if not self._out_of_date.isdisjoint(sent.batch):
+            self.outcome.error = TableError(reply.error)
+            return
+        if not self._out_of_date:  # One look at where credentials come from is enough for all that is in flight.
+            self._table.renew()
+        self._out_of_date.update(sent.batch)
+        self.outcome.trouble = reply.error
+        self._try_later(sent.batch, sent.alone, now)
+
+    def _finish(self, operations: Batch) -> None:
+        self.outcome.written.update(operations)
+        if not self._lanes:
+            return
+        for operation in operations:
+            # A superseded operation is done only now that the write that replaced it is in the table.
+            step = self._lanes[operation.key].popleft()
+            self.outcome.superseded.update(step.superseded)
+            self._go_on(operation.key, (operation, *step.superseded))
+
+    def _end_condition(self, operation: Operation, reply: Reply) -> None:
+        may_have_been_applied = operation in self._unsure or operation.source.redelivered
+        if may_have_been_applied and is_as_wanted(operation, reply.stored):
+            self._finish([operation])
+            return
+        cannot_tell = may_have_been_applied and operation.call == "update_item"
+        self.outcome.conditions_failed[operation] = cannot_tell or is_stale(operation, reply.stored)
+        if self._lanes:
+            self._lanes[operation.key].popleft()
+            self._go_on(operation.key, [operation])
+
+    def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
+        """The first step of an item is over: its next one may go, and what waited for these operations."""
+        if lane := self._lanes[key]:
+            self._backlog.extend([lane[0].operation])
+        if self._after is not None:
+            for operation in ended:
+                self._add(list(self._after(operation)))
+
+    def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
+        self._backlog.try_later(batch, alone, now, self._random())
+
+    def _tell_apart(self, sent: Sending) -> None:
+        """A batch was refused as a whole: it is halved until the offenders stand alone."""
+        tables = {operation.table for operation in sent.batch}
+        is_open = any(operation.table in tables for operation in self.outcome.judged)
+        self._backlog.extend_alone(self._suspects.parts(sent.batch, is_part=sent.alone, is_open=is_open))
+
+    def _examine(self) -> bool:
+        """Nothing else is left: go on with the batches that may all be refused. Whether there is more to send."""
+        if not self._suspects:
+            return False
+        is_fault = self._fault() is not None
+        self._backlog.extend_alone(self._suspects.next(self._random(), is_fault=is_fault))
+        return self._has_work()
+
+    def _put_off(self, update: Operation, reply: Reply) -> None:
+        """What the update changes is not there yet: it is left, and what its message does to the item after it."""
+        self.outcome.early.add(update)
+        if self._is_last_try(update):
+            self._reject(update, reply)
+        elif self._lanes:
+            lane = self._lanes[update.key]
+            lane.popleft()
+            # The others go on: one of them may be what it waits for.
+            others = [step for step in lane if step.operation.source.message_id != update.source.message_id]
+            lane.clear()
+            lane.extend(others)
+            self._go_on(update.key, ())
+
+    def _reject(self, offender: Operation, reply: Reply) -> None:
+        self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
+        if self._lanes:
+            lane = self._lanes[offender.key]
+            # What it would have superseded is to be applied after all.
+            lane.extendleft(reversed(lane.popleft().without()))
+            self._go_on(offender.key, [offender])
+
+
+def _are_distinct(operations: Collection[Operation]) -> bool:
+    return len({operation.key for operation in operations}) == len(operations)
+
+
+def _lost(batch: Batch, reply: Reply) -> Sequence[Operation] | None:
+    """What DynamoDB did not take because it was too fast; None where it was not asked, or nobody knows."""
+    match reply.meaning:
+        case Meaning.ACCEPTED:
+            return reply.unwritten
+        case Meaning.THROTTLED:
+            return batch
+        case Meaning.CONDITION_FAILED:  # It consumes what a write would have.
+            return ()
+    return None
