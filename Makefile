@@ -36,7 +36,7 @@ demo: venv  ## Deploy to a local AWS, send 26,115 real records through the funct
 PROFILE ?= hostile
 SEED ?= 1
 soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1 UNTIL=kills=3
-	@.venv/bin/python -m sluice.local.soak.run --profile $(PROFILE) $(if $(SECONDS),--seconds $(SECONDS)) --seed $(SEED) $(if $(FIFO),--fifo) $(foreach each,$(UNTIL),--until $(each))
+	@.venv/bin/python -m sluice.local.soak --profile $(PROFILE) $(if $(SECONDS),--seconds $(SECONDS)) --seed $(SEED) $(if $(FIFO),--fifo) $(foreach each,$(UNTIL),--until $(each))
 
 fuzz: venv  ## 100,000 bodies and 12,000 services' answers, good and garbled: nothing raises, and nothing counts as done that is not
 	@.venv/bin/python -m tests.property.fuzz

@@ -10,7 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-FUNCTION = Path(__file__).parents[1] / "functions" / "batch_writer"
+ROOT = Path(__file__).parents[1]
+FUNCTION = ROOT / "functions" / "batch_writer"
+LIBRARY = ROOT / "sluice"
+WINGS = ("message", "aws", "writing")
+"""The parts of the library that the function imports; the tools stay out of its package."""
 REQUIREMENTS = FUNCTION / "requirements.txt"
 
 # pip takes wheels only of platforms that are named. Amazon Linux 2023, under Python 3.12 and newer, has glibc 2.34.
@@ -41,8 +45,7 @@ class Bundle:
         do not enter: equal digests mean equal packages, on whichever machine.
         """
         digest = hashlib.sha256(f"{self.python} {self.machine}".encode())
-        modules = {path.relative_to(FUNCTION).as_posix(): path for path in sources()}
-        for name, path in {**modules, "requirements": REQUIREMENTS, "bundling": Path(__file__)}.items():
+        for name, path in {**sources(), "requirements": REQUIREMENTS, "bundling": Path(__file__)}.items():
             content = path.read_bytes()
             digest.update(f"\n{name} {len(content)}\n".encode())
             digest.update(content)
@@ -52,8 +55,8 @@ class Bundle:
         """Fill the empty directory `target`. Raises `BundleError` with pip's own words."""
         self._install_requirements(target)
         _remove_what_is_not_needed(target)
-        for path in sources():
-            copy = target / FUNCTION.name / path.relative_to(FUNCTION)
+        for name, path in sources().items():
+            copy = target / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
         for path in target.rglob("*"):
@@ -77,9 +80,12 @@ class Bundle:
             raise BundleError(f"pip could not install {REQUIREMENTS} for the function:\n{done.stdout}{done.stderr}")
 
 
-def sources() -> list[Path]:
-    """The function's own modules, in a fixed order."""
-    return sorted(path for path in FUNCTION.rglob("*.py"))
+def sources() -> dict[str, Path]:
+    """Path in the package → file: the function's modules and those of the library that it imports, in a fixed order."""
+    library = [LIBRARY / "__init__.py", *(path for wing in WINGS for path in (LIBRARY / wing).rglob("*.py"))]
+    named = {path.relative_to(FUNCTION.parent).as_posix(): path for path in FUNCTION.rglob("*.py")}
+    named |= {path.relative_to(LIBRARY.parent).as_posix(): path for path in library}
+    return dict(sorted(named.items()))
 
 
 def _remove_what_is_not_needed(target: Path) -> None:

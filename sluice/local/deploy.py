@@ -21,8 +21,8 @@ from .aws import LocalAws, LocalError
 from .poller import EventSourceMapping
 from .processes import child, tail
 from .runtime import FunctionCode
+from .sources import REQUIREMENTS, ROOT
 
-ROOT = Path(__file__).absolute().parents[2]
 """The repository, with cdk.json and node_modules."""
 STACK = "Sluice"
 CDK_SECONDS = 1800
@@ -158,7 +158,7 @@ def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: P
     _expect("event source mappings from queue to function", len(sources), 1)
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
         archive.extractall(directory)
-    native = native_packages.link(directory, ROOT / "functions" / "batch_writer" / "requirements.txt")
+    native = native_packages.link(directory, REQUIREMENTS)
     return Deployment(
         outputs=outputs,
         mapping_id=sources[0]["UUID"],

@@ -76,9 +76,15 @@ def test_the_package_is_small(package: Path, tmp_path: Path) -> None:
 
 
 def test_the_package_holds_the_function_and_nothing_of_its_making(package: Path) -> None:
-    modules = {path.name for path in (package / "batch_writer").iterdir()}
+    modules = {
+        path.relative_to(package).as_posix()
+        for top in ("batch_writer", "sluice")
+        for path in (package / top).rglob("*")
+        if path.is_file()
+    }
 
-    assert modules == {path.name for path in (ROOT / "functions" / "batch_writer").glob("*.py")}
+    assert modules == set(bundle.sources())
+    assert {path.name for path in (package / "sluice").iterdir()} == {"__init__.py", "message", "aws", "writing"}
     assert {path.name for path in package.iterdir()} == {
         "aws_lambda_powertools",
         "batch_writer",
@@ -89,6 +95,7 @@ def test_the_package_holds_the_function_and_nothing_of_its_making(package: Path)
         "msgspec",
         "s3transfer",
         "six.py",
+        "sluice",
         "typing_extensions.py",
         "urllib3",
     }
@@ -152,17 +159,19 @@ def test_what_pip_cannot_get_is_an_error_in_pips_words(tmp_path: Path, monkeypat
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The function's directory, elsewhere and with other times."""
-    function = tmp_path / "elsewhere" / "batch_writer"
+    """The function and the library, elsewhere and with other times."""
+    function, library = tmp_path / "elsewhere" / "batch_writer", tmp_path / "elsewhere" / "sluice"
     shutil.copytree(bundle.FUNCTION, function, copy_function=shutil.copyfile)
+    shutil.copytree(bundle.LIBRARY, library, copy_function=shutil.copyfile)
     monkeypatch.setattr(bundle, "FUNCTION", function)
+    monkeypatch.setattr(bundle, "LIBRARY", library)
     monkeypatch.setattr(bundle, "REQUIREMENTS", function / "requirements.txt")
-    return function
+    return function.parent
 
 
 def test_the_digest_depends_on_no_path_and_no_time(copy: Path) -> None:
     elsewhere = BUNDLE.digest()
-    os.utime(copy / "settings.py", (0, 0))
+    os.utime(copy / "batch_writer" / "handler.py", (0, 0))
 
     assert elsewhere == BUNDLE.digest()
 
@@ -171,11 +180,13 @@ def test_the_digest_is_the_same_elsewhere(copy: Path, monkeypatch: pytest.Monkey
     elsewhere = BUNDLE.digest()
     monkeypatch.undo()
 
-    assert copy != bundle.FUNCTION
+    assert copy != bundle.FUNCTION.parent
     assert elsewhere == BUNDLE.digest()
 
 
-@pytest.mark.parametrize("name", ["settings.py", "requirements.txt"])
+@pytest.mark.parametrize(
+    "name", ["batch_writer/handler.py", "batch_writer/requirements.txt", "sluice/__init__.py", "sluice/aws/http.py"]
+)
 def test_the_digest_changes_with_what_is_shipped(copy: Path, name: str) -> None:
     before = BUNDLE.digest()
     content = (copy / name).read_text()
@@ -186,9 +197,11 @@ def test_the_digest_changes_with_what_is_shipped(copy: Path, name: str) -> None:
 
 def test_the_digest_does_not_change_with_what_is_not_shipped(copy: Path) -> None:
     before = BUNDLE.digest()
-    (copy / "requirements.in").write_text("")
-    (copy / "__pycache__").mkdir(exist_ok=True)
-    (copy / "__pycache__" / "settings.cpython-314.pyc").write_bytes(b"")
+    (copy / "batch_writer" / "requirements.in").write_text("")
+    (copy / "sluice" / "send").mkdir(exist_ok=True)
+    (copy / "sluice" / "send" / "more.py").write_text("")
+    (copy / "batch_writer" / "__pycache__").mkdir(exist_ok=True)
+    (copy / "batch_writer" / "__pycache__" / "settings.cpython-314.pyc").write_bytes(b"")
 
     assert before == BUNDLE.digest()
 

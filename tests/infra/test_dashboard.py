@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from infra.bundle import sources
 from infra.sections import ERROR_CODES
 from sluice.cost import Prices
 from sluice.local.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
@@ -107,7 +108,7 @@ def test_it_counts_the_reasons_that_the_functions_log_has(template: Template) ->
 def test_it_knows_every_error_code_of_the_function() -> None:
     given = {
         node.args[0].value
-        for path in (ROOT / "functions" / "batch_writer").glob("*.py")
+        for path in sources().values()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)

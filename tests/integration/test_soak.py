@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from sluice.local.soak.report import Report
-from sluice.local.soak.run import FUNCTIONS, Plan, Soak, main
+from sluice.local.soak.run import Plan, Soak, main
+from sluice.local.sources import FUNCTION, ROOT
 
 FORGETFUL = """
 import botocore.client
@@ -71,8 +72,9 @@ def soak(directory: Path, **plan: Any) -> Report:
 
 def sabotaged(directory: Path, sabotage: str) -> Path:
     """A copy of the function with one defect."""
-    package = directory / "function" / "batch_writer"
-    shutil.copytree(FUNCTIONS / "batch_writer", package)
+    package = directory / "sabotaged" / "batch_writer"
+    shutil.copytree(FUNCTION, package)
+    (package.parent / "sluice").symlink_to(ROOT / "sluice")
     with (package / "__init__.py").open("a") as file:
         file.write(sabotage)
     return package.parent

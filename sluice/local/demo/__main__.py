@@ -14,8 +14,9 @@ from pathlib import Path
 from sluice import terminal
 from sluice.arguments import tcp_port, whole
 from sluice.interrupt import Interrupt, Interrupted
+from sluice.local.sources import ROOT
 
-STATE = Path(__file__).absolute().parents[3] / ".demo"
+STATE = ROOT / ".demo"
 """Everything that the demo leaves behind is in here."""
 SETTINGS = {
     "partitionKey": "origin:S",

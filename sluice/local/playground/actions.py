@@ -18,8 +18,9 @@ from typing import Any
 
 from sluice.cli import DONE, FAILED, CommandError, put_out, put_out_json, say
 from sluice.interrupt import Interrupt, Interrupted
-from sluice.local.deploy import ROOT, cdk_command
+from sluice.local.deploy import cdk_command
 from sluice.local.processes import tail
+from sluice.local.sources import ROOT
 
 from . import display, leftover
 from .keeper import fresh, spawned

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from sluice.local.aws import LocalError
-from sluice.local.deploy import ROOT
+from sluice.local.sources import ROOT
 
 DEFAULT = Path(os.environ.get("SLUICE_LOCAL_DIRECTORY") or ROOT / ".sluice-local")
 """Everything that a playground leaves behind is in here."""

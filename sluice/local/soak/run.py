@@ -1,4 +1,4 @@
-"""`python -m sluice.local.soak.run`: the real function under faults, SIGKILL and redelivery, and the proof of its promise.
+"""`python -m sluice.local.soak`: the real function under faults, SIGKILL and redelivery, and the proof of its promise.
 
 A real SQS API and DynamoDB (moto), the injector between the function and its tables, the function's own code in real
 processes under AWS's runtime client, pollers with the semantics of an event source mapping. While a seeded producer
@@ -35,6 +35,7 @@ from sluice.local.faults.profiles import PROFILES
 from sluice.local.faults.server import serve
 from sluice.local.poller import Answer, EventSourceMapping, Invocation, Poller
 from sluice.local.runtime import ExecutionEnvironment, FunctionCode
+from sluice.local.sources import link_sources
 
 from .enough import happened, missing, wish
 from .model import Ledger
@@ -45,8 +46,6 @@ from .stage import HELD, Stage
 from .watched_queue import WatchedQueue
 from .workload import CHAINS, TABLES, Workload
 
-FUNCTIONS = Path(__file__).absolute().parents[3] / "functions"
-"""The function's sources; what they require is taken from this Python's own packages."""
 WORKERS = 3
 DEADLINE_MARGIN = 1
 BATCH_SIZE = 10
@@ -90,8 +89,8 @@ class Plan:
     timeout: int = 5
     """The function's timeout in seconds: short, so that calls that hang reach it often. Where nothing gets done in it,
     as on a very busy machine, it is doubled."""
-    task_root: Path = FUNCTIONS
-    """The directory that holds the function's package, `batch_writer`."""
+    task_root: Path | None = None
+    """The unpacked package of the function; None takes the sources, and what they require from this Python."""
 
 
 class Worker(ExecutionEnvironment):
@@ -329,7 +328,7 @@ class Soak:
 
     def _worker(self, aws: LocalAws, dynamodb: str, number: int) -> Worker:
         code = FunctionCode(
-            task_root=self._plan.task_root,
+            task_root=self._plan.task_root or link_sources(self._directory / "function"),
             handler="batch_writer.handler.lambda_handler",
             name="sluice-soak",
             arn=f"arn:aws:lambda:{aws.region}:{aws.account}:function:sluice-soak",
@@ -398,7 +397,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sluice.local.soak.run",
+        prog="python -m sluice.local.soak",
         description="Run the real function under injected faults, SIGKILL and redelivery on a local AWS, and compare"
         " what is in the tables and on the dead-letter queue with what was sent. Needs no AWS account.",
         epilog="Exit status: 0 nothing lost, 1 something lost, or too little has happened, or the soak could not run,"
@@ -435,7 +434,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--task-root",
         type=_task_root,
-        default=FUNCTIONS,
+        default=None,
         metavar="DIRECTORY",
         help="what holds the function's package batch_writer, such as an unpacked bundle (default: the sources)",
     )
@@ -460,7 +459,3 @@ def _task_root(text: str) -> Path:
 def _say(*lines: str) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

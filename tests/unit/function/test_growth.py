@@ -12,15 +12,14 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
 import pytest
 
 from functions.batch_writer.fifo import Groups
+from infra.bundle import sources
 from sluice.aws import dead_letters
-from sluice.message import decoder as messages
 from sluice.message.decoder import Decoder, Message
 from sluice.message.operation import Operation
 from sluice.message.settings import Settings
@@ -29,7 +28,7 @@ from sluice.writing.plan import Step
 from tests.fakes import Unprocessed
 from tests.world import ORDERS, World
 
-PACKAGE = str(Path(messages.__file__).parent)
+OURS = frozenset(str(path) for path in sources().values())
 AT_MOST = 2.3
 """Times the steps for twice the work; an algorithm that sorts takes a little more than twice."""
 
@@ -56,7 +55,7 @@ class Steps:
     def _enter(self, frame: FrameType, _event: str, _argument: object) -> Any:
         code = frame.f_code
         if code not in self._is_ours:
-            self._is_ours[code] = code.co_filename.startswith(PACKAGE)
+            self._is_ours[code] = code.co_filename in OURS
         return self._line if self._is_ours[code] else None
 
     def _line(self, _frame: FrameType, event: str, _argument: object) -> Any:

@@ -13,7 +13,6 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +21,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
 from functions.batch_writer.pipeline import Outcome, Pipeline
+from infra.bundle import sources
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.meanings import Meaning, Reply
 from sluice.aws.queue import Queue
@@ -50,7 +50,6 @@ PEAK_BYTES_BESIDES = 4 * MIB
 MOST_UNZIPPED_BYTES = 6 * MIB  # Lambda quotas, "Invocation payload": a message that unzips to more fits no event.
 
 MARK = "TopSecret"
-FUNCTION = Path(__file__).parents[3] / "functions" / "batch_writer"
 _LOGGERS = itertools.count()
 
 
@@ -111,7 +110,7 @@ BAD: dict[str, Any] = {
 
 
 def test_every_code_that_the_function_gives_by_itself_is_here() -> None:
-    source = "".join(path.read_text() for path in FUNCTION.glob("*.py"))
+    source = "".join(path.read_text() for path in sources().values())
     given = set(re.findall(r'(?:Rejected|Rejection)\(\s*"([A-Za-z]+)"', source))
 
     assert BAD.keys() == given - {"RejectedByDynamoDB"}
