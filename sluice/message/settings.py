@@ -48,7 +48,7 @@ ANY_TABLE = Table("", "", KeyAttribute("", "S"))
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All settings of one deployed function; docs of each in the README."""
+    """All settings of one deployed function; docs/settings.md says what each means."""
 
     tables: tuple[Table, ...]
     """The tables that messages may write to; the first is the default."""

@@ -57,7 +57,7 @@ def measure(scale: Scale) -> Section:
         charts=[Chart("cost.svg", title, bars(title, "US dollars", groups, ours=PACKED, digits=3))],
         notes=[
             markdown(rows),
-            f"{FLOOR} is the floor. `python -m sluice cost` prints this for prices of your own.",
+            f"{FLOOR} is the floor. `sluice cost` prints this for prices of your own.",
             *ASSUMPTIONS,
         ],
         data={"measured": measured},

@@ -94,6 +94,14 @@ def test_a_wing_imports_only_what_it_may(name: str) -> None:
     assert wings.keys() <= MAY_IMPORT[name], wings
 
 
+def test_the_document_shows_what_each_wing_may_import() -> None:
+    document = (ROOT / "docs" / "architecture.md").read_text()
+
+    for name, others in MAY_IMPORT.items():
+        wings = ", ".join(f"`{other}`" for other in sorted(others)) or "nothing"
+        assert f"| `{name}` | {wings} |" in document
+
+
 def test_nothing_imports_in_a_circle() -> None:
     left = {module: {other for other in imported(module) if other in MODULES} - {module} for module in MODULES}
     left["sluice"] = set()  # It imports the producer only when it is asked for it.

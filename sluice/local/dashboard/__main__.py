@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m sluice.local.dashboard",
         description="Deploy the stack to a local AWS, load it with real records while its table is limited in one way"
         " after the other, and draw the deployed dashboard with the metrics of that run. Needs no AWS account.",
-        epilog="The picture in the README: python -m sluice.local.dashboard --svg docs/dashboard.svg (about three"
+        epilog="The picture in docs/: python -m sluice.local.dashboard --svg docs/dashboard.svg (about three"
         " minutes). Exit status: 0 drawn, 1 the run failed, 2 usage, 130 stopped by Ctrl-C.",
     )
     parser.add_argument("recording", nargs="?", type=Path, help="a recording to draw (default: make a run)")

@@ -43,10 +43,8 @@ def keys(body: str) -> list[Any]:
     return [operation.key[1] for operation in message.operations]
 
 
-def test_python(capsys: pytest.CaptureFixture[str]) -> None:
-    sqs = FakeSQS()
-    url = sqs.create_queue("work")
-    first, second = snippets("python")
+def run_with(sqs: FakeSQS, program: str, url: str) -> None:
+    """Run a program that makes a `Producer(queue_url)`; it sends to the fake."""
 
     class Session:
         region_name = None
@@ -60,9 +58,31 @@ def test_python(capsys: pytest.CaptureFixture[str]) -> None:
 
     real, sluice.Producer = sluice.Producer, Producer  # type: ignore[misc, assignment]
     try:
-        exec(first, {"queue_url": url})
+        exec(program, {"queue_url": url})
     finally:
         sluice.Producer = real  # type: ignore[misc]
+
+
+def test_the_readme() -> None:
+    readme = (DOCS.parent / "README.md").read_text()
+    (message,) = re.findall(r"^```json\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    (program,) = re.findall(r"^```python\n(.*?)^```$", readme, re.DOTALL | re.MULTILINE)
+    sqs = FakeSQS()
+    url = sqs.create_queue("work")
+
+    run_with(sqs, program, url)
+
+    assert keys(message) == ["order#1", "stats", "order#0"]
+    assert keys(sqs.messages(url)[0]["Body"]) == ["order#1", "order#0"]
+
+
+def test_python(capsys: pytest.CaptureFixture[str]) -> None:
+    sqs = FakeSQS()
+    url = sqs.create_queue("work")
+    first, second = snippets("python")
+
+    run_with(sqs, first, url)
+
     (message,) = sqs.messages(url)
     assert keys(message["Body"]) == ["order#1", "order#0", "stats"]
     assert json.loads(message["Body"], parse_float=Decimal)[0]["put"]["total"] == Decimal("12.50")
