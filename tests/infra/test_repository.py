@@ -106,8 +106,10 @@ def test_every_page_can_be_reached_from_the_readme() -> None:
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if path.name not in OF_OLD_VERSIONS], ids=name)
 def test_every_file_that_a_document_names_exists(document: Path) -> None:
     named = re.findall(rf"`((?:{'|'.join(TREES)})/[\w./-]*)`", prose(document))
+    modules = {path.name for tree in TREES for path in (ROOT / tree).rglob("*.py")}
 
     assert [path for path in named if not (ROOT / path).exists()] == []
+    assert set(re.findall(r"`(\w+\.py)`", prose(document))) <= modules
 
 
 def test_every_command_of_the_readme_is_run_by_a_workflow_or_a_test() -> None:
