@@ -7,9 +7,9 @@ import socket
 from collections.abc import Generator, Mapping
 from typing import NamedTuple, TypeVar
 
-from .http import MAX_GROWTH
-
 MAX_HEAD_BYTES = 64 * 1024
+MAX_GROWTH = 6
+"""Bytes of an answer for each of its request: it repeats no more than that, each byte as \\u00XX (RFC 8259, 7)."""
 ONE_WRITE_BYTES = 64 * 1024
 """Up to here head and body are copied into one write, and so one packet where they fit."""
 
@@ -32,7 +32,7 @@ class ProtocolError(OSError):
     """What came back is not HTTP, or not all of it."""
 
 
-class _Connection:
+class Connection:
     """One socket, used by one call at a time; `wanted` says what its errors wait for that are none."""
 
     def __init__(self, connected: socket.socket, wanted: Mapping[type[OSError], int] = _WANTED) -> None:
@@ -159,7 +159,7 @@ class _Connection:
                 yield self._wanted[type(error)] or select.POLLIN
 
 
-def _wanted_by_tls() -> Mapping[type[OSError], int]:
+def wanted_by_tls() -> Mapping[type[OSError], int]:
     import ssl  # Not loaded for a local endpoint.
 
     return {ssl.SSLWantReadError: select.POLLIN, ssl.SSLWantWriteError: select.POLLOUT, **_WANTED}

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Generic
 from urllib.parse import quote
 
-from .connection import Answer, T, _Connection, _wanted_by_tls
+from .connection import Answer, Connection, T, wanted_by_tls
 from .endpoint import Endpoint
 from .in_flight import wait
 from .signature import Credentials, Signer
@@ -29,8 +29,6 @@ LEAST_PATIENCE = 1.0  # Seconds; half of the time left could be too little for a
 CONNECT_TIMEOUT = 2.0  # Seconds.
 MAX_IDLE = 30.0
 """Seconds after which a connection is not trusted any more: Lambda may have been frozen meanwhile."""
-MAX_GROWTH = 6
-"""Bytes of an answer for each of its request: it repeats no more than that, each byte as \\u00XX (RFC 8259, 7)."""
 _USER_AGENT = f"Sluice ua/2.1 os/{sys.platform} lang/python#{sys.version.partition(' ')[0]}"
 _SAFE_IN_TRACE_ID = "-=;:+&[]{}\"',"  # botocore/handlers.py: add_recursion_detection_header
 
@@ -53,7 +51,7 @@ class Wire:
         self._signer = Signer(f"{endpoint.url}/", endpoint.region)
         self._tls = tls_context(endpoint.ca_bundle) if endpoint.scheme == "https" else None
         self._lock = threading.Lock()
-        self._idle: list[_Connection] = []
+        self._idle: list[Connection] = []
         self._head = (
             f"POST / HTTP/1.1\r\nHost: {endpoint.authority}\r\nAccept-Encoding: identity\r\n"
             f"User-Agent: {_USER_AGENT}\r\n"
@@ -85,7 +83,7 @@ class Wire:
 
     def _exchange(
         self,
-        connection: _Connection,
+        connection: Connection,
         body: bytes,
         credentials: Credentials,
         ends: float,
@@ -95,7 +93,7 @@ class Wire:
         head = f"{self._head}{_trace_line()}{signature}Content-Length: {len(body)}\r\n\r\n".encode("latin-1")
         return Exchange(connection, head, body, ends, self._clock, self._keep, then)
 
-    def _kept(self) -> _Connection | None:
+    def _kept(self) -> Connection | None:
         while True:
             with self._lock:
                 if not self._idle:
@@ -105,7 +103,7 @@ class Wire:
                 return connection
             connection.close()
 
-    def _keep(self, connection: _Connection) -> None:
+    def _keep(self, connection: Connection) -> None:
         connection.since = self._now()  # By the wall: the other clock may stand still while Lambda is frozen.
         with self._lock:
             if connection.may_be_kept and len(self._idle) < self._connections:
@@ -113,7 +111,7 @@ class Wire:
                 return
         connection.close()
 
-    def _connect(self, ends: float) -> _Connection:
+    def _connect(self, ends: float) -> Connection:
         left = ends - self._clock()
         if left <= 0:
             raise TimeoutError("no time left to connect")
@@ -126,8 +124,8 @@ class Wire:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._tls is None:
-                return _Connection(plain)
-            return _Connection(self._tls.wrap_socket(plain, server_hostname=self._endpoint.host), _wanted_by_tls())
+                return Connection(plain)
+            return Connection(self._tls.wrap_socket(plain, server_hostname=self._endpoint.host), wanted_by_tls())
         except BaseException:
             plain.close()
             raise
@@ -146,12 +144,12 @@ class Exchange(Generic[T]):
 
     def __init__(
         self,
-        connection: _Connection,
+        connection: Connection,
         head: bytes,
         body: bytes,
         ends: float,
         clock: Callable[[], float],
-        keep: Callable[[_Connection], None],
+        keep: Callable[[Connection], None],
         then: Callable[[Answer | OSError], T],
     ) -> None:
         self._connection = connection

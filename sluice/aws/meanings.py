@@ -11,7 +11,17 @@ from sluice.message import items
 from sluice.message.operation import AttributeValue, Operation
 
 from .answer import NoAnswer, NotConfigured, Refusal
-from .tables import _NOT_THERE_YET, _REQUEST_AS_SIGNED, MAX_UNITS
+
+MAX_UNITS = 25 * 400 * 2 * (1 + 2 * 25)
+"""Write units that a call can consume: 25 items of 400 KB in a transaction, with 20 global and 5 local indexes, each of
+which may take two writes for one. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html"""
+
+_REQUEST_AS_SIGNED = "The Canonical String"  # What follows in a refused signature's words repeats the session token.
+# It can succeed as soon as another operation has put the item, or the attribute, there.
+_NOT_THERE_YET = (
+    "The document path provided in the update expression is invalid for update",
+    "The provided expression refers to an attribute that does not exist in the item",
+)
 
 
 class Meaning(Enum):
@@ -101,7 +111,7 @@ class Reply:
     """The service's words, or the name of the exception; never an item's values."""
 
 
-def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -> Reply:
+def failure(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -> Reply:
     if isinstance(answer, NoAnswer):
         return Reply(Meaning.UNSURE, error=answer.reason)
     if isinstance(answer, NotConfigured):
@@ -123,7 +133,7 @@ def _failed(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -
     return Reply(meaning, error=f"{code}: {words}", stored=answer.stored)
 
 
-def _units(answer: Mapping[str, Any]) -> dict[str, float] | None:
+def consumed_units(answer: Mapping[str, Any]) -> dict[str, float] | None:
     """Write units by table; empty where the answer has none, None where it has something else."""
     capacities = answer.get("ConsumedCapacity")
     if capacities is None:

@@ -14,18 +14,7 @@ from sluice.message.operation import AttributeValue, Operation
 
 from .answer import Answer, NoAnswer, NotConfigured, Refusal
 from .in_flight import Running, Submit
-from .meanings import Meaning, Reply, _failed, _units
-
-MAX_UNITS = 25 * 400 * 2 * (1 + 2 * 25)
-"""Write units that a call can consume: 25 items of 400 KB in a transaction, with 20 global and 5 local indexes, each of
-which may take two writes for one. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html"""
-
-_REQUEST_AS_SIGNED = "The Canonical String"  # What follows in a refused signature's words repeats the session token.
-# It can succeed as soon as another operation has put the item, or the attribute, there.
-_NOT_THERE_YET = (
-    "The document path provided in the update expression is invalid for update",
-    "The provided expression refers to an attribute that does not exist in the item",
-)
+from .meanings import Meaning, Reply, consumed_units, failure
 
 
 class DynamoDB(Protocol):
@@ -60,8 +49,8 @@ class Tables:
     def reply(self, batch: Sequence[Operation], answer: Answer) -> Reply:
         """What the answer means to the operations of the call."""
         if isinstance(answer, Refusal | NoAnswer | NotConfigured):
-            return _failed(answer, {operation.table for operation in batch})
-        units = _units(answer)
+            return failure(answer, {operation.table for operation in batch})
+        units = consumed_units(answer)
         if units is None:
             return Reply(Meaning.UNSURE, error="an answer with a ConsumedCapacity that cannot be")
         if not batch[0].goes_in_batches:

@@ -6,7 +6,8 @@ import threading
 import time
 from typing import Any
 
-from .demo.ingest import IDLE
+IDLE = 0.1
+"""Seconds between two looks into an empty queue."""
 
 
 class OneAtATime:

@@ -235,7 +235,7 @@ class Services:
             f"{name}: {value}\r\n" for name, value in {"content-length": str(len(content)), **headers}.items()
         )
         socket = OneAnswer(f"HTTP/1.1 {status:03} X\r\n{lines}\r\n".encode("latin-1") + content)
-        connection = connection_module._Connection(socket)  # type: ignore[arg-type]
+        connection = connection_module.Connection(socket)  # type: ignore[arg-type]
         steps = connection.exchange(b"", body)
         try:
             while True:

@@ -40,7 +40,7 @@ def take_all(sent: Any, _: Any, entries: Any) -> None:
     [
         ("sluice.aws.shapes.fits", everything_fits, "raises"),
         ("sluice.aws.boto._check_answer", everything_fits, "raises"),
-        ("sluice.aws.meanings._units", any_units, "counted as done"),
+        ("sluice.aws.tables.consumed_units", any_units, "counted as done"),
         ("sluice.aws.queue.Sent.learn", take_all, "counted as done"),
     ],
 )

@@ -24,8 +24,6 @@ from .weather import Item, Message, sends
 
 ENVIRONMENTS = 2
 """Function processes at once; the local AWS, a process itself, keeps no more of them busy."""
-IDLE = 0.1
-"""Seconds between two looks into an empty queue."""
 PATIENCE = 90.0
 """Seconds without a single message done after which it is pointless to go on."""
 PATIENCE_WITH_ERRORS = 20.0

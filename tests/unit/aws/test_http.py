@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from sluice.aws import connection as connection_module
 from sluice.aws import http as wire_module
-from sluice.aws.connection import Answer, _Connection
+from sluice.aws.connection import Answer, Connection
 from sluice.aws.endpoint import Endpoint
 from sluice.aws.http import Exchange, Wire
 from sluice.aws.in_flight import Running, wait
@@ -125,9 +125,9 @@ def exchange_on(
     *,
     ends: float = 1e9,
     clock: Callable[[], float] = lambda: 0.0,
-    keep: Callable[[_Connection], None] = lambda _: None,
+    keep: Callable[[Connection], None] = lambda _: None,
 ) -> Exchange[Answer | OSError]:
-    connection = _Connection(pieces)  # type: ignore[arg-type]
+    connection = Connection(pieces)  # type: ignore[arg-type]
     return Exchange(connection, b"", b"{}", ends, clock, keep, lambda outcome: outcome)
 
 
@@ -148,7 +148,7 @@ def cut(whole: bytes, places: list[int]) -> list[bytes]:
 
 
 def read(pieces: Sequence[bytes]) -> tuple[Answer, bool]:
-    kept: list[_Connection] = []
+    kept: list[Connection] = []
     exchange = exchange_on(Pieces(pieces), keep=kept.append)
     while not exchange.done():
         exchange.go_on()
@@ -232,11 +232,11 @@ def test_what_is_not_http_is_no_answer(whole: bytes) -> None:
 @pytest.mark.parametrize("frame", ["length", "chunked", "end"])
 @pytest.mark.parametrize("body", [b"", b"x" * 10_000])
 def test_no_more_is_read_than_an_answer_can_repeat_of_its_request(frame: str, body: bytes) -> None:
-    most = connection_module.MAX_HEAD_BYTES + wire_module.MAX_GROWTH * len(body)
+    most = connection_module.MAX_HEAD_BYTES + connection_module.MAX_GROWTH * len(body)
     outcomes = []
     for size in (most, most + 1):
         pieces = Pieces(cut(framed(frame, [], 200, b"x" * size, 50_000), list(range(0, size, 10_000))))
-        exchange = Exchange(_Connection(pieces), b"", body, 1e9, lambda: 0.0, lambda _: None, lambda outcome: outcome)  # type: ignore[arg-type]
+        exchange = Exchange(Connection(pieces), b"", body, 1e9, lambda: 0.0, lambda _: None, lambda outcome: outcome)  # type: ignore[arg-type]
         while not exchange.done():
             exchange.go_on()
         outcomes.append(exchange.result())
@@ -427,7 +427,7 @@ def test_nothing_is_sent_once_connecting_has_taken_all_the_time(monkeypatch: pyt
         wire = wire_to(server.port, clock=lambda: now[0])
         connect = wire._connect
 
-        def slowly(ends: float) -> _Connection:
+        def slowly(ends: float) -> Connection:
             now[0] = ends
             return connect(ends + 1)
 
@@ -578,7 +578,7 @@ def test_a_defect_is_raised_where_it_is_waited_for(monkeypatch: pytest.MonkeyPat
     with ScriptedServer([OK] * 2) as server:
         wire = connected(server, 1)
         exchange = begun(wire)
-        monkeypatch.setattr(wire_module, "_head", lambda _: 1 / 0)
+        monkeypatch.setattr(connection_module, "_head", lambda _: 1 / 0)
 
         with pytest.raises(ZeroDivisionError):
             wait([exchange], LONG)
