@@ -32,6 +32,11 @@ def from_sqs(record: Any) -> Mapping[str, Any]:
     return record
 
 
+def unsent(body: str) -> Mapping[str, Any]:
+    """A record such as the function would receive for a body that is still to be sent."""
+    return {"messageId": "unsent", "body": body}
+
+
 def unreadable(record: Mapping[str, Any]) -> str:
     """Why nothing can be done with a record but return it; empty where it has an id and a body."""
     if not message_id(record):

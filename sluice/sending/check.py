@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from sluice.message import records
 from sluice.message.decoder import Decoder
 from sluice.message.operation import Rejection
 from sluice.message.settings import ANY_TABLE, Settings, Table
@@ -38,7 +39,7 @@ class Checker:
             text = f"[{body.decode()}]"
         except UnicodeDecodeError:
             return Rejection("InvalidJson", "not UTF-8")
-        for _, rejection in self._decode({"messageId": "", "body": text}).rejected:
+        for _, rejection in self._decode(records.unsent(text)).rejected:
             if rejection.code not in self._passes:
                 return rejection
         return None

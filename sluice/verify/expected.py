@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
 
+from sluice.message import records
 from sluice.message.decoder import Decoder
 from sluice.message.operation import AttributeValue, Key, Operation, Rejection
 from sluice.message.settings import Settings, Table
@@ -56,7 +57,7 @@ class Expectations:
         except UnicodeDecodeError:
             yield Rejection("InvalidJson", "not UTF-8")
             return
-        message = self._decode({"messageId": "", "body": body})
+        message = self._decode(records.unsent(body))
         for operation in message.operations:
             yield self._expected(record.line, operation)
         for _, rejection in message.rejected:

@@ -53,7 +53,11 @@ REFUSED = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Sen
         (OSError(28, "No space left on device"), 1, "sluice probe: [Errno 28] No space left on device\n"),
         (NoRegionError(), 1, "sluice probe: You must specify a region.\n"),
         (KeyboardInterrupt(), 130, "\nStopped.\n"),
-        (ModuleNotFoundError(name="moto"), 1, "sluice probe needs the Python package moto, which is not installed\n"),
+        (
+            ModuleNotFoundError(name="moto"),
+            1,
+            "sluice probe needs the Python package moto: pip install 'sluice[local]'\n",
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
