@@ -48,7 +48,7 @@ def project() -> Iterator[Path]:
     root.chmod(0o755)
     shutil.copy(MAKEFILE, root / "Makefile")
     (root / "tests/benchmarks").mkdir(parents=True)
-    for name in ("requirements.lock", "package-lock.json", "tests/benchmarks/requirements.txt"):
+    for name in ("pyproject.toml", "requirements.lock", "package-lock.json", "tests/benchmarks/requirements.txt"):
         (root / name).write_text("")
     for name, script in (("python", PYTHON), ("inner", INNER), ("node", NODE)):
         (root / name).write_text(script)
