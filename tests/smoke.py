@@ -187,7 +187,7 @@ class Smoke:
         end = time.monotonic() + self._seconds
         while not holds():
             if time.monotonic() > end:
-                raise SmokeError(f"waited {self._seconds:g} seconds in vain for {what}")
+                raise SmokeError(f"waited {self._seconds:g} seconds for {what}, which did not come")
             time.sleep(0.5)
 
 

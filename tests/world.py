@@ -14,7 +14,7 @@ from sluice.aws import in_flight as calls
 from sluice.aws.answer import Answer
 from sluice.aws.in_flight import Running
 from sluice.aws.queue import Queue
-from sluice.aws.route import DynamoDB
+from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
 from sluice.message.settings import KeyAttribute, Settings, Table
@@ -25,7 +25,7 @@ T = TypeVar("T")
 ORDERS = Table("orders", "orders-table", KeyAttribute("pk", "S"))
 EVENTS = Table("events", "events-table", KeyAttribute("pk", "S"), KeyAttribute("sk", "N"))
 BLOBS = Table("blobs", "blobs-table", KeyAttribute("id", "B"))
-LEAST_TICK = 1e-5  # Seconds.
+MIN_TICK = 1e-5  # Seconds.
 VERSIONED = Table("orders", "orders-table", KeyAttribute("pk", "S"), version="v")
 
 
@@ -78,7 +78,7 @@ class Overlapping:
                 return done
             next_end = min(end for call, (end, _) in self._ends.items() if call in calls)
             # Even a wait of no time takes some: a caller that asks again and again gets on.
-            self.clock.sleep(max(LEAST_TICK, min(next_end, until) - self.clock()))
+            self.clock.sleep(max(MIN_TICK, min(next_end, until) - self.clock()))
             if next_end > until:
                 return done
 
@@ -175,10 +175,10 @@ class World:
             executor=self.executor,
         )
 
-    def _dynamodb(self) -> DynamoDB:
+    def _dynamodb(self) -> Route:
         """As in Lambda, with the fake behind the wire and in the place of boto3's client."""
         credentials = Credentials("key", "secret")
-        return DynamoDB(lambda: FakeSdk(self.db, self._allow), self, lambda: credentials, renew=self._renew)
+        return Route(lambda: FakeSdk(self.db, self._allow), self, lambda: credentials, renew=self._renew)
 
     def _renew(self) -> None:
         self.renewals += 1

@@ -7,12 +7,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from sluice.aws import endpoint
-from sluice.aws.http import Wire
+from sluice.aws.http import HttpClient
 from sluice.aws.queue import SQSClient
-from sluice.aws.route import DynamoDB
+from sluice.aws.route import Route
 
 if TYPE_CHECKING:
-    from sluice.aws.boto import Sdk
+    from sluice.aws.boto import BotoClient
 
 
 class Aws:
@@ -21,17 +21,17 @@ class Aws:
     def __init__(self, connections: int) -> None:
         self._connections = connections
         self._lock = threading.Lock()
-        self._sdk: Sdk | None = None
+        self._sdk: BotoClient | None = None
         self._loading: threading.Thread | None = None
 
-    def dynamodb(self) -> DynamoDB:
+    def dynamodb(self) -> Route:
         endpoint.check(os.environ)
         found = endpoint.plain(os.environ) or self.sdk().endpoint()
         if found is None:
-            return DynamoDB(self.sdk, None, lambda: None, on_trouble=self.load_beside, renew=self.renew)
-        return DynamoDB(
+            return Route(self.sdk, None, lambda: None, on_trouble=self.load_beside, renew=self.renew)
+        return Route(
             self.sdk,
-            Wire(found, self._connections),
+            HttpClient(found, self._connections),
             found.credentials,
             are_static=found.are_static,
             on_trouble=self.load_beside,
@@ -44,12 +44,12 @@ class Aws:
         if self._sdk is not None:
             self._sdk.renew()
 
-    def sdk(self) -> Sdk:
-        from sluice.aws.boto import Sdk  # boto3: it takes longer to load than all the rest.
+    def sdk(self) -> BotoClient:
+        from sluice.aws.boto import BotoClient  # boto3: it takes longer to load than all the rest.
 
         with self._lock:
             if self._sdk is None:
-                self._sdk = Sdk(self._connections)
+                self._sdk = BotoClient(self._connections)
             return self._sdk
 
     def sqs(self) -> SQSClient:

@@ -20,8 +20,8 @@ from sluice.message.operation import Operation, Rejection, Source
 from sluice.message.redelivery import visibility
 from sluice.message.settings import Settings
 from sluice.writing import refusals
-from sluice.writing.send_rate import Pace
-from sluice.writing.writer import TablePort, Writer, Written
+from sluice.writing.send_rate import SendRate
+from sluice.writing.writer import TablePort, WriteOutcome, Writer
 
 from .fifo import Groups
 
@@ -41,7 +41,7 @@ class Outcome:
     written: list[Message]
     dead_lettered: list[Message]
     returned: list[Message]
-    operations: Written
+    operations: WriteOutcome
     rejections: list[tuple[Message, Sequence[Rejection]]]
     """Every message with bad operations, and what is wrong with them."""
     failures: list[str] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Pipeline:
         self._sleep = sleep
         self._random = random
         self._executor = executor or Threads()
-        self._paces: dict[str, Pace] = {}
+        self._paces: dict[str, SendRate] = {}
         """By table. The table is the same for the next invocation, and its limit too; an old pace is forgotten."""
 
     def run(self, event: Iterable[Any], time_left: float, account: str | None = None) -> Outcome:
@@ -136,7 +136,7 @@ class Pipeline:
             paces=self._paces,
         )
 
-    def _report(self, received: Sequence[Message], written: Written, until: float) -> Outcome:
+    def _report(self, received: Sequence[Message], written: WriteOutcome, until: float) -> Outcome:
         refused = {} if written.error is not None else self._refused(written)
         rejections = {
             message: bad
@@ -168,12 +168,12 @@ class Pipeline:
             outcome.error = NothingWrittenError(f"nothing of {len(received)} messages was written: {written.trouble}")
         return outcome
 
-    def _refused(self, written: Written) -> dict[Operation, Rejection]:
+    def _refused(self, written: WriteOutcome) -> dict[Operation, Rejection]:
         """What is to be dead-lettered: failed conditions only if so wished, a stale version never."""
         failed = Rejection("ConditionFailed", "the condition does not hold")
         return written.rejected | {o: failed for o in written.conditions_failed if self._is_refused(o, written)}
 
-    def _is_refused(self, operation: Operation, written: Written) -> bool:
+    def _is_refused(self, operation: Operation, written: WriteOutcome) -> bool:
         wished = self._settings.on_condition_failed == "dead-letter"
         return operation in written.rejected or (wished and written.conditions_failed.get(operation) is False)
 

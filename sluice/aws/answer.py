@@ -64,7 +64,7 @@ _decode = msgspec.json.Decoder().decode
 def understood(status: int, headers: Mapping[str, str], content: bytes) -> Answer:
     """What an HTTP answer of AWS's JSON protocol 1.0 says; `headers` by name in lower case.
 
-    A spoilt answer is none: an UnprocessedItems that got lost in it would read as "all written".
+    A corrupt answer counts as no answer: an UnprocessedItems lost in it would read as "all written".
     https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
     """
     checksum = headers.get("x-amz-crc32")

@@ -55,7 +55,7 @@ class TooLateError(BotoCoreError):  # type: ignore[misc]  # botocore has no type
     fmt = "no time was left to send it"
 
 
-class Sdk:
+class BotoClient:
     """boto3's clients; DynamoDB's by how long a call may take, so that one that hangs leaves time for another."""
 
     def __init__(self, connections: int) -> None:

@@ -18,10 +18,10 @@ Steps = Generator[int, None, T]
 """Gives what it waits for each time that it cannot go on: of `select`, POLLIN or POLLOUT."""
 
 _WANTED: Mapping[type[OSError], int] = {BlockingIOError: 0}
-"""What a socket that is not ready raises, and what for it is not: 0 for what was tried."""
+"""Exceptions of a socket that is not ready → the poll event to wait for; 0 is the event of what was tried."""
 
 
-class Answer(NamedTuple):
+class HttpResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     """By name in lower case."""
@@ -33,7 +33,7 @@ class ProtocolError(OSError):
 
 
 class Connection:
-    """One socket, used by one call at a time; `wanted` says what its errors wait for that are none."""
+    """One socket, used by one call at a time; `wanted`: exceptions of a socket that is not ready → the poll event to wait for."""
 
     def __init__(self, connected: socket.socket, wanted: Mapping[type[OSError], int] = _WANTED) -> None:
         connected.setblocking(False)
@@ -60,7 +60,7 @@ class Connection:
         """Whether nothing has come since the last answer: neither the end of the connection nor anything else."""
         return not self._readable.poll(0)
 
-    def exchange(self, head: bytes, body: bytes) -> Steps[Answer]:
+    def exchange(self, head: bytes, body: bytes) -> Steps[HttpResponse]:
         self._max_bytes = MAX_HEAD_BYTES + MAX_GROWTH * len(body)
         try:
             if len(body) <= ONE_WRITE_BYTES:
@@ -82,7 +82,7 @@ class Connection:
             except self._not_ready as error:
                 yield self._wanted[type(error)] or select.POLLOUT
 
-    def _answer(self) -> Steps[Answer]:
+    def _answer(self) -> Steps[HttpResponse]:
         """The next answer but for those that are only provisional (1xx)."""
         self.may_be_kept = False
         while True:
@@ -101,7 +101,7 @@ class Connection:
         # What has come beyond the answer belongs to nothing that was asked.
         closes = version != "HTTP/1.1" or "close" in headers.get("connection", "").lower()
         self.may_be_kept = has_end and not closes and not self._received
-        return Answer(status, headers, content)
+        return HttpResponse(status, headers, content)
 
     def _chunked(self, coding: str) -> Steps[bytes]:
         if coding.lower() != "chunked":
@@ -175,7 +175,7 @@ def _head(text: str) -> tuple[str, int, dict[str, str]]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name or name.strip() != name:
-            raise ProtocolError("a header that is none")
+            raise ProtocolError("a malformed header")
         name = name.lower()
         # Twice the same header is a list; of a length or a checksum that makes something that is no number.
         headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()

@@ -1,7 +1,7 @@
 """BatchWriteItem over HTTP/1.1: one signed request and its answer, on connections that are kept alive.
 
 http.client would do it in three times the CPU time, most of it to parse headers as e-mail, and bounds each wait but not
-their sum: an answer that drips in would take for ever. It also needs a thread for each call, and threads that contend
+their sum: an answer that drips in would never end. It also needs a thread for each call, and threads that contend
 for one interpreter cost more than all that is done in them.
 """
 
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Generic
 from urllib.parse import quote
 
-from .connection import Answer, Connection, T, wanted_by_tls
+from .connection import Connection, HttpResponse, T, wanted_by_tls
 from .endpoint import Endpoint
 from .in_flight import wait
 from .signature import Credentials, Signer
@@ -25,7 +25,7 @@ from .trust import tls_context
 
 MAX_SILENCE = 8.0
 """Seconds that DynamoDB may take to say something; it answers a full batch within tenths of one."""
-LEAST_PATIENCE = 1.0  # Seconds; half of the time left could be too little for any call.
+MIN_PATIENCE = 1.0  # Seconds; half of the time left could be too little for any call.
 CONNECT_TIMEOUT = 2.0  # Seconds.
 MAX_IDLE = 30.0
 """Seconds after which a connection is not trusted any more: Lambda may have been frozen meanwhile."""
@@ -33,7 +33,7 @@ _USER_AGENT = f"Sluice ua/2.1 os/{sys.platform} lang/python#{sys.version.partiti
 _SAFE_IN_TRACE_ID = "-=;:+&[]{}\"',"  # botocore/handlers.py: add_recursion_detection_header
 
 
-class Wire:
+class HttpClient:
     """POSTs to one endpoint, from any thread; keeps at most `connections` connections for the next calls."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Wire:
         )
 
     def begin(
-        self, body: bytes, credentials: Credentials, seconds: float, then: Callable[[Answer | OSError], T]
+        self, body: bytes, credentials: Credentials, seconds: float, then: Callable[[HttpResponse | OSError], T]
     ) -> Exchange[T] | None:
         """Send once, on a connection that is open and idle; None where there is none, as to connect takes time.
 
@@ -68,7 +68,7 @@ class Wire:
         connection = self._kept()
         return None if connection is None else self._exchange(connection, body, credentials, self._ends(seconds), then)
 
-    def post(self, body: bytes, credentials: Credentials, seconds: float) -> Answer:
+    def post(self, body: bytes, credentials: Credentials, seconds: float) -> HttpResponse:
         """As `begin`, on any connection, and wait for the answer. Raises OSError where none came."""
         ends = self._ends(seconds)
         connection = self._kept() or self._connect(ends)
@@ -79,7 +79,7 @@ class Wire:
         return exchange.result()
 
     def _ends(self, seconds: float) -> float:
-        return self._clock() + max(seconds / 2, min(LEAST_PATIENCE, seconds))
+        return self._clock() + max(seconds / 2, min(MIN_PATIENCE, seconds))
 
     def _exchange(
         self,
@@ -87,7 +87,7 @@ class Wire:
         body: bytes,
         credentials: Credentials,
         ends: float,
-        then: Callable[[Answer | OSError], T],
+        then: Callable[[HttpResponse | OSError], T],
     ) -> Exchange[T]:
         signature = self._signer.headers(body, credentials)
         head = f"{self._head}{_trace_line()}{signature}Content-Length: {len(body)}\r\n\r\n".encode("latin-1")
@@ -131,7 +131,7 @@ class Wire:
             raise
 
 
-def _answer(outcome: Answer | OSError) -> Answer:
+def _answer(outcome: HttpResponse | OSError) -> HttpResponse:
     if isinstance(outcome, OSError):
         raise outcome
     return outcome
@@ -150,7 +150,7 @@ class Exchange(Generic[T]):
         ends: float,
         clock: Callable[[], float],
         keep: Callable[[Connection], None],
-        then: Callable[[Answer | OSError], T],
+        then: Callable[[HttpResponse | OSError], T],
     ) -> None:
         self._connection = connection
         self._steps = connection.exchange(head, body)
@@ -158,7 +158,7 @@ class Exchange(Generic[T]):
         self._clock = clock
         self._keep = keep
         self._then = then
-        self._outcome: Answer | OSError | None = None
+        self._outcome: HttpResponse | OSError | None = None
         self.events = 0
         self.due = ends
         if clock() < ends:

@@ -34,7 +34,7 @@ _HOOKED = ("ddtrace", "newrelic")
 """They wrap boto3 when it is loaded, and not before."""
 
 
-class Wire(Protocol):
+class HttpCalls(Protocol):
     def begin(
         self,
         body: bytes,
@@ -45,12 +45,12 @@ class Wire(Protocol):
     def post(self, body: bytes, credentials: Credentials, seconds: float) -> tuple[int, Mapping[str, str], bytes]: ...
 
 
-class Sdk(Protocol):
+class BotoCalls(Protocol):
     def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer: ...
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
 
 
-class DynamoDB:
+class Route:
     """All calls to DynamoDB: batches by `wire`, or where there is none by boto3; all else by boto3.
 
     `sdk` gives boto3's side and may take its time, and so may `credentials` unless they are static. `on_trouble` is
@@ -60,8 +60,8 @@ class DynamoDB:
 
     def __init__(
         self,
-        sdk: Callable[[], Sdk],
-        wire: Wire | None,
+        sdk: Callable[[], BotoCalls],
+        wire: HttpCalls | None,
         credentials: Callable[[], Credentials | None],
         *,
         are_static: bool = True,

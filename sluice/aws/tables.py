@@ -17,7 +17,7 @@ from .in_flight import Running, Submit
 from .meanings import Meaning, Reply, consumed_units, failure
 
 
-class DynamoDB(Protocol):
+class DynamoDBCalls(Protocol):
     def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]: ...
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
     @property
@@ -31,7 +31,7 @@ class Tables:
     `update_once` sends updates as transactions with a ClientRequestToken, at twice the write units.
     """
 
-    def __init__(self, tables: Sequence[settings.Table], dynamodb: DynamoDB, *, update_once: bool = False) -> None:
+    def __init__(self, tables: Sequence[settings.Table], dynamodb: DynamoDBCalls, *, update_once: bool = False) -> None:
         self._tables = {table.name: table for table in tables}
         self._dynamodb = dynamodb
         self._update_once = update_once

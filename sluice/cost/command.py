@@ -117,7 +117,7 @@ def _sources(listed: Prices, has_load: bool) -> str:
 
 
 def _own(sizes: Sequence[Size], options: argparse.Namespace) -> list[str]:
-    """What was reckoned for sizes or packing of the user's own."""
+    """What was calculated for the user's own sizes or packing."""
     if options.record_size is None and options.records_per_message is None:
         return []
     return [

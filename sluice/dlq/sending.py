@@ -55,7 +55,7 @@ class Through:
                 changed[content["MessageId"]] = by_id[content["MessageId"]].changed(content)
             except BadLineError as bad:
                 raise CommandError(
-                    f"the command wrote a line that is none of an export: {bad} (line {number})"
+                    f"the command wrote a line that is not of an export: {bad} (line {number})"
                 ) from None
             except KeyError:
                 raise CommandError(f"the command wrote a MessageId that it was not given (line {number})") from None

@@ -63,7 +63,7 @@ class EventSourceMapping:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FunctionResult:
     """What came of one invocation: the function's payload, or the error that it ended with."""
 
     payload: bytes = b""
@@ -71,7 +71,7 @@ class Answer:
     """The type and text of a function error: an exception, a timeout, a process that ended."""
 
 
-Function = Callable[[bytes], Answer]
+Function = Callable[[bytes], FunctionResult]
 """Invokes the function once, with an event as JSON; raises nothing."""
 
 
@@ -79,7 +79,7 @@ Function = Callable[[bytes], Answer]
 class Invocation:
     """One batch and its fate."""
 
-    answer: Answer
+    answer: FunctionResult
     deleted: tuple[str, ...]
     """Ids of the messages that succeeded, now gone from the queue."""
     returned: tuple[str, ...]
@@ -97,7 +97,7 @@ class Received:
     record: bytes
 
 
-def failed_ids(answer: Answer, ids: Sequence[str], report_batch_item_failures: bool) -> set[str]:
+def failed_ids(answer: FunctionResult, ids: Sequence[str], report_batch_item_failures: bool) -> set[str]:
     """The messages that an answer leaves on the queue (services-sqs-errorhandling).
 
     All of them after a function error; none without ReportBatchItemFailures, whatever the function says;

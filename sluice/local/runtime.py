@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .aws import LocalAws, LocalError
-from .poller import Answer
+from .poller import FunctionResult
 from .processes import child, tail
 from .serving import QuietHandler, serving
 
@@ -155,13 +155,13 @@ class ExecutionEnvironment:
             if self._stopping.is_set() or self._process.poll() is not None or time.monotonic() > end:
                 raise LocalError(f"The function did not start{self._init_error()}; {self._log_tail()}")
 
-    def invoke(self, event: bytes) -> Answer:
+    def invoke(self, event: bytes) -> FunctionResult:
         """Run the function on one event; every failure becomes the answer's error."""
         if self._process is None or self._process.poll() is not None:
             try:
                 self.start()
             except LocalError as error:
-                return Answer(error=str(error))
+                return FunctionResult(error=str(error))
         request_id = str(uuid.uuid4())
         self._api.offer(request_id, event, self._code.arn, time.time() + self._code.timeout)
         end = time.monotonic() + self._code.timeout
@@ -169,11 +169,11 @@ class ExecutionEnvironment:
             if answer := self._api.answer(TICK):
                 return _answer(*answer[1:])
             if self._process is not None and self._process.poll() is not None:
-                return Answer(error=f"Runtime.ExitError: exit status {self._process.returncode}")
+                return FunctionResult(error=f"Runtime.ExitError: exit status {self._process.returncode}")
             if time.monotonic() > end:
                 self._parts.close()
-                return Answer(error=f"Sandbox.Timedout: task timed out after {self._code.timeout} seconds")
-        return Answer(error="stopped while the function ran")
+                return FunctionResult(error=f"Sandbox.Timedout: task timed out after {self._code.timeout} seconds")
+        return FunctionResult(error="stopped while the function ran")
 
     def kill(self) -> bool:
         """SIGKILL, whatever the process is doing; False if it has ended already. The next invocation starts another."""
@@ -215,8 +215,8 @@ class ExecutionEnvironment:
         return f"{self.log} ends:\n{tail(self.log)}"
 
 
-def _answer(outcome: str, payload: bytes) -> Answer:
-    return Answer(payload) if outcome == "response" else Answer(error=_error_text(payload))
+def _answer(outcome: str, payload: bytes) -> FunctionResult:
+    return FunctionResult(payload) if outcome == "response" else FunctionResult(error=_error_text(payload))
 
 
 def _error_text(payload: bytes) -> str:

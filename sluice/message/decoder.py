@@ -13,7 +13,7 @@ import msgspec
 
 from . import records
 from .exact_json import parse_json
-from .fast_path import Shortcut
+from .fast_path import FastPath
 from .forms import Forms
 from .items import Rejected
 from .operation import Key, Operation, Rejection, Source
@@ -60,11 +60,11 @@ class Decoder:
     def __init__(self, settings: Settings, region: str | None = None, account: str | None = None) -> None:
         self._forms = Forms(settings, region, account)
         self._is_item = settings.record_format == "item"
-        self._shortcut: Shortcut | None = None
+        self._fast_path: FastPath | None = None
         self._records: Callable[[Any], Any] = parse_json
         self._may_be_wrapped = settings.record_expression is None
         if settings.record_expression is None and settings.tables[0].version is None:
-            self._shortcut = Shortcut(settings)
+            self._fast_path = FastPath(settings)
         if settings.record_expression is not None:
             from .envelope import Envelope  # jmespath costs cold starts time, and most functions never need it.
 
@@ -77,9 +77,9 @@ class Decoder:
     def decode(self, record: Mapping[str, Any]) -> Message:
         if unreadable := records.unreadable(record):
             return Message(record, (), records.group(record), unreadable=unreadable)
-        if self._shortcut is not None:
+        if self._fast_path is not None:
             count = records.receive_count(record)
-            operations = self._shortcut.operations(record["body"], record["messageId"], count > 1)
+            operations = self._fast_path.operations(record["body"], record["messageId"], count > 1)
             if operations is not None:
                 return Message(record, operations, records.group(record))
         return self.decode_exactly(record)

@@ -25,7 +25,7 @@ bytes by DynamoDB's rule than its DynamoDB JSON has. A list's 3 bytes, and 1 for
 `{"L":[]}` and the comma (a map's likewise); a number of n digits counts 1 + n / 2; the others count what they show."""
 _USUAL_PARTITION_KEY, _USUAL_SORT_KEY = items.MAX_PARTITION_KEY_BYTES // 4, items.MAX_SORT_KEY_BYTES // 4
 """Characters; UTF-8 has at most 4 bytes for each."""
-_LONGEST_NUMBER = 200
+_MAX_NUMBER = 200
 """Characters; a longer one is left to the exact way at once, which would have to read it again."""
 _usual_number = re.compile(r"-?(?:0|[1-9][0-9]{0,18})(?:\.[0-9]{1,18})?").fullmatch
 _TRUE, _FALSE, _NULL = {"BOOL": True}, {"BOOL": False}, {"NULL": True}
@@ -48,7 +48,7 @@ _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _encode = msgspec.json.encode
 
 
-class Shortcut:
+class FastPath:
     """Builds the operations of usual bodies: unconditional puts and deletes, in every form that has them.
 
     Not for settings whose default table has a version: every write to it is conditional.
@@ -235,7 +235,7 @@ def _check(attributes: dict[Any, Any], level: int) -> None:
 
 
 def _number(text: Any) -> AttributeValue:
-    _require(type(text) is str and len(text) <= _LONGEST_NUMBER)
+    _require(type(text) is str and len(text) <= _MAX_NUMBER)
     return items.number(text)[0]
 
 

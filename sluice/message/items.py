@@ -24,7 +24,7 @@ MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2048, 1024
 MAX_ATTRIBUTE_NAME_BYTES = 65_535
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_LONGEST_USUAL_NUMBER = 45  # 38 digits, a sign, a point, an exponent
+_MAX_USUAL_NUMBER = 45  # 38 digits, a sign, a point, an exponent
 
 Sized = tuple[AttributeValue, int]
 """An attribute value and its size in bytes, without its name."""
@@ -285,7 +285,7 @@ def _decimal(number: Decimal, text: str) -> Sized:
         raise Rejected("InvalidNumber", text)
     if not MIN_ADJUSTED_EXPONENT <= number.adjusted() <= MAX_ADJUSTED_EXPONENT:
         raise Rejected("InvalidNumber", "out of range; DynamoDB takes 1E-130 to 9.99E+125, their negatives, and 0")
-    if len(text) > _LONGEST_USUAL_NUMBER:  # Padded with zeros: the same value, spelled shorter.
+    if len(text) > _MAX_USUAL_NUMBER:  # Padded with zeros: the same value, spelled shorter.
         text = str(Decimal((sign, digits[:significant], exponent + len(digits) - significant)))
     return {"N": text}, 1 + (significant + 1) // 2
 

@@ -17,7 +17,7 @@ import msgspec
 from sluice.message import items
 from sluice.message.items import Rejected
 
-_LEAST_INT, _MOST_INT = -(1 << 63), (1 << 64) - 1  # What msgspec writes as a number by itself.
+_MIN_INT, _MAX_INT = -(1 << 63), (1 << 64) - 1  # What msgspec writes as a number by itself.
 _BINARY = (bytes, bytearray, memoryview)
 
 
@@ -39,7 +39,7 @@ def plain(value: Any, level: int = 0) -> Any:
         return _list(value, plain, _deeper(level))
     text = _number(value)
     if text is not None:
-        return value if kind is int and _LEAST_INT <= value <= _MOST_INT else msgspec.Raw(text.encode())
+        return value if kind is int and _MIN_INT <= value <= _MAX_INT else msgspec.Raw(text.encode())
     if isinstance(value, (*_BINARY, set, frozenset)):
         raise NeedsNativeError
     return plain(simpler(value), level)

@@ -30,7 +30,7 @@ TYPES = {
 }
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?")
-_MOST_DIGITS = (
+_MAX_DIGITS = (
     38  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
 )
 _BOOLEANS = {"true": True, "false": False}
@@ -174,7 +174,7 @@ def inferred(names: Sequence[str], rows: Sequence[Sequence[str]]) -> dict[str, s
 
 
 def _looks_like_a_number(cell: str) -> bool:
-    return bool(_JSON_NUMBER.fullmatch(cell)) and sum(map(str.isdigit, cell)) <= _MOST_DIGITS
+    return bool(_JSON_NUMBER.fullmatch(cell)) and sum(map(str.isdigit, cell)) <= _MAX_DIGITS
 
 
 def _in_column(bad: _BadCell, name: str) -> _BadCell:

@@ -15,7 +15,7 @@ from sluice.sending.record import START, Position
 from .source import Identity
 
 VERSION = 2
-_LONGEST = 1 << 20
+_MAX_LINE_BYTES = 1 << 20
 """Bytes after which the journal is written anew; it holds a line for each time that something was noted."""
 
 
@@ -90,7 +90,7 @@ class Journal:
         """Returns when the state is on disk. Raises `CommandError` where it cannot be written."""
         line = _line(state)
         try:
-            if self._length + len(line) > _LONGEST:
+            if self._length + len(line) > _MAX_LINE_BYTES:
                 self._write_anew(state)
                 return
             _write(self._file, line)

@@ -30,7 +30,7 @@ _JOINED = Rejection("InvalidRow", "a quotation mark joins this line with the nex
 
 
 class Row(NamedTuple):
-    """One row, or one line that is none. A tuple, for a file has millions."""
+    """One row, or one line that is not a row. A tuple, for a file has millions."""
 
     line: int
     """The line on which it begins, from 1."""

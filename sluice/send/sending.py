@@ -21,7 +21,7 @@ from .packing import Rejected, Window
 
 LOOK = 0.2
 """Seconds between two looks at whether the user wants to stop."""
-_LONGEST_SHOWN = 1 << 20
+_MAX_SHOWN = 1 << 20
 """Bytes of a record in the file of rejected ones."""
 
 
@@ -50,7 +50,7 @@ class Rejects:
             "line": rejected.line,
             "ErrorCode": rejected.reason.code,
             "ErrorMessage": rejected.reason.message,
-            "record": rejected.text[:_LONGEST_SHOWN].decode("utf-8", "replace"),
+            "record": rejected.text[:_MAX_SHOWN].decode("utf-8", "replace"),
         }
         with self._writing():
             self._file = self._file or self.path.open("ab")

@@ -179,7 +179,7 @@ class ReadError(CommandError):
 def _reading(name: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, zlib.error) as error:  # A cut or spoilt .gz raises EOFError, BadGzipFile or zlib.error.
+    except (OSError, EOFError, zlib.error) as error:  # A cut or corrupt .gz raises EOFError, BadGzipFile or zlib.error.
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ReadError(f"cannot read {name}: {text}") from error
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from .outbox import Outgoing
 
-FIRST_WAIT, LONGEST_WAIT = 0.1, 20.0  # Seconds; full jitter.
+FIRST_WAIT, MAX_WAIT = 0.1, 20.0  # Seconds; full jitter.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html and API_SendMessageBatch.
 THROTTLES = {
     "RequestThrottled",
@@ -60,7 +60,7 @@ class Sender:
                 return refused
             if self.clock() + seconds > end or self.wait(seconds):
                 return refused | again
-            longest = min(2 * longest, LONGEST_WAIT)
+            longest = min(2 * longest, MAX_WAIT)
 
     def _call(self, messages: dict[int, Outgoing]) -> tuple[dict[int, Failure], dict[int, Failure]]:
         """One call: the positions that may be tried again, and those that never will be accepted."""

@@ -49,7 +49,7 @@ class Budget:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def reserve(self, keys: int) -> float:
-        """Wait for a turn; returns the units that were reckoned with."""
+        """Wait for a turn; returns the estimated units."""
         with self._lock:
             units = keys * self._units_per_key
             now = self.clock()

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 MEMORY = 40.0
 """How many operations of each kind count; older ones fade."""
-LEAST_REPEATED, LEAST_FRESH = 6.0, 15.0
+MIN_REPEATED, MIN_FRESH = 6.0, 15.0
 HOT_SHARE, FRESH_SHARE = 0.3, 0.6
 """Hot: of what had been lost before at least 0.3 is lost again, and of the rest at most 0.6 times as much."""
 
@@ -32,7 +32,7 @@ class Tally(Struct, gc=False):
         self.sent, self.lost = self.sent * kept + sent, self.lost * kept + lost
 
 
-class Heat:
+class HotKeys:
     """Compares, for one table, operations that had been lost before with fresh ones."""
 
     def __init__(self) -> None:
@@ -47,6 +47,6 @@ class Heat:
             return
         self._repeated.add(repeated, repeated_lost)
         self._fresh.add(fresh, fresh_lost)
-        if self._repeated.sent >= LEAST_REPEATED and self._fresh.sent >= LEAST_FRESH:
+        if self._repeated.sent >= MIN_REPEATED and self._fresh.sent >= MIN_FRESH:
             again = self._repeated.share
             self.is_uneven = again > HOT_SHARE and self._fresh.share < FRESH_SHARE * again

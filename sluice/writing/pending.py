@@ -14,9 +14,9 @@ from msgspec import Struct
 from sluice.message.operation import Operation
 
 from . import plan
-from .hot_keys import Heat
+from .hot_keys import HotKeys
 from .plan import MAX_REQUESTS, Batch
-from .send_rate import Bucket, Pace, backoff
+from .send_rate import Bucket, SendRate, backoff
 
 LAST_SECONDS = 2.0
 """While the limit is not known, the last call may hold as much as the pace allows in 2 s."""
@@ -32,9 +32,9 @@ class Queues:
     repeated: deque[Operation] = field(default_factory=deque)
     """What came back, and goes in batches. At most half of a call where there are fresh ones: so a range of keys that
     is hot neither fills whole calls nor goes unnoticed."""
-    repeated_pace: Pace = field(default_factory=Pace)
+    repeated_pace: SendRate = field(default_factory=SendRate)
     """Limits what came back while a range of keys is hot, so that the rest of the table keeps its own pace."""
-    heat: Heat = field(default_factory=Heat)
+    hot_keys: HotKeys = field(default_factory=HotKeys)
 
     def of(self, operation: Operation) -> deque[Operation]:
         return self.fresh if operation.goes_in_batches else self.single
@@ -55,10 +55,10 @@ class Sending:
     at: float
 
 
-class Backlog:
+class Pending:
     """Everything that waits in one invocation. `paces`, by table, are the only thing that outlives it."""
 
-    def __init__(self, paces: MutableMapping[str, Pace], *, write_units_per_second: float, now: float) -> None:
+    def __init__(self, paces: MutableMapping[str, SendRate], *, write_units_per_second: float, now: float) -> None:
         for table, pace in paces.items():
             paces[table] = pace.resumed(now)
         self._paces = paces
@@ -70,7 +70,7 @@ class Backlog:
         """A heap of what waits for its backoff: when, a tie-breaker, the operations, whether alone."""
         self._order = itertools.count()
         self.attempts: dict[Operation, int] = {}
-        """How often an operation has been tried in vain."""
+        """How often an operation has been tried without success."""
 
     def __bool__(self) -> bool:
         return bool(self._later or self._alone or any(self._tables.values()))
@@ -168,8 +168,8 @@ class Backlog:
             units = repeated if operation in self.attempts else fresh
             units.add(operation, operation in lost)
         queues, taken = self._queues(table), repeated.taken + fresh.taken
-        queues.heat.learn(repeated.count, repeated.count_lost, fresh.count, fresh.count_lost)
-        refused, is_uneven = repeated.lost + fresh.lost, queues.heat.is_uneven
+        queues.hot_keys.learn(repeated.count, repeated.count_lost, fresh.count, fresh.count_lost)
+        refused, is_uneven = repeated.lost + fresh.lost, queues.hot_keys.is_uneven
         pace = self._pace_of(table).correct(taken, consumed.get(table, taken), sent_at, now)
         if is_uneven and (taken or not fresh.count):
             # What is lost of a hot range says nothing of the table.
@@ -177,7 +177,7 @@ class Backlog:
         if taken or refused:
             pace = pace.learn(taken + refused, refused, sent_at, now)
         if is_uneven != queues.repeated_pace.is_limited:
-            queues.repeated_pace = Pace().restarted(now) if is_uneven else Pace()
+            queues.repeated_pace = SendRate().restarted(now) if is_uneven else SendRate()
         elif is_uneven and repeated.count:
             queues.repeated_pace = queues.repeated_pace.learn(repeated.units, repeated.lost, sent_at, now)
         self._paces[table] = pace
@@ -233,10 +233,10 @@ class Backlog:
             queues = self._tables[table] = Queues()
         return queues
 
-    def _pace_of(self, table: str) -> Pace:
+    def _pace_of(self, table: str) -> SendRate:
         pace = self._paces.get(table)
         if pace is None:
-            pace = self._paces[table] = Pace()
+            pace = self._paces[table] = SendRate()
         return pace
 
 

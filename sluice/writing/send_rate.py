@@ -13,7 +13,7 @@ BURST_SECONDS = 0.1
 
 # The rate aims at a small loss, whatever the number of writers that share the table: with none, nobody would know that
 # there is no more to be had. All of the numbers below were tuned by tests/benchmarks/simulation.py.
-WINDOW, LEAST_IN_WINDOW, LONGEST_WINDOW = 1.0, 25.0, 4.0
+WINDOW, MIN_IN_WINDOW, MAX_WINDOW = 1.0, 25.0, 4.0
 """Seconds over which the loss is looked at; longer, up to 4 s, where less than 25 write units were sent in it."""
 TARGET_LOSS, TARGET_RATE, FAIRNESS = 0.011, 60.0, 0.4
 """The loss aimed at is 0.011 * (60 / rate) ** 0.4, so that of two writers the slower one catches up."""
@@ -22,8 +22,8 @@ PRIOR, PRIOR_LOSS = 10.0, 0.25
 then moves a slow writer's rate less, which is judged by few."""
 LARGE_LOSS = 0.2
 """Where something is lost and the table has taken less than the rest of the rate, it falls to that at once."""
-LOSSLESS_SECONDS, LOSSLESS_UNITS, MOST_LOSSLESS_SECONDS = 2.0, 100.0, 16.0
-ACCELERATION, MOST_GROWTH = 1.5, 0.25
+LOSSLESS_SECONDS, LOSSLESS_UNITS, MAX_LOSSLESS_SECONDS = 2.0, 100.0, 16.0
+ACCELERATION, MAX_GROWTH = 1.5, 0.25
 """After 2 s and 100 write units without a loss, or after 16 s, each half second grows 1.5 times as much as the one
 before, and the rate 1.3 times (e ** 0.25) at most at each look."""
 PROBE_GROWTH = 2.3
@@ -35,10 +35,10 @@ NO_LIMIT = 1e6
 """Write units per second; no invocation sends so many, so a probe that gets there has found no limit."""
 USED = 0.3
 """A rate of which less than this share was used has not been tried, and does not grow."""
-PROBE_RATE, LEAST_RATE = 10.0, 1.0
+PROBE_RATE, MIN_RATE = 10.0, 1.0
 """Write units per second at which probing begins: the same for all writers that share the table, and are stopped
 together; and the least of all."""
-LEAST_PAUSE, MOST_PAUSE = 0.01, 0.2
+MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
 """Seconds of silence after a call of which all was lost; twice as many after the next one."""
 CALL_SECONDS = 0.05
 """A limited rate goes out in calls of so many seconds' worth: large ones would overflow a small bucket."""
@@ -83,7 +83,7 @@ class Bucket(Struct, frozen=True, gc=False):
         return min(self.rate * BURST_SECONDS, self.balance + (now - self.at) * self.rate)
 
 
-class Pace(Struct, frozen=True, gc=False):
+class SendRate(Struct, frozen=True, gc=False):
     """The send rate of one table: unlimited until it throttles, then led by how much of what is sent is lost."""
 
     bucket: Bucket = Bucket()
@@ -119,17 +119,17 @@ class Pace(Struct, frozen=True, gc=False):
         """How much may go into one call; infinite where nothing limits the rate."""
         return max(1.0, self.bucket.rate * CALL_SECONDS)
 
-    def spend(self, units: float, now: float) -> Pace:
+    def spend(self, units: float, now: float) -> SendRate:
         """A call goes out, paid for by its estimate."""
         return replace(self, bucket=self.bucket.spend(units, now)) if self.is_limited else self
 
-    def correct(self, estimated: float, consumed: float, sent_at: float, now: float) -> Pace:
+    def correct(self, estimated: float, consumed: float, sent_at: float, now: float) -> SendRate:
         """What was written has consumed more or less than was estimated. (What was lost was sent, and is paid for.)"""
         if not self.is_limited or consumed == estimated or sent_at < self.judged_at:
             return self
         return replace(self, bucket=self.bucket.spend(consumed - estimated, now))
 
-    def learn(self, sent: float, lost: float, sent_at: float, now: float) -> Pace:
+    def learn(self, sent: float, lost: float, sent_at: float, now: float) -> SendRate:
         """Of so many write units sent at that time, so many were refused for going too fast."""
         pace = self._counted(sent, lost, now)
         if sent_at < self.judged_at:  # What was in flight together is lost together: one piece of news, not several.
@@ -144,30 +144,30 @@ class Pace(Struct, frozen=True, gc=False):
             return pace._counting_from(now) if pace.lost == pace.sent else pace._fallen(now)
         if self.is_probing and lost <= PROBE_LOSS * sent:
             grown = pace._grown(PROBE_GROWTH * min(now - self.grown_at, 0.2), now)
-            return grown if grown.rate < NO_LIMIT else Pace()
+            return grown if grown.rate < NO_LIMIT else SendRate()
         if self.is_probing and pace.lost == pace.sent:  # Nothing was taken since: too early, or too fast.
             return pace._counting_from(now)
         if self.is_probing:
             return replace(pace._at(self.rate * PROBE_CUT, now), is_probing=False, is_falling=True)
         age = now - pace.since
-        if (age >= WINDOW and pace.sent >= LEAST_IN_WINDOW) or age >= LONGEST_WINDOW:
-            return pace._judged(min(age, LONGEST_WINDOW), now)
+        if (age >= WINDOW and pace.sent >= MIN_IN_WINDOW) or age >= MAX_WINDOW:
+            return pace._judged(min(age, MAX_WINDOW), now)
         return pace
 
-    def resumed(self, now: float) -> Pace:
+    def resumed(self, now: float) -> SendRate:
         """For the next invocation: forgotten, probed from anew, or as it is, by how long ago it was used."""
         idle = now - self.used_at
         if idle > STALE_SECONDS or not self.is_limited:
-            return Pace()
+            return SendRate()
         pace = self._counting_from(now)
         return replace(pace, is_probing=True, grown_at=now) if idle > IDLE_SECONDS else pace
 
-    def restarted(self, now: float) -> Pace:
+    def restarted(self, now: float) -> SendRate:
         """Begin anew at a low rate, and look for the limit."""
-        bucket = Bucket(PROBE_RATE, -PROBE_RATE * LEAST_PAUSE, now)
+        bucket = Bucket(PROBE_RATE, -PROBE_RATE * MIN_PAUSE, now)
         return replace(self._at(PROBE_RATE, now), is_probing=True, bucket=bucket)
 
-    def _counted(self, sent: float, lost: float, now: float) -> Pace:
+    def _counted(self, sent: float, lost: float, now: float) -> SendRate:
         return replace(
             self,
             since=self.since if self.sent else now,
@@ -177,7 +177,7 @@ class Pace(Struct, frozen=True, gc=False):
             used_at=now,
         )
 
-    def _learn_unlimited(self, is_refused: bool, now: float) -> Pace:
+    def _learn_unlimited(self, is_refused: bool, now: float) -> SendRate:
         if is_refused:
             return self.restarted(now)
         if now - self.since < WINDOW:
@@ -187,14 +187,14 @@ class Pace(Struct, frozen=True, gc=False):
             return self._counting_from(now)
         return self._at((self.sent - self.lost) / (now - self.since), now)
 
-    def _paused(self, share: float, now: float) -> Pace:
+    def _paused(self, share: float, now: float) -> SendRate:
         if not share:
             return replace(self, pause=self.pause / 2) if self.pause else self
-        pause = min(MOST_PAUSE, max(LEAST_PAUSE, self.pause * (2.0 if share > 0.5 else 1.0)))
+        pause = min(MAX_PAUSE, max(MIN_PAUSE, self.pause * (2.0 if share > 0.5 else 1.0)))
         bucket = self.bucket.spend(self.rate * pause * share, now)
         return replace(self, bucket=bucket, pause=pause, paused_at=now)
 
-    def _fallen(self, now: float) -> Pace:
+    def _fallen(self, now: float) -> SendRate:
         age = now - self.since
         if age < FALL_SECONDS or (self.sent < FALL_SENT and age < WINDOW):
             return self
@@ -203,10 +203,10 @@ class Pace(Struct, frozen=True, gc=False):
             return self._at(self.rate * max(FALL_MOST, 1 - share), now)
         return replace(self._counting_from(now), is_falling=False)
 
-    def _grown(self, growth: float, now: float) -> Pace:
+    def _grown(self, growth: float, now: float) -> SendRate:
         return replace(self, bucket=self.bucket.at_rate(self.rate * math.exp(growth), now), grown_at=now)
 
-    def _judged(self, seconds: float, now: float) -> Pace:
+    def _judged(self, seconds: float, now: float) -> SendRate:
         taken = (self.sent - self.lost) / seconds
         if self.lost and taken < (1 - LARGE_LOSS) * self.rate:
             # By half at most: the window may have missed what a table that counts by the second gives at its beginning.
@@ -217,15 +217,15 @@ class Pace(Struct, frozen=True, gc=False):
             return self._counting_from(now)
         target = TARGET_LOSS * (TARGET_RATE / self.rate) ** FAIRNESS
         growth = (target * self.sent - self.lost) / (self.sent + PRIOR)
-        patience = min(MOST_LOSSLESS_SECONDS, max(LOSSLESS_SECONDS, LOSSLESS_UNITS / self.rate))
+        patience = min(MAX_LOSSLESS_SECONDS, max(LOSSLESS_SECONDS, LOSSLESS_UNITS / self.rate))
         lossless = now - self.lost_at - patience
         if lossless > 0:
             growth = target * ACCELERATION ** min(40.0, 2 * lossless)
-        return self._at(self.rate * math.exp(min(MOST_GROWTH, growth * seconds)), now)
+        return self._at(self.rate * math.exp(min(MAX_GROWTH, growth * seconds)), now)
 
-    def _at(self, rate: float, now: float) -> Pace:
-        bucket = self.bucket.at_rate(max(LEAST_RATE, rate), now)
+    def _at(self, rate: float, now: float) -> SendRate:
+        bucket = self.bucket.at_rate(max(MIN_RATE, rate), now)
         return replace(self._counting_from(now), bucket=bucket, grown_at=now, judged_at=now)
 
-    def _counting_from(self, now: float) -> Pace:
+    def _counting_from(self, now: float) -> SendRate:
         return replace(self, since=now, sent=0.0, lost=0.0)

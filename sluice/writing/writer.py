@@ -18,14 +18,14 @@ from sluice.message.operation import Key, Operation, Rejection
 
 from . import plan, refusals
 from .conditions import is_as_wanted, is_stale
-from .pending import Backlog, Sending
+from .pending import Pending, Sending
 from .plan import Batch, Step
-from .send_rate import Pace
+from .send_rate import SendRate
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 FIRST_CALLS = 4
 """So many at once in the beginning, and one more for each that is taken: a table that takes nothing loses less."""
-LEAST_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
+MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 
 
 class TablePort(Protocol):
@@ -35,7 +35,7 @@ class TablePort(Protocol):
 
 
 @dataclass(slots=True)
-class Written:
+class WriteOutcome:
     """What became of the operations. Whatever is in none of the first four is not known to be done."""
 
     written: set[Operation] = field(default_factory=set)
@@ -86,7 +86,7 @@ class Writer:
         sleep: Callable[[float], None],
         random: Callable[[], float],
         executor: Callable[[int], Executor],
-        paces: MutableMapping[str, Pace] | None = None,
+        paces: MutableMapping[str, SendRate] | None = None,
     ) -> None:
         self._table = table
         self._connections = connections
@@ -95,7 +95,7 @@ class Writer:
         self._sleep = sleep
         self._random = random
         self._executor = executor
-        self._backlog = Backlog(
+        self._pending = Pending(
             {} if paces is None else paces, write_units_per_second=write_units_per_second, now=clock()
         )
         self._lanes: dict[Key, deque[Step]] = {}
@@ -107,7 +107,7 @@ class Writer:
         """Refused once because the time or the credentials of the call were no longer good."""
         self._suspects = refusals.Suspects()
         self._in_flight: dict[Running[Any], Sending] = {}
-        self.outcome = Written()
+        self.outcome = WriteOutcome()
         self._gives_up = 0.0
         self._within_message = False
         self._after: Callable[[Operation], Iterable[Operation]] | None = None
@@ -122,7 +122,7 @@ class Writer:
         within_message: bool = False,
         after: Callable[[Operation], Iterable[Operation]] | None = None,
         is_last_try: Callable[[Operation], bool] = lambda _: True,
-    ) -> Written:
+    ) -> WriteOutcome:
         """Write until all is done or the clock says `deadline`; then wait `patience` seconds for calls in flight.
 
         `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`. An update
@@ -149,12 +149,12 @@ class Writer:
 
     def _add(self, operations: Sequence[Operation]) -> None:
         if self._after is None and not self._lanes and _are_distinct(operations):
-            self._backlog.extend(operations)
+            self._pending.extend(operations)
             return
         for key, steps in plan.lanes(operations, within_message=self._within_message).items():
             lane = self._lanes.setdefault(key, deque())
             if not lane:
-                self._backlog.extend([steps[0].operation])
+                self._pending.extend([steps[0].operation])
             lane.extend(steps)
 
     def _judge(self) -> None:
@@ -167,7 +167,7 @@ class Writer:
             outcome.trouble = "DynamoDB did not answer before the deadline"
         elif (
             outcome.trouble
-            and not self._backlog.attempts.keys() - outcome.ended - outcome.early - outcome.denied.keys()
+            and not self._pending.attempts.keys() - outcome.ended - outcome.early - outcome.denied.keys()
         ):
             outcome.trouble = ""
         if outcome.error is None and (fault := self._fault()):
@@ -181,26 +181,26 @@ class Writer:
         return refusals.fault(rejected, outcome.denied, outcome.judged)
 
     def _has_work(self) -> bool:
-        return bool(self._in_flight or self._backlog)
+        return bool(self._in_flight or self._pending)
 
     def _send_what_may_go(self, executor: Executor) -> None:
         while len(self._in_flight) < self._at_once and self.outcome.error is None:
             now = self._clock()
-            sending = self._backlog.next(now)
+            sending = self._pending.next(now)
             if sending is None:
                 return
             if sending.batch[0].goes_in_batches:
                 self.outcome.batch_fills.append(len(sending.batch))
-            call = self._table.begin(sending.batch, max(LEAST_PAUSE, self._gives_up - now), executor.submit)
+            call = self._table.begin(sending.batch, max(MIN_PAUSE, self._gives_up - now), executor.submit)
             self._in_flight[call] = sending
 
     def _wait(self, executor: Executor, deadline: float) -> None:
         """Until a call comes back or something may be sent."""
         now = self._clock()
         pause = deadline - now
-        if len(self._in_flight) < self._at_once and (waits := self._backlog.wait(now)) is not None:
+        if len(self._in_flight) < self._at_once and (waits := self._pending.wait(now)) is not None:
             pause = min(pause, waits)
-        pause = max(LEAST_PAUSE, min(pause, MAX_IDLE))
+        pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
         if self._in_flight:
             self._settle_finished(executor, pause)
         else:
@@ -221,7 +221,7 @@ class Writer:
         self.outcome.latencies.append((now - sent.at) * 1000)
         self.outcome.consumed += sum(reply.consumed.values())
         lost = _lost(sent.batch, reply)
-        self._backlog.answered(sent, reply.consumed, lost, now)
+        self._pending.answered(sent, reply.consumed, lost, now)
         if lost is not None and len(lost) < len(sent.batch):
             self._at_once = min(self._at_once + 1, self._connections)
         if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
@@ -295,26 +295,26 @@ class Writer:
     def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
         """The first step of an item is over: its next one may go, and what waited for these operations."""
         if lane := self._lanes[key]:
-            self._backlog.extend([lane[0].operation])
+            self._pending.extend([lane[0].operation])
         if self._after is not None:
             for operation in ended:
                 self._add(list(self._after(operation)))
 
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
-        self._backlog.try_later(batch, alone, now, self._random())
+        self._pending.try_later(batch, alone, now, self._random())
 
     def _tell_apart(self, sent: Sending) -> None:
         """A batch was refused as a whole: it is halved until the offenders stand alone."""
         tables = {operation.table for operation in sent.batch}
         is_open = any(operation.table in tables for operation in self.outcome.judged)
-        self._backlog.extend_alone(self._suspects.parts(sent.batch, is_part=sent.alone, is_open=is_open))
+        self._pending.extend_alone(self._suspects.parts(sent.batch, is_part=sent.alone, is_open=is_open))
 
     def _examine(self) -> bool:
         """Nothing else is left: go on with the batches that may all be refused. Whether there is more to send."""
         if not self._suspects:
             return False
         is_fault = self._fault() is not None
-        self._backlog.extend_alone(self._suspects.next(self._random(), is_fault=is_fault))
+        self._pending.extend_alone(self._suspects.next(self._random(), is_fault=is_fault))
         return self._has_work()
 
     def _put_off(self, update: Operation, reply: Reply) -> None:

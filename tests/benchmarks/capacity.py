@@ -110,7 +110,7 @@ class Bucket(asyncio.Protocol):
 
 
 async def serve(rate: float, burst: float, per_second: bool, hot_rate: float) -> None:
-    """Print the port, then answer for ever."""
+    """Print the port, then answer until it is ended."""
     begun = time.monotonic()
     capacity = Capacity(rate, burst, per_second, at=begun)
     hot = Capacity(hot_rate, 0.1, at=begun) if hot_rate else None

@@ -1,7 +1,7 @@
 """The real writer and its real pace against tables of limited capacity, in virtual time.
 
 `python -m tests.benchmarks.simulation [--seconds 30] [--only NAME]` prints how much of the capacity was used, what was
-sent in vain, and how evenly the invocations got on. Nothing waits: half a minute of a table takes a second or two.
+wasted, and how evenly the invocations got on. Nothing waits: half a minute of a table takes a second or two.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sluice.aws.in_flight import Running, Submit
 from sluice.aws.meanings import Meaning, Reply
 from sluice.message.operation import Operation, Source
 from sluice.writing import plan
-from sluice.writing.send_rate import Pace
+from sluice.writing.send_rate import SendRate
 from sluice.writing.writer import Writer
 
 T = TypeVar("T")
@@ -287,7 +287,7 @@ def simulate(scenario: Scenario, seed: int = 0, settle: float = 5.0) -> Figures:
     def body(writer: int) -> Callable[[Actor], None]:
         def run(actor: Actor) -> None:
             actor.sleep(writer * scenario.stagger + chance.random() * 0.02)
-            paces: dict[str, Pace] = {}
+            paces: dict[str, SendRate] = {}
             begun = time.now
             for number in range(scenario.rounds):
                 _write(actor, table.of(writer), operations(count, f"w{writer}r{number}"), paces, chance, scenario)
@@ -302,7 +302,7 @@ def simulate(scenario: Scenario, seed: int = 0, settle: float = 5.0) -> Figures:
 
 
 def _write(
-    actor: Actor, port: Port, work: list[Operation], paces: dict[str, Pace], chance: Random, scenario: Scenario
+    actor: Actor, port: Port, work: list[Operation], paces: dict[str, SendRate], chance: Random, scenario: Scenario
 ) -> None:
     writer = Writer(
         port,

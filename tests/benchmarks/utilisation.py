@@ -1,4 +1,4 @@
-"""How much of a table's capacity concurrent invocations use, and how much they send in vain, in real time."""
+"""How much of a table's capacity concurrent invocations use, and how much of what they send is wasted, in real time."""
 
 from __future__ import annotations
 

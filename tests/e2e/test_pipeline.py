@@ -151,7 +151,7 @@ def test_a_file_arrives_whole_though_everything_is_in_its_way(shell: Shell, tmp_
     assert sent["records"] == RECORDS
     assert RECORDS // 2 < sent["resumed_after_line"] < RECORDS
 
-    # Written, but for what has lost its key; that is dead-lettered.
+    # WriteOutcome, but for what has lost its key; that is dead-lettered.
     now = shell.drained()
     assert now["items"] == RECORDS - count
     assert now["faults"]["unprocessed-items"] > 0

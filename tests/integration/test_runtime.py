@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sluice.local.aws import LocalAws, LocalError
-from sluice.local.poller import Answer
+from sluice.local.poller import FunctionResult
 from sluice.local.runtime import ExecutionEnvironment, FunctionCode, link_runtime_client
 
 HANDLER = """
@@ -80,11 +80,11 @@ def bench(tmp_path: Path, runtime_client: Path) -> Bench:
     return Bench(tmp_path, runtime_client)
 
 
-def do(environment: ExecutionEnvironment, what: str, **more: Any) -> Answer:
+def do(environment: ExecutionEnvironment, what: str, **more: Any) -> FunctionResult:
     return environment.invoke(json.dumps({"do": what, **more}).encode())
 
 
-def seen(answer: Answer) -> Any:
+def seen(answer: FunctionResult) -> Any:
     assert answer.error is None, answer.error
     return json.loads(answer.payload)
 

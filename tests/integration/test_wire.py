@@ -32,11 +32,11 @@ from hypothesis import strategies as st
 
 from sluice.aws import endpoint
 from sluice.aws.answer import NoAnswer
-from sluice.aws.boto import Sdk
-from sluice.aws.http import Wire
+from sluice.aws.boto import BotoClient
+from sluice.aws.http import HttpClient
 from sluice.aws.in_flight import Running
 from sluice.aws.meanings import Meaning, Reply
-from sluice.aws.route import DynamoDB
+from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
 from sluice.aws.threads import Threads
@@ -144,7 +144,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 def tables(dynamodb: Any = None) -> Tables:
     found = endpoint.plain(os.environ)
     assert found is not None
-    return Tables([TABLE], dynamodb or DynamoDB(_no_sdk, Wire(found, 8), found.credentials))
+    return Tables([TABLE], dynamodb or Route(_no_sdk, HttpClient(found, 8), found.credentials))
 
 
 def _no_sdk() -> Any:
@@ -226,7 +226,7 @@ def test_what_boto3_carries_for_us_is_the_same_body(server: ScriptedServer) -> N
 
 
 def test_bodies_that_boto3_carries_at_the_same_time_are_not_mixed_up(server: ScriptedServer) -> None:
-    by_boto3 = Sdk(connections=8)
+    by_boto3 = BotoClient(connections=8)
     bodies = [b'{"RequestItems":{"the-table":[]},"n":%d}' % number for number in range(40)]
     threads = [threading.Thread(target=by_boto3.batch_write, args=(["the-table"], body, SECONDS)) for body in bodies]
     for thread in threads:
@@ -238,7 +238,7 @@ def test_bodies_that_boto3_carries_at_the_same_time_are_not_mixed_up(server: Scr
 
 
 def test_a_call_that_boto3_makes_by_itself_keeps_its_own_body(server: ScriptedServer) -> None:
-    by_boto3 = Sdk(connections=1)
+    by_boto3 = BotoClient(connections=1)
     by_boto3.batch_write(["the-table"], b'{"ours":1}', SECONDS)
 
     by_boto3.client(SECONDS).batch_write_item(RequestItems={"the-table": as_requests([None])})
@@ -256,8 +256,8 @@ def test_who_has_wrapped_boto3_sees_every_batch(server: ScriptedServer, monkeypa
 
     found = endpoint.plain(os.environ)
     assert found is not None
-    by_boto3 = Sdk(connections=1)
-    ours = tables(DynamoDB(lambda: by_boto3, Wire(found, 8), found.credentials))
+    by_boto3 = BotoClient(connections=1)
+    ours = tables(Route(lambda: by_boto3, HttpClient(found, 8), found.credentials))
     requests = as_requests([{"a": {"S": "b"}}])
     write(ours, requests)
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", traced)
@@ -269,16 +269,18 @@ def test_who_has_wrapped_boto3_sees_every_batch(server: ScriptedServer, monkeypa
     assert json.loads(Request.read(server.requests[1]).body) == json.loads(Request.read(server.requests[0]).body)
 
 
-def test_boto3_takes_no_spoilt_answer_either(monkeypatch: pytest.MonkeyPatch) -> None:
-    spoilt = OK.replace(b"Unprocessed", b"unprocessed")
-    with ScriptedServer([spoilt]) as server:
+def test_boto3_takes_no_corrupt_answer_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    corrupt = OK.replace(b"Unprocessed", b"unprocessed")
+    with ScriptedServer([corrupt]) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"http://127.0.0.1:{server.port}")
 
-        assert Sdk(connections=1).batch_write(["t"], b"{}", SECONDS) == NoAnswer("a checksum that does not match")
+        assert BotoClient(connections=1).batch_write(["t"], b"{}", SECONDS) == NoAnswer(
+            "a checksum that does not match"
+        )
 
 
-def _by_boto3() -> DynamoDB:
-    return DynamoDB(lambda: Sdk(connections=1), None, lambda: None)
+def _by_boto3() -> Route:
+    return Route(lambda: BotoClient(connections=1), None, lambda: None)
 
 
 @pytest.mark.parametrize("way", [lambda: None, _by_boto3], ids=["wire", "boto3"])
@@ -296,7 +298,7 @@ def test_binary_keys_that_come_back_unprocessed_are_known_again(
         db.script(Unprocessed(1))
         found = endpoint.plain(os.environ)
         assert found is not None
-        to = way() or DynamoDB(_no_sdk, Wire(found, 1), found.credentials)
+        to = way() or Route(_no_sdk, HttpClient(found, 1), found.credentials)
 
         reply = written(Tables([table], to), operations)
 
@@ -362,7 +364,7 @@ def test_batches_go_over_tls_on_one_connection(
     assert len(secure.requests) == 3
 
 
-def begun(wire: Wire, body: bytes) -> Running[bytes]:
+def begun(wire: HttpClient, body: bytes) -> Running[bytes]:
     """A call on an open connection, whose result is the answer's content."""
     call = wire.begin(body, Credentials("a", "s"), SECONDS, lambda outcome: outcome[2])  # type: ignore[index]
     assert call is not None
@@ -391,7 +393,7 @@ def test_calls_without_a_thread_go_over_tls_side_by_side(
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"https://127.0.0.1:{server.port}")
         found = endpoint.plain(os.environ)
         assert found is not None
-        wire, executor = Wire(found, 2), Threads()(2)
+        wire, executor = HttpClient(found, 2), Threads()(2)
         made = [wire._connect(wire._ends(SECONDS)) for _ in range(2)]
         credentials = Credentials("a", "s")
         both = [wire._exchange(each, b"{}", credentials, wire._ends(SECONDS), lambda answer: answer) for each in made]
@@ -437,5 +439,5 @@ def test_a_directory_of_certificates_is_taken_too(secure: ScriptedServer, tmp_pa
     assert found is not None
 
     with pytest.raises(ssl.SSLCertVerificationError):  # It is empty.
-        Wire(found, 1).post(b"{}", Credentials("a", "s"), SECONDS)
+        HttpClient(found, 1).post(b"{}", Credentials("a", "s"), SECONDS)
     assert secure.requests == []

@@ -25,9 +25,9 @@ from unittest.mock import patch
 from botocore.awsrequest import AWSResponse
 
 from sluice.aws import connection as connection_module
-from sluice.aws.boto import Sdk
+from sluice.aws.boto import BotoClient
 from sluice.aws.queue import Queue
-from sluice.aws.route import DynamoDB
+from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from tests.fakes.protocol import answered
 from tests.fakes.service import FakeService
@@ -279,7 +279,7 @@ class OneAnswer:
         return part
 
 
-class ByBoto3(Sdk):
+class ByBoto3(BotoClient):
     """boto3's clients, whose requests are answered here."""
 
     services: Services
@@ -326,7 +326,7 @@ def judge(sdk: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], st
     world.db.put_item(TableName="orders-table", Item={"pk": {"S": "gone"}})
     services = sdk.services = Services(world, chance, operation, chance.choice([1, 1, 2, 4]))
     by = services if way == "wire" else None
-    dynamodb = DynamoDB(lambda: sdk, by, lambda: Credentials("key", "secret"))
+    dynamodb = Route(lambda: sdk, by, lambda: Credentials("key", "secret"))
     world.pipeline._table._dynamodb = dynamodb  # type: ignore[attr-defined]
     world.pipeline._queue = Queue(sdk.sqs, clock=world.clock, executor=Inline)
     world.send(*CALLS[operation])

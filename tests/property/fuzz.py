@@ -1,6 +1,6 @@
 """Fuzzing of message bodies: `python -m tests.property.fuzz [--cases 100000] [--seed 1]`.
 
-Random bodies near the limits, spoilt in their structure and in their characters, are decoded and, operation by
+Random bodies near the limits, corrupt in their structure and in their characters, are decoded and, operation by
 operation, shown to the strict fake in the form in which they came and in the form in which the function would send
 them. Every case comes from the seed and its number alone. Exit status 1 where something is not as it must be.
 """
@@ -333,7 +333,7 @@ def _element(random: Random, setup: Setup) -> Any:
 
 
 def _record(random: Random, _: Setup) -> Any:
-    """What the expressions of COMPUTED reckon with."""
+    """What the expressions of COMPUTED calculate with."""
     numbers = [_number(random) for _ in range(random.randrange(4))]
     text = random.choice([_text(random), "1.50", '{"put": {"pk": "a"}}', zipped("[]"), base64.b64encode(b"a").decode()])
     return {"put": {"pk": "a", "v": text, "n": _number(random), "l": random.choice([numbers, ["a", "b"], text])}}
@@ -387,7 +387,7 @@ def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from _places(member, (*at, step))
 
 
-def _spoilt(random: Random, body: Any) -> Any:
+def _corrupt(random: Random, body: Any) -> Any:
     """One place of a body replaced, removed, renamed, wrapped or doubled; changes the body in place."""
     *path, last = random.choice(list(_places([body]))[1:])
     root: Any = [body]
@@ -440,7 +440,7 @@ def case_of(seed: int, number: int) -> Case:
     elements = [build(random, setup) for _ in range(random.choice([1, 1, 1, 1, 2, 3]))]
     body: Any = elements[0] if len(elements) == 1 and random.random() < 0.8 else elements
     for _ in range(random.choice([0, 0, 0, 1, 1, 2, 3])):
-        body = _spoilt(random, body)
+        body = _corrupt(random, body)
     text = as_json(body)
     if random.random() < 0.15:
         text = _garbled(random, text)
@@ -649,7 +649,7 @@ def _judge_reason(rejection: Rejection, case: Case, verdict: Verdict) -> None:
 
 
 def _names(case: Case) -> str:
-    """All that a body uses as a name, by its spoilt structure; a reason may say names."""
+    """All that a body uses as a name, by its corrupt structure; a reason may say names."""
     found: list[str] = []
 
     def keep(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -318,7 +318,7 @@ class Function(RuleBasedStateMachine):
         self._take_away(left)
 
     def _take_away(self, left: list[dict[str, Any]]) -> None:
-        """What SQS's own redrive does in time to what is returned for ever: on FIFO to the first of each group."""
+        """What SQS's own redrive does in time to what is returned again and again: on FIFO to the first of each group."""
         groups: set[str] = set()
         for record in left:
             message = self.sent[record["messageId"]]
@@ -328,7 +328,7 @@ class Function(RuleBasedStateMachine):
             assert any(self.last_delivery.bad_or_not(message)), f"returned without need: {message}"
             self.done.add(message.id)
             self._delete([record])
-            self.seen["held for ever"] += 1
+            self.seen["held to the end"] += 1
 
     def _count(self, delivery: Delivery, outcome: Outcome | None, acknowledged: set[str], answer_is_lost: bool) -> None:
         self.last_delivery = delivery

@@ -146,7 +146,7 @@ MUTANTS: Sequence[Mutant] = (
            "(bad := _rejections(message, refused))",
            "(bad := [r for m in received for r in _rejections(m, refused)])",
            CALM),
-    Mutant("bad messages returned for ever", "functions/batch_writer/pipeline.py", "if url is None or not rejected:", "if True:", REDELIVERY),
+    Mutant("bad messages returned again and again", "functions/batch_writer/pipeline.py", "if url is None or not rejected:", "if True:", REDELIVERY),
     Mutant("operations after a bad one skipped", "sluice/message/decoder.py", "refused.append((source, rejected.rejection()))",
            "refused.append((source, rejected.rejection())); break", CALM),
     Mutant("delete without key check", "sluice/message/items.py", "if name not in names:", "if False:", NATIVE),

@@ -21,8 +21,8 @@ REACHED_BY: Mapping[Setting, set[str]] = {
     "default": REACHED_WITH_DEAD_LETTERS,
     "update once": {"dead-lettered", "transaction repeated"},
     "refuse conditions": {*REACHED_WITH_DEAD_LETTERS, "condition refused"},
-    "no dead letters": {"held for ever"},
-    "refuse conditions, no dead letters": {"held for ever", "condition refused"},
+    "no dead letters": {"held to the end"},
+    "refuse conditions, no dead letters": {"held to the end", "condition refused"},
 }
 
 

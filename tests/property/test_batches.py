@@ -10,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from sluice.aws.meanings import Meaning
-from sluice.aws.route import DynamoDB
+from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
 from sluice.message.decoder import Decoder
@@ -202,7 +202,7 @@ def test_what_comes_back_unprocessed_counts_as_unwritten_and_in_doubt_all_of_it(
 
     stub = Stub(returned)
     wire = FakeWire(stub, sent=lambda *_: None)
-    dynamodb = DynamoDB(lambda: FakeSdk(stub, lambda _: None), wire, lambda: Credentials("key", "secret"))
+    dynamodb = Route(lambda: FakeSdk(stub, lambda _: None), wire, lambda: Credentials("key", "secret"))
     tables, operations = Tables(TABLES, dynamodb), list(batch.values())
     reply = tables.reply(operations, tables.begin(operations, 1.0, Inline().submit).result())
 

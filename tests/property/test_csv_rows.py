@@ -54,7 +54,7 @@ def first_row(text: str) -> tuple[list[str], int] | None:
 
 
 def by_the_grammar(text: str) -> list[tuple[int, list[str] | None]]:
-    """Line and cells of each row; no cells for a line that is none."""
+    """Line and cells of each row; no cells for a line that is not a row."""
     found: list[tuple[int, list[str] | None]] = []
     line = 1
     while text:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.message.decoder import Decoder, Message
-from sluice.message.fast_path import Shortcut
+from sluice.message.fast_path import FastPath
 from sluice.message.operation import Operation
 from sluice.message.settings import Settings
 from tests.fakes.attribute_values import canonical_item, item_bytes
@@ -50,7 +50,7 @@ def meaning(operation: Operation) -> Any:
 
 def short_way(decoder: Decoder, settings: Settings, body: Any) -> tuple[Operation, ...] | None:
     """What the short way makes of a body; the decoder is asked as well, so that it is the one that it uses."""
-    operations = Shortcut(settings).operations(body, "m", False)
+    operations = FastPath(settings).operations(body, "m", False)
     if operations is not None:
         decoded = decoder.decode({"messageId": "m", "body": body}).operations
         assert [each.body for each in decoded] == [each.body for each in operations]

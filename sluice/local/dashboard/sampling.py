@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sluice.local.faults.injector import Delivery, Injector
-from sluice.local.poller import Answer, Function
+from sluice.local.poller import Function, FunctionResult
 from sluice.local.serial_queue import OneAtATime
 
 from .recording import Recording
@@ -119,7 +119,7 @@ class WatchedFunction:
     def watched(self, function: Function) -> Function:
         """The same function; each invocation is noted."""
 
-        def invoke(event: bytes) -> Answer:
+        def invoke(event: bytes) -> FunctionResult:
             self._run(1)
             start = time.monotonic()
             answer = function(event)

@@ -31,7 +31,7 @@ class Series:
 
 
 def series(points: Iterable[Point], start: float, period: float, statistic: str) -> Series:
-    """Raises ValueError for a statistic that is none of CloudWatch's simple ones."""
+    """Raises ValueError for a statistic that is not one of CloudWatch's simple ones."""
     reduce = STATISTICS.get(statistic) or _percentile(statistic)
     values: dict[int, list[float]] = {}
     for at, value in points:

@@ -18,7 +18,7 @@ from .capacity import Capacity
 from .kinds import INTERNAL_ERROR, KINDS, REASONS, THROUGHPUT_EXCEEDED, UNAVAILABLE, WRITES, Error, Kind, Manner
 from .profiles import Decision, Profile, decide
 from .requests import IllegalRequestError, Item, Table, UnknownTableError, Write, respelled, write_units, writes
-from .upstream import TARGET, Answer, Upstream
+from .upstream import TARGET, Upstream, UpstreamResponse
 
 _ACCOUNT_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/"
 """For an endpoint that tells no ARN."""
@@ -29,7 +29,7 @@ _PLAIN = Kind(applied=True)
 class Delivery:
     """An answer, and how the client gets it."""
 
-    answer: Answer
+    answer: UpstreamResponse
     manner: Manner = Manner.WHOLE
     seconds: float = 0.0
     """How long a dripped answer takes, or a client is left hanging."""
@@ -160,11 +160,11 @@ class Injector:
             self._wait(call.decision.chance.random() * profile.delay)
         error = None if kind.error is None else _error(kind.error, found, call.decision.chance)
         if not kind.applied and not kind.starts_outage:
-            return Delivery(error or Answer(500, {}, b""), kind.manner, profile.hang)
+            return Delivery(error or UpstreamResponse(500, {}, b""), kind.manner, profile.hang)
         answer = self._applied(call, found, kind)
         return _delivery(error if error is not None and kind.applied else answer, kind.manner, profile)
 
-    def _applied(self, call: _Call, found: Sequence[Write], kind: Kind) -> Answer:
+    def _applied(self, call: _Call, found: Sequence[Write], kind: Kind) -> UpstreamResponse:
         """Forward what is not held back, and answer for both."""
         out = self._out_of_order(found)
         picked = _picked(found, call.decision.chance) if kind.holds_back and call.is_batch and len(found) > 1 else []
@@ -183,7 +183,7 @@ class Injector:
 
     def _forwarded(
         self, call: _Call, found: Sequence[Write], held: Collection[Write], old: Mapping[Write, Item | None]
-    ) -> Answer:
+    ) -> UpstreamResponse:
         going = [write for write in found if write not in held]
         body = json.dumps({**call.request, "RequestItems": _request_items(going)}).encode() if held else call.body
         with self._one_write:
@@ -202,7 +202,7 @@ class Injector:
                 unprocessed.setdefault(table, []).extend(requests)
         if self._counts_units:
             self._correct_units(call, content, going, old)
-        return Answer(answer.status, answer.headers, json.dumps(content).encode())
+        return UpstreamResponse(answer.status, answer.headers, json.dumps(content).encode())
 
     def _correct_units(
         self, call: _Call, content: dict[str, Any], going: Sequence[Write], old: Mapping[Write, Item | None]
@@ -285,7 +285,9 @@ def _returned(held: list[Write], chance: Random) -> dict[str, list[Any]]:
     return requests
 
 
-def _error(error: Error, found: Sequence[Write] = (), chance: Random | None = None, message: str = "") -> Answer:
+def _error(
+    error: Error, found: Sequence[Write] = (), chance: Random | None = None, message: str = ""
+) -> UpstreamResponse:
     members: dict[str, Any] = {}
     if error.reasons and found and chance is not None:
         tables = {write.table.name: write.table for write in found}.values()
@@ -299,12 +301,12 @@ def _error(error: Error, found: Sequence[Write] = (), chance: Random | None = No
     # Each of DynamoDB's errors has its text in one of these two; botocore reads either.
     name = "Message" if error.canceled else "message"
     content = {"__type": f"com.amazonaws.dynamodb.v20120810#{error.code}", name: text, **members}
-    return Answer(error.status, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(content).encode())
+    return UpstreamResponse(error.status, {"Content-Type": "application/x-amz-json-1.0"}, json.dumps(content).encode())
 
 
-def _delivery(answer: Answer, manner: Manner, profile: Profile) -> Delivery:
+def _delivery(answer: UpstreamResponse, manner: Manner, profile: Profile) -> Delivery:
     if manner is Manner.CORRUPTED:
-        spoilt = answer.body.replace(b'"UnprocessedItems"', b'"UnprocessedItemt"', 1)
-        checksum = zlib.crc32(answer.body) if spoilt != answer.body else zlib.crc32(answer.body) ^ 1
-        return Delivery(Answer(answer.status, answer.headers, spoilt), manner, checksum=checksum)
+        corrupt = answer.body.replace(b'"UnprocessedItems"', b'"UnprocessedItemt"', 1)
+        checksum = zlib.crc32(answer.body) if corrupt != answer.body else zlib.crc32(answer.body) ^ 1
+        return Delivery(UpstreamResponse(answer.status, answer.headers, corrupt), manner, checksum=checksum)
     return Delivery(answer, manner, profile.drip if manner is Manner.DRIPPED else profile.hang)

@@ -19,7 +19,7 @@ from typing import Any
 
 from .injector import Delivery, Injector
 from .kinds import Manner
-from .upstream import Answer
+from .upstream import UpstreamResponse
 
 TICK = 0.02
 """Seconds between looks at a client that is left hanging, and between pieces of a dripped answer, at least."""
@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status, content = (200, self.server.injector.counts()) if self.path == "/faults" else (404, {})
-        answer = Answer(status, {"Content-Type": "application/json"}, json.dumps(content).encode())
+        answer = UpstreamResponse(status, {"Content-Type": "application/json"}, json.dumps(content).encode())
         self._send(_bytes(Delivery(answer)))
 
     def do_POST(self) -> None:

@@ -21,7 +21,7 @@ _HOP = {"host", "content-length", "connection", "transfer-encoding", "date", "se
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class UpstreamResponse:
     """An answer of the endpoint."""
 
     status: int
@@ -41,7 +41,7 @@ class Upstream:
             raise ValueError(f"the endpoint must be an http:// URL, got {url!r}")
         self._host, self._port = parts.hostname, parts.port or 80
 
-    def forward(self, headers: Mapping[str, str], body: bytes) -> Answer:
+    def forward(self, headers: Mapping[str, str], body: bytes) -> UpstreamResponse:
         # A connection for each request: one that the endpoint has closed meanwhile would lose a write.
         with closing(http.client.HTTPConnection(self._host, self._port, timeout=SECONDS)) as connection:
             kept = {name: value for name, value in headers.items() if name.lower() not in _HOP}
@@ -49,7 +49,7 @@ class Upstream:
             response = connection.getresponse()
             content = response.read()
         kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP}
-        return Answer(response.status, kept, content)
+        return UpstreamResponse(response.status, kept, content)
 
     def describe(self, headers: Mapping[str, str], name: str) -> Table:
         """The table's name and key; raises `UnknownTableError`."""
@@ -83,7 +83,7 @@ class Upstream:
             yield from content["Responses"].items()
             keys = content.get("UnprocessedKeys") or {}
 
-    def _ask(self, operation: str, headers: Mapping[str, str], request: dict[str, Any]) -> Answer:
+    def _ask(self, operation: str, headers: Mapping[str, str], request: dict[str, Any]) -> UpstreamResponse:
         others = {name: value for name, value in headers.items() if name.lower() != "x-amz-target"}
         return self.forward({**others, "X-Amz-Target": TARGET + operation}, json.dumps(request).encode())
 

@@ -12,7 +12,7 @@ from sluice.local.dashboard.recording import Recording
 
 SECONDS_A_MINUTE = 3.0
 """Seconds here stand for minutes in production, or a day would pass before there is anything to see."""
-MOST_LOG = 4 << 20
+MAX_LOG = 4 << 20
 """Bytes of each log that are drawn."""
 RELOAD = '<meta http-equiv="refresh" content="5">'
 
@@ -31,7 +31,7 @@ def _end_of(log: Path) -> list[str]:
     try:
         with log.open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(max(0, size - MOST_LOG))
-            return file.read().decode(errors="replace").splitlines()[size > MOST_LOG :]
+            file.seek(max(0, size - MAX_LOG))
+            return file.read().decode(errors="replace").splitlines()[size > MAX_LOG :]
     except FileNotFoundError:
         return []

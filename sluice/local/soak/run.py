@@ -33,7 +33,7 @@ from sluice.local.aws import LocalAws, LocalError, local_aws
 from sluice.local.faults.injector import Injector
 from sluice.local.faults.profiles import PROFILES
 from sluice.local.faults.server import serve
-from sluice.local.poller import Answer, EventSourceMapping, Invocation, Poller
+from sluice.local.poller import EventSourceMapping, FunctionResult, Invocation, Poller
 from sluice.local.runtime import ExecutionEnvironment, FunctionCode
 from sluice.local.sources import link_sources
 
@@ -52,13 +52,13 @@ BATCH_SIZE = 10
 """Messages of an invocation; without a batching window, so that there are many invocations."""
 MAX_UNACKNOWLEDGED = 120
 """Messages on the queue, at most; moto's queues become slow when they are deep."""
-LONGEST_PAUSE = 0.3
+MAX_PAUSE = 0.3
 """Seconds, at most, that a poller backs off after a function error; Lambda's own backing off takes minutes."""
 KILL_EVERY = 2.5
 """Seconds between kills, on average."""
 IMPATIENCE = 3
 """Seconds, at most, after which a returned message is made visible again; four in five are."""
-LEAST_HELD = 0.3
+MIN_HELD = 0.3
 """Seconds that a returned message of a FIFO queue is kept invisible at least."""
 SECONDS, MAX_SECONDS = 60, 600
 """How long messages are sent by default, without and with `--until`."""
@@ -102,7 +102,7 @@ class Worker(ExecutionEnvironment):
         """Set the timeout of all invocations from now on."""
         self._code = replace(self._code, timeout=seconds)
 
-    def invoke(self, event: bytes) -> Answer:
+    def invoke(self, event: bytes) -> FunctionResult:
         self.is_busy = True
         try:
             return super().invoke(event)
@@ -277,7 +277,7 @@ class Soak:
             queue,
             mapping,
             worker.invoke,
-            sleep=lambda seconds: self._stopping.wait(min(seconds, LONGEST_PAUSE)),
+            sleep=lambda seconds: self._stopping.wait(min(seconds, MAX_PAUSE)),
             is_stopping=self._stopping.is_set,
         )
         try:
@@ -304,7 +304,7 @@ class Soak:
     def _release(self) -> None:
         """Let returned messages come back, a whole group at once, when no call can still write what they hold."""
         now = time.monotonic()
-        due = min(now - LEAST_HELD, self._injector.in_flight_since() or now)
+        due = min(now - MIN_HELD, self._injector.in_flight_since() or now)
         with self._lock:
             released = [numbers for since, numbers in self._held if since < due]
             self._held = [(since, numbers) for since, numbers in self._held if since >= due]

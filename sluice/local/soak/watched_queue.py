@@ -10,7 +10,7 @@ from .model import Ledger
 from .stage import Stage, number_of
 
 DUPLICATE_SHARE, FORGOTTEN_SHARE = 0.02, 0.02
-"""Of the messages: delivered to a second receiver at the same time; acknowledged in vain."""
+"""Of the messages: delivered to a second receiver at the same time; an acknowledgement lost."""
 NOTHING_THERE = 0.05
 """Seconds between polls of an empty queue."""
 

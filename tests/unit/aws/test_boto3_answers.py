@@ -11,7 +11,7 @@ from botocore.exceptions import NoRegionError
 
 from sluice.aws import boto
 from sluice.aws.answer import Answer, NoAnswer, Refusal
-from sluice.aws.boto import Sdk
+from sluice.aws.boto import BotoClient
 from sluice.aws.dead_letters import DeadLetter
 from sluice.aws.queue import Queue
 from tests.world import Inline
@@ -23,7 +23,7 @@ PUT = {"TableName": "t", "Item": {"pk": {"S": "a"}}}
 SENT = b'{"Successful":[{"Id":"0","MessageId":"m","MD5OfMessageBody":"x"}],"Failed":[]}'
 
 
-class Answering(Sdk):
+class Answering(BotoClient):
     """Clients that are given one answer after the other, and count what was sent."""
 
     def __init__(self, *answers: tuple[int, dict[str, str], bytes]) -> None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sluice.aws import endpoint, trust
-from sluice.aws.boto import Sdk
+from sluice.aws.boto import BotoClient
 from sluice.aws.endpoint import Endpoint
 from sluice.message.errors import SettingsError
 
@@ -222,7 +222,7 @@ BY_ACCOUNT = {"account", "account, no endpoint of its own"}
 def test_boto3_is_asked_where_and_who(name: str, environ: Environ) -> None:
     environ.set(UNUSUAL[name])
 
-    found = Sdk(connections=1).endpoint()
+    found = BotoClient(connections=1).endpoint()
 
     assert found is not None
     check_is_boto3s(found)
@@ -232,14 +232,14 @@ def test_boto3_is_asked_where_and_who(name: str, environ: Environ) -> None:
 def test_what_only_boto3_can_do_is_not_copied(name: str, environ: Environ) -> None:
     environ.set(UNUSUAL[name])
 
-    assert Sdk(connections=1).endpoint() is None
+    assert BotoClient(connections=1).endpoint() is None
 
 
 @pytest.mark.parametrize("name", sorted(BY_ACCOUNT))
 def test_credentials_that_name_their_account_are_left_to_boto3(name: str, environ: Environ) -> None:
     environ.set(UNUSUAL[name])
 
-    found = Sdk(connections=1).endpoint()
+    found = BotoClient(connections=1).endpoint()
 
     assert found is not None
     assert found.credentials() is None
@@ -250,7 +250,7 @@ def test_what_boto3_refuses_fails_the_cold_start(name: str, environ: Environ) ->
     environ.set(UNUSUAL[name])
 
     with pytest.raises((BotoCoreError, ValueError)):
-        Sdk(connections=1).endpoint()
+        BotoClient(connections=1).endpoint()
 
 
 def test_credentials_are_asked_for_anew_for_each_call_so_that_they_can_be_refreshed(
@@ -265,7 +265,7 @@ def test_credentials_are_asked_for_anew_for_each_call_so_that_they_can_be_refres
     (tmp_path / "config").write_text(f"[default]\ncredential_process = /bin/sh {script}\n")
     nobody = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_SESSION_TOKEN": None}
     environ.set({**nobody, "AWS_CONFIG_FILE": str(tmp_path / "config"), "PATH": os.defpath})
-    found = Sdk(connections=1).endpoint()
+    found = BotoClient(connections=1).endpoint()
     assert found is not None
 
     keys = [credentials.access_key for _ in range(3) if (credentials := found.credentials())]
@@ -366,14 +366,14 @@ def test_either_variable_of_the_region_is_enough_for_boto3s_clients(
 ) -> None:
     environ.set(region)
 
-    sdk = Sdk(connections=1)
+    sdk = BotoClient(connections=1)
 
     assert sdk.client(1.0).meta.region_name == sdk.sqs().meta.region_name == "us-east-1"
 
 
 def test_new_credentials_are_looked_up_where_they_come_from(environ: Environ) -> None:
     environ.set({"AWS_CREDENTIAL_EXPIRATION": "2199-01-01T00:00:00Z"})
-    sdk = Sdk(connections=1)
+    sdk = BotoClient(connections=1)
     found, sqs = sdk.endpoint(), sdk.sqs()
     assert found is not None
     before = found.credentials()

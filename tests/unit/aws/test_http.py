@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from sluice.aws import connection as connection_module
 from sluice.aws import http as wire_module
-from sluice.aws.connection import Answer, Connection
+from sluice.aws.connection import Connection, HttpResponse
 from sluice.aws.endpoint import Endpoint
-from sluice.aws.http import Exchange, Wire
+from sluice.aws.http import Exchange, HttpClient
 from sluice.aws.in_flight import Running, wait
 from sluice.aws.signature import Credentials
 from sluice.aws.threads import Threads
@@ -31,11 +31,11 @@ LONG = 600.0  # Seconds that no test takes.
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def wire_to(port: int, **changes: Any) -> Wire:
-    return Wire(Endpoint("http", "127.0.0.1", port, "us-east-1", "", lambda: CREDENTIALS), 2, **changes)
+def wire_to(port: int, **changes: Any) -> HttpClient:
+    return HttpClient(Endpoint("http", "127.0.0.1", port, "us-east-1", "", lambda: CREDENTIALS), 2, **changes)
 
 
-def post(wire: Wire, body: bytes = b"{}", seconds: float = 20.0) -> Answer:
+def post(wire: HttpClient, body: bytes = b"{}", seconds: float = 20.0) -> HttpResponse:
     return wire.post(body, CREDENTIALS, seconds)
 
 
@@ -126,7 +126,7 @@ def exchange_on(
     ends: float = 1e9,
     clock: Callable[[], float] = lambda: 0.0,
     keep: Callable[[Connection], None] = lambda _: None,
-) -> Exchange[Answer | OSError]:
+) -> Exchange[HttpResponse | OSError]:
     connection = Connection(pieces)  # type: ignore[arg-type]
     return Exchange(connection, b"", b"{}", ends, clock, keep, lambda outcome: outcome)
 
@@ -147,7 +147,7 @@ def cut(whole: bytes, places: list[int]) -> list[bytes]:
     return [whole[start:end] for start, end in itertools.pairwise(edges)]
 
 
-def read(pieces: Sequence[bytes]) -> tuple[Answer, bool]:
+def read(pieces: Sequence[bytes]) -> tuple[HttpResponse, bool]:
     kept: list[Connection] = []
     exchange = exchange_on(Pieces(pieces), keep=kept.append)
     while not exchange.done():
@@ -241,7 +241,7 @@ def test_no_more_is_read_than_an_answer_can_repeat_of_its_request(frame: str, bo
             exchange.go_on()
         outcomes.append(exchange.result())
 
-    assert isinstance(outcomes[0], Answer)
+    assert isinstance(outcomes[0], HttpResponse)
     assert str(outcomes[1]) == "an answer that is too long"
 
 
@@ -483,7 +483,7 @@ def test_a_call_that_was_given_up_leaves_no_connection_behind() -> None:
 # Without a thread
 
 
-def begun(wire: Wire, body: bytes = b"{}", seconds: float = 20.0) -> Exchange[Answer | OSError]:
+def begun(wire: HttpClient, body: bytes = b"{}", seconds: float = 20.0) -> Exchange[HttpResponse | OSError]:
     exchange = wire.begin(body, CREDENTIALS, seconds, lambda outcome: outcome)
     assert exchange is not None
     return exchange
@@ -495,7 +495,7 @@ def after(event: threading.Event, answer: bytes) -> Iterator[bytes]:
     yield answer
 
 
-def connected(server: ScriptedServer, connections: int) -> Wire:
+def connected(server: ScriptedServer, connections: int) -> HttpClient:
     """A wire with so many connections that are open and idle."""
     wire = wire_to(server.port)
     wire._connections = connections

@@ -1,4 +1,4 @@
-"""An HTTP answer means what boto3 would make of it, but a spoilt one is none."""
+"""An HTTP answer means what boto3 would make of it, but a corrupt one is none."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def test_one_changed_byte_spoils_an_answer(status: int, data: st.DataObject) -> 
     content = json.dumps(ANSWERS[1]).encode()
     place = data.draw(st.integers(0, len(content) - 1))
     changed = data.draw(st.integers(0, 255).filter(lambda byte: byte != content[place]))
-    spoilt = content[:place] + bytes([changed]) + content[place + 1 :]
+    corrupt = content[:place] + bytes([changed]) + content[place + 1 :]
 
-    assert isinstance(understood(status, checked(content), spoilt), NoAnswer)
+    assert isinstance(understood(status, checked(content), corrupt), NoAnswer)
 
 
 @pytest.mark.parametrize("checksum", ["", "x", "1", "-1", "1, 1"])

@@ -369,14 +369,14 @@ def test_a_batch_that_the_wire_loses_is_sent_again(error: Exception, applied: bo
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}", b'{"UnprocessedItems":{}}x', b"\xff"])
-def test_a_batch_whose_answer_is_spoilt_is_sent_again(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_whose_answer_is_corrupt_is_sent_again(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     here = world()
-    post, spoilt = FakeWire.post, [content]
+    post, corrupt = FakeWire.post, [content]
 
     def answer(*arguments: Any) -> Answer:
         whole = post(*arguments)
         headers = {"x-amz-crc32": str(zlib.crc32(content))}
-        return Answer(200, headers, spoilt.pop()) if spoilt else whole
+        return Answer(200, headers, corrupt.pop()) if corrupt else whole
 
     monkeypatch.setattr(FakeWire, "post", answer)
     outcome = here.run(PUT)

@@ -24,7 +24,7 @@ from moto import mock_aws
 from sluice.aws import boto, route, unreached
 from sluice.aws.answer import Answer, NoAnswer, NotConfigured, Refusal
 from sluice.aws.connection import ProtocolError
-from sluice.aws.route import DynamoDB
+from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from tests.fakes import FakeDynamoDB, Raised
 from tests.fakes import Refusal as Refused
@@ -50,7 +50,7 @@ class Ways:
         self.made = self.troubles = 0
         self._answer = answer
         self._are_connected = are_connected
-        self.db = DynamoDB(self._sdk, self, lambda: credentials, are_static=are_static, on_trouble=self._trouble)
+        self.db = Route(self._sdk, self, lambda: credentials, are_static=are_static, on_trouble=self._trouble)
 
     def _sdk(self) -> Ways:
         self.made += 1

@@ -364,7 +364,7 @@ def test_a_workload_that_cannot_be_is_a_usage_error(arguments: tuple[str, ...]) 
     assert "Traceback" not in done.stderr
 
 
-def test_the_command_reckons_the_users_own_workload() -> None:
+def test_the_command_calculates_the_users_own_workload() -> None:
     done = command("--record-size", "2500", "--item-size", "1990", "--memory", "512", "--latency", "8")
 
     assert done.returncode == 0, done.stderr

@@ -268,7 +268,7 @@ def letter_for(size: int, **attributes: Any) -> tuple[World, Any]:
 
 FULL = only_letter(letter_for(10)[0])["MessageAttributes"]
 """The attributes of a dead letter with room enough."""
-LEAST = attribute_bytes({"ErrorCode": FULL["ErrorCode"]})
+MIN_BYTES = attribute_bytes({"ErrorCode": FULL["ErrorCode"]})
 
 
 def test_attributes_of_the_original_give_way_first() -> None:
@@ -295,7 +295,7 @@ def test_the_tail_of_the_error_message_gives_way_next() -> None:
     assert returned(outcome) == []
 
 
-@pytest.mark.parametrize("room", [LEAST, LEAST + 1, LEAST + 50, LEAST + 150])
+@pytest.mark.parametrize("room", [MIN_BYTES, MIN_BYTES + 1, MIN_BYTES + 50, MIN_BYTES + 150])
 def test_a_dead_letter_is_sent_while_its_error_code_fits(room: int) -> None:
     world, outcome = letter_for(MAX_MESSAGE_BYTES - room)
 
@@ -303,7 +303,7 @@ def test_a_dead_letter_is_sent_while_its_error_code_fits(room: int) -> None:
     assert returned(outcome) == []
 
 
-@pytest.mark.parametrize("room", [0, LEAST - 1])
+@pytest.mark.parametrize("room", [0, MIN_BYTES - 1])
 def test_a_message_too_large_for_any_reason_is_returned_and_the_log_says_why(room: int) -> None:
     world, outcome = letter_for(MAX_MESSAGE_BYTES - room)
 

@@ -29,7 +29,7 @@ from tests.fakes import Unprocessed
 from tests.world import ORDERS, World
 
 OURS = frozenset(str(path) for path in sources().values())
-AT_MOST = 2.3
+MAX_RATIO = 2.3
 """Times the steps for twice the work; an algorithm that sorts takes a little more than twice."""
 
 BAD: dict[str, Any] = {"put": {}}
@@ -76,7 +76,7 @@ def assert_linear(prepare: Callable[[int], Callable[[], object]], n: int) -> Non
     half = steps(prepare(n // 2))
 
     assert half >= n // 2, "so few steps that they prove nothing"
-    steps(prepare(n), AT_MOST * half)
+    steps(prepare(n), MAX_RATIO * half)
 
 
 def put(pk: str, **more: Any) -> dict[str, Any]:

@@ -47,7 +47,7 @@ MAX_MESSAGE_BYTES = MIB  # SQS quotas, "Message size"
 PEAK_BYTES_PER_BYTE = 400
 """Memory that handling a message may take at its peak, for each byte of its body."""
 PEAK_BYTES_BESIDES = 4 * MIB
-MOST_UNZIPPED_BYTES = 6 * MIB  # Lambda quotas, "Invocation payload": a message that unzips to more fits no event.
+MAX_UNZIPPED_BYTES = 6 * MIB  # Lambda quotas, "Invocation payload": a message that unzips to more fits no event.
 
 MARK = "TopSecret"
 _LOGGERS = itertools.count()
@@ -342,7 +342,7 @@ def test_a_gzip_bomb_is_not_unzipped() -> None:
     found: list[Message] = []
 
     assert len(body) < MAX_MESSAGE_BYTES
-    assert peak(lambda: found.append(decode(body, "powertools_base64_gzip(data)"))) < 3 * MOST_UNZIPPED_BYTES
+    assert peak(lambda: found.append(decode(body, "powertools_base64_gzip(data)"))) < 3 * MAX_UNZIPPED_BYTES
     assert codes(found[0]) == ["InvalidJson"]
 
 
@@ -350,7 +350,7 @@ def test_a_gzip_bomb_inside_a_gzip_bomb_is_not_unzipped() -> None:
     body = json.dumps({"data": zipped(zipped(b" " * (50 * MIB)).encode())})
     expression = "powertools_base64_gzip(powertools_base64_gzip(data))"
 
-    assert peak(lambda: decode(body, expression)) < 3 * MOST_UNZIPPED_BYTES
+    assert peak(lambda: decode(body, expression)) < 3 * MAX_UNZIPPED_BYTES
     assert codes(decode(body, expression)) == ["InvalidJson"]
 
 
@@ -359,14 +359,14 @@ def test_a_gzip_bomb_of_many_members_is_not_unzipped() -> None:
     body = json.dumps({"data": base64.b64encode(member * 500).decode()})
 
     assert len(body) < MAX_MESSAGE_BYTES
-    assert peak(lambda: decode(body, "powertools_base64_gzip(data)")) < 3 * MOST_UNZIPPED_BYTES
+    assert peak(lambda: decode(body, "powertools_base64_gzip(data)")) < 3 * MAX_UNZIPPED_BYTES
     assert codes(decode(body, "powertools_base64_gzip(data)")) == ["InvalidJson"]
 
 
 def test_many_gzip_bombs_in_one_message_are_not_unzipped() -> None:
     body = json.dumps([zipped(b" " * (6 * MIB - 2) + b"[]")] * 10)
 
-    assert peak(lambda: decode(body, "[].powertools_base64_gzip(@)")) < 3 * MOST_UNZIPPED_BYTES
+    assert peak(lambda: decode(body, "[].powertools_base64_gzip(@)")) < 3 * MAX_UNZIPPED_BYTES
 
 
 @pytest.mark.parametrize("expression", ["[][][]", "[*][*]", "*.*.*", "@[?@]", "map(&[@, @], @)", "powertools_json(x)"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice.writing.send_rate import STALE_SECONDS, Pace
+from sluice.writing.send_rate import STALE_SECONDS, SendRate
 from tests.fakes import Throttle
 from tests.world import World
 
@@ -55,11 +55,11 @@ def test_nothing_but_paces_by_table_is_kept() -> None:
     before = {name: id(value) for name, value in vars(world.pipeline).items()}
     fills_after(world, idle=1.0)
 
-    kept: dict[str, Pace] = vars(world.pipeline)["_paces"]
+    kept: dict[str, SendRate] = vars(world.pipeline)["_paces"]
 
     assert {name: id(value) for name, value in vars(world.pipeline).items()} == before
     assert set(kept) == {"orders-table"}
-    assert all(isinstance(pace, Pace) and pace.rate < math.inf for pace in kept.values())
+    assert all(isinstance(pace, SendRate) and pace.rate < math.inf for pace in kept.values())
     fields = [getattr(pace, name) for pace in kept.values() for name in pace.__struct_fields__]
     assert not [value for value in fields if isinstance(value, str | bytes | list | dict | set | tuple)]
 

@@ -12,8 +12,8 @@ from sluice.local.dashboard.recording import Metric, Recording
 from sluice.local.dashboard.sampling import Notes, WatchedFunction, WatchedInjector, WatchedQueue
 from sluice.local.faults.injector import Delivery, Injector
 from sluice.local.faults.profiles import PROFILES
-from sluice.local.faults.upstream import Answer as UpstreamAnswer
-from sluice.local.poller import Answer
+from sluice.local.faults.upstream import UpstreamResponse
+from sluice.local.poller import FunctionResult
 from tests.fakes import Clock, FakeSQS
 
 
@@ -94,7 +94,7 @@ def test_age_leaves_out_what_was_received_three_times(monkeypatch: pytest.Monkey
 def test_invocations_are_noted_with_their_errors() -> None:
     recording = Recording(0.0, 1e9)
     function = WatchedFunction(Notes(recording, Clock()), "writer")
-    answers = iter([Answer(b"{}"), Answer(error="Task timed out")])
+    answers = iter([FunctionResult(b"{}"), FunctionResult(error="Task timed out")])
 
     invoke = function.watched(lambda _event: next(answers))
     returned = [invoke(b"1"), invoke(b"2")]
@@ -128,7 +128,7 @@ def test_invocations_are_noted_with_their_errors() -> None:
 def test_what_the_table_refuses_is_counted_under_the_limit_that_is_set(
     monkeypatch: pytest.MonkeyPatch, status: int, content: Any, consumed: list[float], refused: list[float]
 ) -> None:
-    answer = Delivery(UpstreamAnswer(status, {}, json.dumps(content).encode()))
+    answer = Delivery(UpstreamResponse(status, {}, json.dumps(content).encode()))
     monkeypatch.setattr(Injector, "answer", lambda *_: answer)
     injector = WatchedInjector("http://127.0.0.1:9", PROFILES["calm"], 1)
     recording = Recording(0.0, 1e9)

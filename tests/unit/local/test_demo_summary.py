@@ -20,7 +20,7 @@ from sluice.local.demo.ingest import (
 )
 from sluice.local.demo.readback import ReadBack
 from sluice.local.demo.summary import is_accounted_for, lines
-from sluice.local.poller import Answer, Invocation
+from sluice.local.poller import FunctionResult, Invocation
 from sluice.local.serial_queue import OneAtATime
 from tests.fakes import Clock
 
@@ -32,7 +32,10 @@ def ingested(records: int = 102, dead: int = 2) -> Ingested:
         messages=3,
         records=records,
         seconds=2.0,
-        invocations=[Invocation(Answer(), ("a", "b"), ("c",), 0.5), Invocation(Answer(), ("c",), (), 0.3)],
+        invocations=[
+            Invocation(FunctionResult(), ("a", "b"), ("c",), 0.5),
+            Invocation(FunctionResult(), ("c",), (), 0.3),
+        ],
         dead_letters=[DeadLetter("m1", "EmptySet", "attribute 'x': a set must not be empty", 1)] * dead,
         metrics={
             "BatchWrites": [3.0, 1.0],
@@ -96,7 +99,7 @@ def test_write_units_count_each_kilobyte_begun() -> None:
 
 
 def invocation(error: str | None = None, deleted: tuple[str, ...] = ()) -> Invocation:
-    return Invocation(Answer(error=error), deleted, (), 0.1)
+    return Invocation(FunctionResult(error=error), deleted, (), 0.1)
 
 
 def test_a_function_that_only_fails_is_not_waited_for_long() -> None:

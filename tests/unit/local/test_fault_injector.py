@@ -260,7 +260,7 @@ def test_number_keys_may_come_back_in_another_spelling() -> None:
 
 
 @pytest.mark.parametrize("kind", ["truncated", "corrupted"])
-def test_a_spoilt_answer_reads_like_success_and_only_its_checksum_tells(kind: str) -> None:
+def test_a_corrupt_answer_reads_like_success_and_only_its_checksum_tells(kind: str) -> None:
     """botocore compares x-amz-crc32 to decide on a retry, and where it must not retry it returns what it has."""
     bodies = []
 

@@ -9,24 +9,24 @@ from typing import Any
 
 import pytest
 
-from sluice.local.poller import Answer, EventSourceMapping, Invocation, Poller, failed_ids, polling
+from sluice.local.poller import EventSourceMapping, FunctionResult, Invocation, Poller, failed_ids, polling
 from tests.fakes import Clock, FakeSQS
 
 ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
-DONE = Answer(b'{"batchItemFailures": []}')
+DONE = FunctionResult(b'{"batchItemFailures": []}')
 
 
 class Function:
     """Answers as told, the last answer again and again; keeps the events it was given."""
 
-    def __init__(self, *answers: Answer | Callable[[list[dict[str, Any]]], Answer]) -> None:
+    def __init__(self, *answers: FunctionResult | Callable[[list[dict[str, Any]]], FunctionResult]) -> None:
         self._answers = list(answers)
         self.payloads: list[bytes] = []
 
-    def __call__(self, event: bytes) -> Answer:
+    def __call__(self, event: bytes) -> FunctionResult:
         self.payloads.append(event)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        return answer if isinstance(answer, Answer) else answer(self.batches[-1])
+        return answer if isinstance(answer, FunctionResult) else answer(self.batches[-1])
 
     @property
     def batches(self) -> list[list[dict[str, Any]]]:
@@ -69,8 +69,8 @@ def bodies(number: int) -> list[str]:
     return [f"body {n}" for n in range(number)]
 
 
-def report(*identifiers: object) -> Answer:
-    return Answer(json.dumps({"batchItemFailures": [{"itemIdentifier": id} for id in identifiers]}).encode())
+def report(*identifiers: object) -> FunctionResult:
+    return FunctionResult(json.dumps({"batchItemFailures": [{"itemIdentifier": id} for id in identifiers]}).encode())
 
 
 def test_a_batch_is_gathered_from_several_receives() -> None:
@@ -204,7 +204,7 @@ def test_only_what_is_not_reported_is_deleted() -> None:
     ['{"batchItemFailures": []}', '{"batchItemFailures": null}', "{}", "null", "", " ", '{"other": 1}'],
 )
 def test_these_answers_are_a_success_of_the_whole_batch(payload: str) -> None:
-    assert failed_ids(Answer(payload.encode()), ["a", "b"], True) == set()
+    assert failed_ids(FunctionResult(payload.encode()), ["a", "b"], True) == set()
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_these_answers_are_a_success_of_the_whole_batch(payload: str) -> None:
     ],
 )
 def test_these_answers_are_a_failure_of_the_whole_batch(payload: str) -> None:
-    assert failed_ids(Answer(payload.encode()), ["a", "b"], True) == {"a", "b"}
+    assert failed_ids(FunctionResult(payload.encode()), ["a", "b"], True) == {"a", "b"}
 
 
 def test_an_id_reported_twice_fails_once() -> None:
@@ -237,12 +237,12 @@ def test_an_id_reported_twice_fails_once() -> None:
 
 def test_without_report_batch_item_failures_any_answer_is_a_success() -> None:
     for payload in (b'{"batchItemFailures": [{"itemIdentifier": "a"}]}', b"{", b"null"):
-        assert failed_ids(Answer(payload), ["a", "b"], False) == set()
+        assert failed_ids(FunctionResult(payload), ["a", "b"], False) == set()
 
 
 @pytest.mark.parametrize("reports", [True, False])
 def test_after_a_function_error_nothing_is_deleted(reports: bool) -> None:
-    world, function = World(bodies(12)), Function(Answer(error="ValueError: broken"))
+    world, function = World(bodies(12)), Function(FunctionResult(error="ValueError: broken"))
 
     invocation = world.poller(function, batch_size=12, batching_window=1, report_batch_item_failures=reports).poll()
 
@@ -284,7 +284,7 @@ def test_it_backs_off_longer_with_each_function_error_in_a_row_unless_failures_a
     reports_failures: bool, slept: list[float]
 ) -> None:
     world = World(bodies(8), visibility_timeout=0, max_receive_count=100)
-    error = Answer(error="Sandbox.Timedout: task timed out")
+    error = FunctionResult(error="Sandbox.Timedout: task timed out")
     function = Function(error, error, error, DONE, error, DONE)
     poller = world.poller(function, batch_size=1, report_batch_item_failures=reports_failures)
 
@@ -342,7 +342,7 @@ class Meeting:
         self._running = 0
         self.most = 0
 
-    def __call__(self, _event: bytes) -> Answer:
+    def __call__(self, _event: bytes) -> FunctionResult:
         with self._lock:
             self._running += 1
             self.most = max(self.most, self._running)

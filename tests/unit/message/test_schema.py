@@ -99,7 +99,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @st.composite
-def spoilt(draw: st.DrawFn, body: Any) -> Any:
+def corrupt(draw: st.DrawFn, body: Any) -> Any:
     """The body with up to three changes anywhere in it."""
     for _ in range(draw(st.integers(1, 3))):
         found = list(places([body]))[1:]
@@ -151,7 +151,7 @@ def test_what_the_decoder_takes_the_schema_accepts(bodies: list[Body]) -> None:
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.data(), single_operations("put", "delete"))
 def test_what_the_schema_refuses_the_decoder_rejects(data: st.DataObject, bodies: list[Body]) -> None:
-    body = data.draw(spoilt(shortened(json.loads(bodies[0].text))))
+    body = data.draw(corrupt(shortened(json.loads(bodies[0].text))))
 
     accepts = agree(DECODER, VALIDATOR, json_text(body))
 
@@ -187,15 +187,15 @@ def test_operations_with_expressions_are_accepted_by_both(body: Any) -> None:
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.data(), st.sampled_from([UPDATE, NATIVE_UPDATE, CONDITIONAL]))
-def test_spoilt_expressions_are_judged_alike(data: st.DataObject, body: Any) -> None:
-    agree(DECODER, VALIDATOR, json_text(data.draw(spoilt(json.loads(json.dumps(body))))))
+def test_corrupt_expressions_are_judged_alike(data: st.DataObject, body: Any) -> None:
+    agree(DECODER, VALIDATOR, json_text(data.draw(corrupt(json.loads(json.dumps(body))))))
 
 
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(st.data(), st.sampled_from([{"pk": "a", "n": [1.5, {"x": None}]}, [{"pk": "a"}, {"pk": "b", "n": 1}]]))
 def test_items_are_judged_alike_where_the_function_expects_items(data: st.DataObject, body: Any) -> None:
     assert agree(ITEM_DECODER, ITEMS, json.dumps(body))
-    agree(ITEM_DECODER, ITEMS, json_text(data.draw(spoilt(json.loads(json.dumps(body))))))
+    agree(ITEM_DECODER, ITEMS, json_text(data.draw(corrupt(json.loads(json.dumps(body))))))
 
 
 @pytest.mark.parametrize("length", range(8))

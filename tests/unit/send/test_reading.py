@@ -455,8 +455,8 @@ def test_a_reader_goes_on_after_any_record(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "a.jsonl.zst"])
-@pytest.mark.parametrize("spoil", [lambda data: data[:-9], lambda data: b"x" + data[1:]], ids=["cut", "spoilt"])
-def test_a_packed_file_that_is_cut_or_spoilt_is_no_end_of_it(tmp_path: Path, name: str, spoil: Any) -> None:
+@pytest.mark.parametrize("spoil", [lambda data: data[:-9], lambda data: b"x" + data[1:]], ids=["cut", "corrupt"])
+def test_a_packed_file_that_is_cut_or_corrupt_is_no_end_of_it(tmp_path: Path, name: str, spoil: Any) -> None:
     content = b"".join(b'{"pk": "%d"}\n' % n for n in range(5_000))
     packed = gzip.compress(content) if name.endswith("gz") else zstandard.compress(content)
 

@@ -443,7 +443,7 @@ def test_a_line_that_a_crash_cut_does_not_count(tmp_path: Path, lost: int) -> No
 
 
 def test_a_long_journal_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluice.send.journal._LONGEST", 2_000)
+    monkeypatch.setattr("sluice.send.journal._MAX_LINE_BYTES", 2_000)
     path = tmp_path / "journal"
     journal = Journal(path)
     journal.start(HEADING, State())

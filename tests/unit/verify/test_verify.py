@@ -389,7 +389,7 @@ def test_the_rate_of_read_units_is_kept_by_what_reads_really_cost() -> None:
     assert clock() - start == pytest.approx(50 * 8 / 100, rel=0.05)
 
 
-def test_a_call_that_cost_more_than_was_reckoned_holds_up_the_next_one_and_a_refused_one_does_not() -> None:
+def test_a_call_that_cost_more_than_was_estimated_holds_up_the_next_one_and_a_refused_one_does_not() -> None:
     clock = Clock()
     table = FakeTable([], answers=["ThrottlingException", 100, 1], units=8.0)
     reader = TableReader(table, Budget(100, clock, clock.sleep), lambda _: False, lambda: 1.0)

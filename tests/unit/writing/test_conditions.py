@@ -326,7 +326,7 @@ def test_a_condition_that_only_the_service_finds_wrong_is_dead_lettered_alone() 
 # What is wrong before it is sent
 
 
-LONGEST = IF_NEW.ljust(4096)
+MAX_CONDITION = IF_NEW.ljust(4096)
 WRONG: dict[str, Any] = {
     "null": {"condition": None},
     "empty": {"condition": ""},
@@ -350,7 +350,7 @@ WRONG: dict[str, Any] = {
     "names that are an array": {"condition": "#v = pk", "names": ["#v"]},
     "names that are null": {"condition": IF_NEW, "names": None},
     "values that are text": {"condition": "v = :v", "values": "v"},
-    "4,097 bytes": {"condition": LONGEST + " "},
+    "4,097 bytes": {"condition": MAX_CONDITION + " "},
 }
 NATIVE_WORDS = {
     "condition": "ConditionExpression",
@@ -391,7 +391,7 @@ def test_a_wrong_expression_is_rejected_and_never_an_unconditional_write(wrong: 
 def test_an_expression_of_4096_bytes_is_fine() -> None:
     here = world()
 
-    here.run(put("new", LONGEST))
+    here.run(put("new", MAX_CONDITION))
 
     assert here.item() == {"v": {"S": "new"}}
 

@@ -8,10 +8,10 @@ import math
 import pytest
 
 from sluice.message.operation import Operation, Source
-from sluice.writing.hot_keys import LEAST_FRESH, LEAST_REPEATED, Heat
-from sluice.writing.pending import Backlog, Sending
+from sluice.writing.hot_keys import MIN_FRESH, MIN_REPEATED, HotKeys
+from sluice.writing.pending import Pending, Sending
 from sluice.writing.plan import MAX_REQUESTS
-from sluice.writing.send_rate import Pace
+from sluice.writing.send_rate import SendRate
 from tests.fakes import UnprocessedIf
 from tests.world import EVENTS, World
 
@@ -22,12 +22,12 @@ def operations(prefix: str, count: int) -> list[Operation]:
     return [Operation(("t", f"{prefix}{n}", None), "batch_write_item", SOURCE, b"{}") for n in range(count)]
 
 
-def learned(calls: int, *, repeated_lost: int, fresh_lost: int) -> Heat:
+def learned(calls: int, *, repeated_lost: int, fresh_lost: int) -> HotKeys:
     """Of calls with five operations that came back, and twenty fresh ones."""
-    heat = Heat()
+    hot_keys = HotKeys()
     for _ in range(calls):
-        heat.learn(5, repeated_lost, 20, fresh_lost)
-    return heat
+        hot_keys.learn(5, repeated_lost, 20, fresh_lost)
+    return hot_keys
 
 
 def test_what_is_lost_again_beside_others_that_are_not_is_a_range_of_keys() -> None:
@@ -42,60 +42,60 @@ def test_what_is_lost_as_others_are_is_the_table() -> None:
 
 def test_a_few_operations_tell_nothing() -> None:
     assert not learned(1, repeated_lost=5, fresh_lost=0).is_uneven
-    assert 5 < LEAST_REPEATED <= 10
-    assert LEAST_FRESH <= 20
+    assert 5 < MIN_REPEATED <= 10
+    assert MIN_FRESH <= 20
 
 
 def test_a_range_that_is_hot_no_more_is_told_from_one_that_is() -> None:
-    heat = learned(10, repeated_lost=5, fresh_lost=0)
+    hot_keys = learned(10, repeated_lost=5, fresh_lost=0)
     for _ in range(20):
-        heat.learn(5, 0, 20, 1)
+        hot_keys.learn(5, 0, 20, 1)
 
-    assert not heat.is_uneven
+    assert not hot_keys.is_uneven
 
 
 @pytest.mark.parametrize("call", [(5, 5, 20, 20), (5, 0, 20, 0), (25, 20, 0, 0), (0, 0, 25, 5)])
 def test_a_call_of_one_kind_or_with_one_outcome_compares_nothing(call: tuple[int, int, int, int]) -> None:
-    heat = Heat()
+    hot_keys = HotKeys()
     for _ in range(100):
-        heat.learn(*call)
+        hot_keys.learn(*call)
 
-    assert not heat.is_uneven
+    assert not hot_keys.is_uneven
 
 
-def sent_at(backlog: Backlog, now: float) -> list[Sending]:
-    return list(iter(lambda: backlog.next(now), None))
+def sent_at(pending: Pending, now: float) -> list[Sending]:
+    return list(iter(lambda: pending.next(now), None))
 
 
 def test_what_came_back_takes_half_of_a_call_at_most_while_there_is_something_fresh() -> None:
-    backlog = Backlog({}, write_units_per_second=math.inf, now=0.0)
+    pending = Pending({}, write_units_per_second=math.inf, now=0.0)
     again = operations("again", 30)
-    backlog.try_later(again, False, 0.0, 0.0)
-    backlog.extend(operations("fresh", 30))
+    pending.try_later(again, False, 0.0, 0.0)
+    pending.extend(operations("fresh", 30))
 
-    batches = [sending.batch for sending in sent_at(backlog, 1.0)]
+    batches = [sending.batch for sending in sent_at(pending, 1.0)]
 
     assert [len(batch) for batch in batches] == [25, 25, 10]
     assert [len(set(batch).intersection(again)) for batch in batches] == [12, 12, 6]
 
 
 def test_a_hot_range_limits_what_came_back_and_not_the_table() -> None:
-    paces: dict[str, Pace] = {}
-    backlog = Backlog(paces, write_units_per_second=math.inf, now=0.0)
+    paces: dict[str, SendRate] = {}
+    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
     hot = operations("hot", 100)
-    backlog.try_later(hot, False, 0.0, 0.0)
-    backlog.extend(operations("fresh", 10_000))
+    pending.try_later(hot, False, 0.0, 0.0)
+    pending.extend(operations("fresh", 10_000))
     counts = []
     for tick in itertools.count():
         now = tick / 1000
-        sending = backlog.next(now)
+        sending = pending.next(now)
         if sending is None or now > 3:
             break
         lost = [operation for operation in sending.batch if operation in set(hot)]
         counts.append(len(lost))
-        backlog.answered(sending, {"t": float(len(sending.batch) - len(lost))}, lost, now)
+        pending.answered(sending, {"t": float(len(sending.batch) - len(lost))}, lost, now)
         if lost:
-            backlog.try_later(lost, False, now, 0.0)
+            pending.try_later(lost, False, now, 0.0)
 
     assert len(counts) >= 10_000 / 25
     assert counts[0] == MAX_REQUESTS // 2
@@ -104,17 +104,17 @@ def test_a_hot_range_limits_what_came_back_and_not_the_table() -> None:
 
 
 def test_a_table_that_loses_fresh_and_repeated_alike_is_limited() -> None:
-    paces: dict[str, Pace] = {}
-    backlog = Backlog(paces, write_units_per_second=math.inf, now=0.0)
-    backlog.extend(operations("any", 10_000))
+    paces: dict[str, SendRate] = {}
+    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    pending.extend(operations("any", 10_000))
     for tick in range(2000):
         now = tick / 1000
-        sending = backlog.next(now)
+        sending = pending.next(now)
         if sending is None:
             continue
         lost = sending.batch[::5]
-        backlog.answered(sending, {"t": float(len(sending.batch) - len(lost))}, lost, now)
-        backlog.try_later(lost, False, now, 0.0)
+        pending.answered(sending, {"t": float(len(sending.batch) - len(lost))}, lost, now)
+        pending.try_later(lost, False, now, 0.0)
 
     assert paces["t"].is_limited
 

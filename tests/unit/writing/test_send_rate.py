@@ -4,7 +4,7 @@ import math
 import pytest
 
 from sluice.message.redelivery import visibility
-from sluice.writing.send_rate import TARGET_LOSS, Bucket, Pace, backoff
+from sluice.writing.send_rate import TARGET_LOSS, Bucket, SendRate, backoff
 from tests.benchmarks.simulation import Scenario, simulate, simulate_hot
 
 
@@ -54,12 +54,12 @@ def test_an_hour_at_a_limit_spends_just_the_limit() -> None:
     assert spent == pytest.approx(360_000, rel=0.001)
 
 
-def limited(rate: float = 100.0, now: float = 0.0) -> Pace:
+def limited(rate: float = 100.0, now: float = 0.0) -> SendRate:
     """A pace that has found its limit."""
-    return Pace(bucket=Bucket(rate, at=now), since=now, lost_at=now, judged_at=now, used_at=now)
+    return SendRate(bucket=Bucket(rate, at=now), since=now, lost_at=now, judged_at=now, used_at=now)
 
 
-def watched(pace: Pace, share: float, seconds: float, now: float = 0.0) -> tuple[Pace, float]:
+def watched(pace: SendRate, share: float, seconds: float, now: float = 0.0) -> tuple[SendRate, float]:
     """Sends for so many seconds at the pace's rate, and loses that share of each call; the pace, and the time."""
     until = now + seconds
     while now < until:
@@ -70,7 +70,7 @@ def watched(pace: Pace, share: float, seconds: float, now: float = 0.0) -> tuple
 
 
 def test_a_pace_limits_nothing_until_something_is_refused() -> None:
-    pace = Pace()
+    pace = SendRate()
     for tenth in range(100):
         pace = pace.spend(1000.0, tenth / 10).learn(1000.0, 0.0, tenth / 10, tenth / 10)
 
@@ -79,7 +79,7 @@ def test_a_pace_limits_nothing_until_something_is_refused() -> None:
 
 
 def test_a_refused_call_stops_the_rest_and_then_the_rate_grows_tenfold_a_second() -> None:
-    stopped = Pace().learn(25.0, 25.0, sent_at=0.0, now=0.1)
+    stopped = SendRate().learn(25.0, 25.0, sent_at=0.0, now=0.1)
     grown, _ = watched(stopped, 0.0, 1.0, now=0.1)
 
     assert stopped.is_probing
@@ -89,7 +89,7 @@ def test_a_refused_call_stops_the_rest_and_then_the_rate_grows_tenfold_a_second(
 
 
 def test_a_few_lost_of_many_leave_a_table_unlimited_for_a_second_and_then_cut_by_what_was_lost() -> None:
-    pace, now = Pace(), 0.0
+    pace, now = SendRate(), 0.0
     while not pace.is_limited:
         now += 0.01
         pace = pace.learn(100.0, 4.0, now, now)
@@ -100,7 +100,7 @@ def test_a_few_lost_of_many_leave_a_table_unlimited_for_a_second_and_then_cut_by
 
 
 def test_calls_that_were_in_flight_together_are_one_piece_of_news() -> None:
-    stopped = Pace().learn(25.0, 25.0, sent_at=0.0, now=0.1)
+    stopped = SendRate().learn(25.0, 25.0, sent_at=0.0, now=0.1)
 
     assert stopped.learn(25.0, 25.0, sent_at=0.05, now=0.11).rate == stopped.rate
     assert stopped.learn(25.0, 25.0, sent_at=0.05, now=0.11).bucket == stopped.bucket
@@ -179,7 +179,7 @@ def test_each_refusal_in_a_row_is_followed_by_a_longer_silence() -> None:
 def test_a_limited_rate_goes_out_in_small_calls() -> None:
     assert limited(100.0).most_units() == 5.0
     assert limited(1.0).most_units() == 1.0
-    assert Pace().most_units() == math.inf
+    assert SendRate().most_units() == math.inf
 
 
 def test_what_was_written_is_paid_by_what_it_consumed() -> None:
@@ -200,11 +200,11 @@ def test_the_next_invocation_goes_on_from_a_recent_pace_only(idle: float, kept: 
 
 
 def test_a_pace_that_was_never_limited_leaves_nothing() -> None:
-    assert Pace().learn(25.0, 0.0, 1.0, 1.0).resumed(1.0) == Pace()
+    assert SendRate().learn(25.0, 0.0, 1.0, 1.0).resumed(1.0) == SendRate()
 
 
 def test_a_table_that_takes_nothing_is_still_tried_once_a_second() -> None:
-    pace, now = Pace().learn(25.0, 25.0, 0.0, 0.0), 0.0
+    pace, now = SendRate().learn(25.0, 25.0, 0.0, 0.0), 0.0
     tried: list[float] = []
     while now < 60.0:
         now += max(0.001, pace.wait(now))
@@ -265,7 +265,7 @@ def test_a_hot_range_of_keys_does_not_hold_back_the_others(table_rate: float, ho
     assert figures.hot_use > 0.2
 
 
-def kept_trickling(pace: Pace) -> Pace:
+def kept_trickling(pace: SendRate) -> SendRate:
     """After half an hour in which 250 units a second were sent, and all taken."""
     for tenth in range(1, 18_001):
         now = tenth / 10
@@ -274,13 +274,13 @@ def kept_trickling(pace: Pace) -> Pace:
 
 
 def test_a_rate_that_is_not_used_does_not_grow_for_ever() -> None:
-    limited = Pace(bucket=Bucket(1000.0), judged_at=0.0)
+    limited = SendRate(bucket=Bucket(1000.0), judged_at=0.0)
 
     assert 250.0 < kept_trickling(limited).rate < 2_000.0
 
 
 def test_a_probe_that_meets_no_limit_ends_in_none() -> None:
-    found = kept_trickling(Pace().restarted(0.0))
+    found = kept_trickling(SendRate().restarted(0.0))
 
     assert not found.is_limited
     assert not found.is_probing
