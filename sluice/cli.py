@@ -138,6 +138,11 @@ def put_out(*lines: str) -> None:
     sys.stdout.flush()
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 message`, `2,000 messages`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def put_out_json(result: Any) -> None:
     put_out(json.dumps(result, default=str))
 

@@ -33,7 +33,10 @@ class ProtocolError(OSError):
 
 
 class Connection:
-    """One socket, used by one call at a time; `wanted`: exceptions of a socket that is not ready → the poll event to wait for."""
+    """One socket, used by one call at a time.
+
+    `wanted`: exceptions of a socket that is not ready → the poll event to wait for.
+    """
 
     def __init__(self, connected: socket.socket, wanted: Mapping[type[OSError], int] = _WANTED) -> None:
         connected.setblocking(False)
@@ -95,7 +98,7 @@ class Connection:
         elif "transfer-encoding" in headers:
             content, has_end = (yield from self._chunked(headers["transfer-encoding"])), True
         elif length is not None:
-            content, has_end = (yield from self._exactly(_number(length, 10))), True
+            content, has_end = (yield from self._exactly(_length(length, 10))), True
         else:
             content, has_end = (yield from self._all()), False
         # What has come beyond the answer belongs to nothing that was asked.
@@ -107,7 +110,7 @@ class Connection:
         if coding.lower() != "chunked":
             raise ProtocolError("an unknown Transfer-Encoding")
         chunks, total = [], 0
-        while size := _number((yield from self._until(b"\r\n")).partition(";")[0].strip(), 16):
+        while size := _length((yield from self._until(b"\r\n")).partition(";")[0].strip(), 16):
             chunks.append((yield from self._exactly(size, total)))
             total += size
             if (yield from self._until(b"\r\n")):
@@ -182,7 +185,7 @@ def _head(text: str) -> tuple[str, int, dict[str, str]]:
     return version, int(rest[:3]), headers
 
 
-def _number(text: str, base: int) -> int:
+def _length(text: str, base: int) -> int:
     if not (text.isascii() and text.isalnum()):
         raise ProtocolError("a length that is no number")
     try:

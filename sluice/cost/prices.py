@@ -60,10 +60,10 @@ class Prices:
 def _price(path: Path, name: str, entry: Any) -> float:
     if not isinstance(entry, dict):
         raise PricesError(f"{path} has no price named {name!r}")
-    return _number(path, name, "dollars", entry.get("dollars"), 0) / _number(path, name, "per", entry.get("per", 1), 1)
+    return _part(path, name, "dollars", entry.get("dollars"), 0) / _part(path, name, "per", entry.get("per", 1), 1)
 
 
-def _number(path: Path, name: str, what: str, number: Any, at_least: int) -> float:
+def _part(path: Path, name: str, what: str, number: Any, at_least: int) -> float:
     if isinstance(number, bool) or not isinstance(number, int | float) or not at_least <= number < math.inf:
         raise PricesError(f"{path}: {what!r} of {name} must be a number of at least {at_least}, got {number!r}")
     return float(number)

@@ -69,7 +69,7 @@ class Summary:
             yield f"{group.count:>8,}  {code:<24} {age} old"
             messages = _most_first(self.messages[code])
             for _, message in messages[:MAX_MESSAGES]:
-                yield f"{'':>10}{_text(message.examples[0])}  ({_which(message)})"
+                yield f"{'':>10}{_message_of(message.examples[0])}  ({_which(message)})"
                 if shows_values:
                     yield from (f"{'':>10}{_shortened(letter.body)}" for letter in message.examples)
             if others := messages[MAX_MESSAGES:]:
@@ -98,7 +98,7 @@ def _which(group: Group) -> str:
     return ids if group.count == len(group.examples) else f"{group.count:,} letters, such as {ids}"
 
 
-def _text(letter: Letter) -> str:
+def _message_of(letter: Letter) -> str:
     if letter.code == NO_CODE:
         return "moved by SQS itself, after too many receives"
     return _shortened(letter.reason("ErrorMessage") or "no reason given")

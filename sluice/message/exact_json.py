@@ -41,12 +41,12 @@ def parse_json(text: Any, keep_spelling: bool = False) -> Any:
     """
     if not isinstance(text, str):
         raise Rejected("InvalidJson", "the body is not text")
-    number = spelled_number if keep_spelling else _number  # Decimal spells every integer as it was written.
+    number = spelled_number if keep_spelling else _exact  # Decimal spells every integer as it was written.
     try:
         text.encode()
         if "\\ud" in text or "\\uD" in text:
             _refuse_lone_surrogates(text)
-        return json.loads(text, parse_float=number, parse_int=_number, parse_constant=_refuse_constant)
+        return json.loads(text, parse_float=number, parse_int=_exact, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:  # Its text names a position, never a value.
         raise Rejected("InvalidJson", str(error)) from None
     except UnicodeEncodeError:
@@ -56,7 +56,7 @@ def parse_json(text: Any, keep_spelling: bool = False) -> Any:
         raise Rejected("NestingTooDeep", text) from None
 
 
-def _number(text: str) -> Decimal | HugeNumber:
+def _exact(text: str) -> Decimal | HugeNumber:
     try:
         return Decimal(text)
     except InvalidOperation:
@@ -65,7 +65,7 @@ def _number(text: str) -> Decimal | HugeNumber:
 
 def spelled_number(text: str) -> Decimal | HugeNumber:
     """The number that a JSON number says, and that says it in the same text."""
-    number = _number(text)
+    number = _exact(text)
     if str(number) == text:
         return number
     spelled = SpelledNumber(text)

@@ -44,7 +44,7 @@ class Expressions:
         for placeholder in sorted(used - {*self.names, *self.values}):
             raise Rejected("InvalidExpression", f"{placeholder[:50]!r} is used and not defined")
         for name in self.names.values():
-            _require(isinstance(name, str) and name != "", "a name must stand for an attribute name")
+            _require_expression(isinstance(name, str) and name != "", "a name must stand for an attribute name")
         if self.update is not None:
             self._check_targets(self.update, key_names)
 
@@ -53,7 +53,7 @@ class Expressions:
         newer = f"attribute_not_exists({NEWER_NAME}) OR {NEWER_NAME} < {NEWER_VALUE}"
         condition = newer if self.condition is None else f"({self.condition}) AND ({newer})"
         size = len(condition.encode())
-        _require(
+        _require_expression(
             size <= MAX_EXPRESSION_BYTES, f"the condition of {size:,} bytes leaves no room for that of the version"
         )
         return Expressions(
@@ -77,16 +77,16 @@ class Expressions:
         for defined, form, example in ((self.names, _NAME, "#name"), (self.values, _VALUE, ":value")):
             for placeholder in defined:
                 fits = form.fullmatch(placeholder) is not None and len(placeholder) <= MAX_PLACEHOLDER_BYTES
-                _require(fits, f"{placeholder[:50]!r} is not a placeholder such as {example}")
-                _require(placeholder in used, f"{placeholder!r} is defined and not used")
-                _require(placeholder not in (NEWER_NAME, NEWER_VALUE), f"{placeholder!r} is reserved")
+                _require_expression(fits, f"{placeholder[:50]!r} is not a placeholder such as {example}")
+                _require_expression(placeholder in used, f"{placeholder!r} is defined and not used")
+                _require_expression(placeholder not in (NEWER_NAME, NEWER_VALUE), f"{placeholder!r} is reserved")
 
     def _check_targets(self, update: str, key_names: set[str]) -> None:
         targets = list(_targets(update))
-        _require(bool(targets), "an update begins with SET, REMOVE, ADD or DELETE and says what to change")
+        _require_expression(bool(targets), "an update begins with SET, REMOVE, ADD or DELETE and says what to change")
         for target in targets:
             name = self.names.get(target, target)
-            _require(name not in key_names, f"key attribute {name[:100]!r} cannot be updated")
+            _require_expression(name not in key_names, f"key attribute {name[:100]!r} cannot be updated")
 
 
 def _targets(update: str) -> Iterator[str]:
@@ -107,14 +107,16 @@ def _targets(update: str) -> Iterator[str]:
 
 
 def _check_text(text: str) -> None:
-    _require(text.strip() != "", "an expression must not be empty")
+    _require_expression(text.strip() != "", "an expression must not be empty")
     size = len(text.encode())
-    _require(size <= MAX_EXPRESSION_BYTES, f"an expression has at most {MAX_EXPRESSION_BYTES:,} bytes, not {size:,}")
+    _require_expression(
+        size <= MAX_EXPRESSION_BYTES, f"an expression has at most {MAX_EXPRESSION_BYTES:,} bytes, not {size:,}"
+    )
     # Else a condition could close the brackets that are put around it, and switch off what is added to it.
     depths = list(itertools.accumulate({"(": 1, ")": -1}.get(character, 0) for character in text))
-    _require(min(depths) >= 0 and depths[-1] == 0, "the brackets of an expression must match")
+    _require_expression(min(depths) >= 0 and depths[-1] == 0, "the brackets of an expression must match")
 
 
-def _require(holds: bool, requirement: str) -> None:
+def _require_expression(holds: bool, requirement: str) -> None:
     if not holds:
         raise Rejected("InvalidExpression", requirement)

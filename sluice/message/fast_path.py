@@ -88,9 +88,9 @@ class FastPath:
 
     def _requests(self, element: dict[str, Any], source: Source) -> Iterator[Operation]:
         ((_, tables),) = element.items()
-        _require(bool(tables))
+        _require_usual(bool(tables))
         for table, requests in tables.items():
-            _require(type(requests) is list and bool(requests))
+            _require_usual(type(requests) is list and bool(requests))
             for position, request in enumerate(requests):
                 place = Source(source.message_id, source.redelivered, source.element, table, position)
                 yield self._targets[table].request(request, place)
@@ -101,7 +101,7 @@ class FastPath:
         if len(element) > 1:
             target = self._targets[element.pop("table")]
             ((action, content),) = element.items()
-            _require(action in ("put", "delete"))
+            _require_usual(action in ("put", "delete"))
         else:
             target = self._default
             ((action, content),) = element.items()
@@ -135,7 +135,7 @@ class _Target:
 
     def delete(self, key: dict[str, Any], source: Source) -> Operation:
         """Of a plain key."""
-        _require(len(key) == self._key_length)
+        _require_usual(len(key) == self._key_length)
         _convert(key, 1)
         return self._operation(key, {"DeleteRequest": {"Key": key}}, source)
 
@@ -143,8 +143,8 @@ class _Target:
         """Of DynamoDB's own `{"PutRequest": {"Item": ...}}` or `{"DeleteRequest": {"Key": ...}}`."""
         ((action, content),) = request.items()
         ((inner, attributes),) = content.items()
-        _require((action, inner) in _REQUESTS)
-        _require(inner == "Item" or len(attributes) == self._key_length)
+        _require_usual((action, inner) in _REQUESTS)
+        _require_usual(inner == "Item" or len(attributes) == self._key_length)
         _check(attributes, 1)
         return self._operation(attributes, request, source)
 
@@ -175,7 +175,7 @@ def _key_value(attribute: KeyAttribute, attributes: dict[str, Any], longest: int
     if attribute.type == "N":
         return Decimal(value.N if type(value) is Number else value["N"])
     content: str | bytes = value[attribute.type]
-    _require(0 < len(content) <= longest)
+    _require_usual(0 < len(content) <= longest)
     return content
 
 
@@ -196,7 +196,7 @@ def _convert(attributes: dict[Any, Any], level: int) -> None:
             text = value.N
             # Few digits and no exponent: in range. What sorts before "-1" begins with "-0", and may be a zero.
             if len(text) > MAX_DIGITS or "e" in text or "E" in text or text < "-1":
-                attributes[name] = _number(text)
+                attributes[name] = _number_value(text)
         elif kind is dict:
             _convert(value, level + 1)
             attributes[name] = {"M": value}
@@ -221,7 +221,7 @@ def _check(attributes: dict[Any, Any], level: int) -> None:
                 raise Unusual
         elif kind == "N":
             if not _usual_number(content) or content < "-1":
-                attributes[name] = _number(content)
+                attributes[name] = _number_value(content)
         elif kind == "M":
             _check(content, level + 1)
         elif kind == "L":
@@ -234,11 +234,11 @@ def _check(attributes: dict[Any, Any], level: int) -> None:
             attributes[name] = items.native_value(value, level)[0]
 
 
-def _number(text: Any) -> AttributeValue:
-    _require(type(text) is str and len(text) <= _MAX_NUMBER)
+def _number_value(text: Any) -> AttributeValue:
+    _require_usual(type(text) is str and len(text) <= _MAX_NUMBER)
     return items.number(text)[0]
 
 
-def _require(holds: bool) -> None:
+def _require_usual(holds: bool) -> None:
     if not holds:
         raise Unusual

@@ -15,6 +15,7 @@ from .operation import AttributeValue, Call, Key, Operation, Source
 from .settings import ANY_TABLE, Settings, Table
 
 _PLAIN = ("put", "delete", "update")
+_KNOWN = "put, delete, update, PutRequest, DeleteRequest, RequestItems, Put, Delete and Update"
 _NATIVE_EXPRESSIONS = {"ConditionExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
 _PARTITION = r"aws(?:-cn|-us-gov|-eusc|-iso(?:-[a-z])?)?"  # botocore's data/partitions.json
 _TABLE_ARN = re.compile(rf"arn:{_PARTITION}:dynamodb:([a-z0-9-]{{1,32}}):([0-9]{{12}}):table/([A-Za-z0-9_.-]{{1,255}})")
@@ -60,7 +61,7 @@ class Forms:
             if name == "RequestItems":
                 text = "RequestItems must map table names to non-empty arrays of requests"
                 raise Rejected("UnknownOperation", text)
-        raise Rejected("UnknownOperation", f"not an operation of this contract: {_keys(element)}")
+        raise Rejected("UnknownOperation", f"unknown operation {_keys(element)}; known are {_KNOWN}")
 
     def _plain(self, element: dict[str, Any], action: str, source: Source) -> Operation:
         known = {action, "table", "condition", "names", "values"}
@@ -70,8 +71,8 @@ class Forms:
         if action == "update" and "expression" not in element:
             raise Rejected("UnknownOperation", "update must have an expression")
         expressions = Expressions(
-            _text(element, "condition"),
-            _text(element, "expression"),
+            _expression(element, "condition"),
+            _expression(element, "expression"),
             _object(element, "names"),
             _values(_object(element, "values"), items.plain_value),
         )
@@ -112,8 +113,8 @@ class Forms:
             raise Rejected("UnknownOperation", f"{name} must hold {' and '.join(sorted(missing))}")
         table = self._table(content["TableName"]) if "TableName" in content else self._default
         expressions = Expressions(
-            _text(content, "ConditionExpression"),
-            _text(content, "UpdateExpression"),
+            _expression(content, "ConditionExpression"),
+            _expression(content, "UpdateExpression"),
             _object(content, "ExpressionAttributeNames"),
             _values(_object(content, "ExpressionAttributeValues"), items.native_value),
         )
@@ -204,8 +205,8 @@ def _single_call(
     return Operation(key, call, source, b"", request, size, (table.version, version), is_conditional)
 
 
-def _text(element: Mapping[str, Any], name: str) -> str | None:
-    """An expression, None where there is none; a null is not none, it would make an unconditional write of this one."""
+def _expression(element: Mapping[str, Any], name: str) -> str | None:
+    """The expression, None where absent. JSON null is rejected: taken as absent it would drop the condition."""
     if name not in element:
         return None
     if not isinstance(element[name], str):

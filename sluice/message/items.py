@@ -223,23 +223,23 @@ def native_value(value: Any, level: int) -> Sized:
     ((kind, content),) = value.items()
     match kind:
         case "S":
-            return {"S": _text(content)}, _utf8_length(content)
+            return {"S": _string(content)}, _utf8_length(content)
         case "N":
-            return number(_text(content))
+            return number(_string(content))
         case "B":
             binary = _binary(content)
             return {"B": binary}, len(binary)
         case "BOOL":
-            _require(content is True or content is False, "BOOL must be true or false")
+            _require_value(content is True or content is False, "BOOL must be true or false")
             return value, 1
         case "NULL":
-            _require(content is True, "NULL must be true")
+            _require_value(content is True, "NULL must be true")
             return value, 1
         case "M":
-            _require(isinstance(content, dict), "M must be an object")
+            _require_value(isinstance(content, dict), "M must be an object")
             return _map(content, native_value, _deeper(level))
         case "L":
-            _require(isinstance(content, list), "L must be an array")
+            _require_value(isinstance(content, list), "L must be an array")
             return _elements(content, native_value, _deeper(level))
         case "SS" | "NS" | "BS":
             return _set(kind, content)
@@ -247,7 +247,7 @@ def native_value(value: Any, level: int) -> Sized:
 
 
 def _set(kind: str, content: Any) -> Sized:
-    _require(isinstance(content, list), f"{kind} must be an array")
+    _require_value(isinstance(content, list), f"{kind} must be an array")
     if not content:
         raise Rejected("EmptySet", "a set must have at least one element")
     elements = [native_value({kind[0]: element}, 0) for element in content]
@@ -290,24 +290,24 @@ def _decimal(number: Decimal, text: str) -> Sized:
     return {"N": text}, 1 + (significant + 1) // 2
 
 
-def _text(content: Any) -> str:
-    _require(isinstance(content, str), "the value must be a string")
+def _string(content: Any) -> str:
+    _require_value(isinstance(content, str), "the value must be a string")
     assert isinstance(content, str)
     return content
 
 
 def _binary(content: Any) -> bytes:
-    text = _text(content)
+    text = _string(content)
     try:
         binary = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise Rejected("InvalidAttribute", "B must be base64") from None
     # Python takes padding after four whole characters, too: "QUJD=".
-    _require(len(text) == (len(binary) + 2) // 3 * 4, "B must be base64")
+    _require_value(len(text) == (len(binary) + 2) // 3 * 4, "B must be base64")
     return binary
 
 
-def _require(holds: bool, requirement: str) -> None:
+def _require_value(holds: bool, requirement: str) -> None:
     if not holds:
         raise Rejected("InvalidAttribute", requirement)
 

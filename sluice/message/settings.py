@@ -108,20 +108,20 @@ def _tables(text: str) -> tuple[Table, ...]:
 
 
 def _table(value: Any, where: str) -> Table:
-    _require(isinstance(value, dict), f"a JSON array of objects ({where} is not an object)")
+    _require_setting(isinstance(value, dict), f"a JSON array of objects ({where} is not an object)")
     known = {"alias", "name", "partition_key", "sort_key", "version"}
     for key in value:
-        _require(key in known, f"made of {', '.join(sorted(known))} ({where} has {key!r})")
-    name = _table_name(_text(value, "name", where), f"{where}.name")
+        _require_setting(key in known, f"made of {', '.join(sorted(known))} ({where} has {key!r})")
+    name = _table_name(_string_member(value, "name", where), f"{where}.name")
     table = Table(
-        alias=_text(value, "alias", where) if "alias" in value else name,
+        alias=_string_member(value, "alias", where) if "alias" in value else name,
         name=name,
         partition_key=_key_attribute(value.get("partition_key"), f"{where}.partition_key"),
         sort_key=_key_attribute(value["sort_key"], f"{where}.sort_key") if value.get("sort_key") is not None else None,
-        version=_text(value, "version", where) if value.get("version") is not None else None,
+        version=_string_member(value, "version", where) if value.get("version") is not None else None,
     )
     _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])
-    _require(
+    _require_setting(
         table.version not in [attribute.name for attribute in table.key],
         f"sound ({where}.version is a key attribute, which never changes)",
     )
@@ -129,42 +129,46 @@ def _table(value: Any, where: str) -> Table:
 
 
 def _table_name(text: str, where: str) -> str:
-    _require(
+    _require_setting(
         not text.startswith("arn:"), f"of tables by their names ({where} is an ARN: what follows table/ is the name)"
     )
     letters = "3 to 255 letters a-z and A-Z, digits and the characters _ - ."
-    _require(_TABLE_NAME.fullmatch(text) is not None, f"of tables by their names ({where} is {text!r}, not {letters})")
+    _require_setting(
+        _TABLE_NAME.fullmatch(text) is not None, f"of tables by their names ({where} is {text!r}, not {letters})"
+    )
     return text
 
 
 def _key_attribute(value: Any, where: str) -> KeyAttribute:
-    _require(isinstance(value, dict), f'complete ({where} must be an object such as {{"name": "pk", "type": "S"}})')
+    _require_setting(
+        isinstance(value, dict), f'complete ({where} must be an object such as {{"name": "pk", "type": "S"}})'
+    )
     for key in value:
-        _require(key in ("name", "type"), f"made of name and type ({where} has {key!r})")
+        _require_setting(key in ("name", "type"), f"made of name and type ({where} has {key!r})")
     kind = value.get("type")
-    _require(kind in KEY_TYPES, f"of key type S, N or B ({where}.type is {kind!r})")
-    return KeyAttribute(_text(value, "name", where), cast("KeyType", kind))
+    _require_setting(kind in KEY_TYPES, f"of key type S, N or B ({where}.type is {kind!r})")
+    return KeyAttribute(_string_member(value, "name", where), cast("KeyType", kind))
 
 
-def _text(value: dict[str, Any], key: str, where: str) -> str:
+def _string_member(value: dict[str, Any], key: str, where: str) -> str:
     text = value.get(key)
-    _require(isinstance(text, str) and text != "", f"complete ({where}.{key} must be a non-empty string)")
+    _require_setting(isinstance(text, str) and text != "", f"complete ({where}.{key} must be a non-empty string)")
     return cast("str", text)
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:
     for name in names:
-        _require(names.count(name) == 1, f"free of duplicates (the {what} {name!r} stands there twice)")
+        _require_setting(names.count(name) == 1, f"free of duplicates (the {what} {name!r} stands there twice)")
 
 
-def _require(holds: bool, requirement: str) -> None:
+def _require_setting(holds: bool, requirement: str) -> None:
     if not holds:
         raise ValueError(requirement)
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
-        _require(text in choices, " or ".join(repr(choice) for choice in choices))
+        _require_setting(text in choices, " or ".join(repr(choice) for choice in choices))
         return text
 
     return parse
@@ -176,7 +180,7 @@ def _positive(kind: Callable[[str], T], what: str) -> Callable[[str], T]:
             number = kind(text)
         except ValueError:
             raise ValueError(what) from None
-        _require(0 < cast("float", number) < math.inf, what)
+        _require_setting(0 < cast("float", number) < math.inf, what)
         return number
 
     return parse
@@ -187,7 +191,7 @@ def _flag(text: str) -> bool:
 
 
 def _url(text: str) -> str:
-    _require(text.startswith(("https://", "http://")) and len(text.split()) == 1, "the URL of an SQS queue")
+    _require_setting(text.startswith(("https://", "http://")) and len(text.split()) == 1, "the URL of an SQS queue")
     return text
 
 

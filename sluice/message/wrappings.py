@@ -37,12 +37,12 @@ def hint(body: Any) -> str:
 
 def _seen(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, str):
-        yield from _text(value, "@", path)
+        yield from _in_text(value, "@", path)
     if not isinstance(value, dict) or value.keys() & _OPERATIONS:
         return
     yield from _service(value, path)
     for name, text in _texts(value):
-        for what in _text(text, name, path):
+        for what in _in_text(text, name, path):
             yield f"an object with {what}"
 
 
@@ -70,7 +70,7 @@ def _texts(value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield ".".join(map(_field, path)), text
 
 
-def _text(text: str, name: str, path: str) -> Iterator[str]:
+def _in_text(text: str, name: str, path: str) -> Iterator[str]:
     """Of a text that holds gzip, or a JSON object or array, which may be encoded."""
     what, data = "JSON in a string", text[:_HEAD_CHARACTERS].encode(errors="replace")
     call = name

@@ -37,7 +37,7 @@ def plain(value: Any, level: int = 0) -> Any:
         return _map(value, plain, _deeper(level))
     if kind is list or kind is tuple:
         return _list(value, plain, _deeper(level))
-    text = _number(value)
+    text = _number_text(value)
     if text is not None:
         return value if kind is int and _MIN_INT <= value <= _MAX_INT else msgspec.Raw(text.encode())
     if isinstance(value, (*_BINARY, set, frozenset)):
@@ -58,7 +58,7 @@ def native(value: Any, level: int = 0) -> dict[str, Any]:
         return {"M": _map(value, native, _deeper(level))}
     if kind is list or kind is tuple:
         return {"L": _list(value, native, _deeper(level))}
-    text = _number(value)
+    text = _number_text(value)
     if text is not None:
         return {"N": text}
     if isinstance(value, _BINARY):
@@ -161,7 +161,7 @@ def _no_rule(kind: type) -> Rejected:
     return Rejected("InvalidAttribute", f"no rule says how to store a {kind.__name__}")
 
 
-def _number(value: Any) -> str | None:
+def _number_text(value: Any) -> str | None:
     """A number with every digit it has; a float as its shortest spelling that reads back the same."""
     if isinstance(value, Enum | bool) or not isinstance(value, int | float | Decimal):
         return None

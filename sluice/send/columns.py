@@ -40,7 +40,7 @@ class _BadCell(Exception):
     """A cell that is not of its column's type."""
 
 
-def _number(cell: str) -> msgspec.Raw:
+def _number_cell(cell: str) -> msgspec.Raw:
     """The number with every digit it is written with, in JSON's spelling: no plus, no leading zeros."""
     if _JSON_NUMBER.fullmatch(cell):
         return msgspec.Raw(cell.encode())
@@ -68,7 +68,7 @@ def _json(cell: str) -> msgspec.Raw:
     return msgspec.Raw(cell.encode())
 
 
-_CONVERTERS: dict[str, Callable[[str], Any] | None] = {"S": None, "N": _number, "BOOL": _boolean, "JSON": _json}
+_CONVERTERS: dict[str, Callable[[str], Any] | None] = {"S": None, "N": _number_cell, "BOOL": _boolean, "JSON": _json}
 
 
 @dataclass(frozen=True, slots=True)

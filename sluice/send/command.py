@@ -25,6 +25,7 @@ from sluice.cli import (
     add_aws_options,
     add_json_option,
     client,
+    counted,
     progress,
     put_out,
     put_out_json,
@@ -250,7 +251,8 @@ class _Send:
             return FAILED if rejected else DONE
         # Of an earlier send that was complete it is told as such.
         what = "would send" if self._is_dry else "were sent" if self._is_old else "sent"
-        put_out(f"{what:<10} {state.records:>12,}  records in {state.messages:,} messages, {state.size:,} bytes in all")
+        messages = counted(state.messages, "message")
+        put_out(f"{what:<10} {state.records:>12,}  records in {messages}, {state.size:,} bytes in all")
         if rejected:
             put_out(f"{'rejected':<10} {rejected:>12,}  records, see {path}")
             for code, count in sorted(state.rejected.items()):

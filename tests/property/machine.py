@@ -318,7 +318,7 @@ class Function(RuleBasedStateMachine):
         self._take_away(left)
 
     def _take_away(self, left: list[dict[str, Any]]) -> None:
-        """What SQS's own redrive does in time to what is returned again and again: on FIFO to the first of each group."""
+        """What SQS's own redrive does in time to what is returned every time: on FIFO to the first of each group."""
         groups: set[str] = set()
         for record in left:
             message = self.sent[record["messageId"]]

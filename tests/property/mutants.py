@@ -260,7 +260,7 @@ MUTANTS: Sequence[Mutant] = (
            '{Decimal(member) for member in members} if kind == "NS" else ', "",
            ODD),
     Mutant("empty sets accepted", "sluice/message/items.py", "    if not content:\n", "    if False:\n", NATIVE),
-    Mutant("NULL false accepted", "sluice/message/items.py", '_require(content is True, "NULL must be true")', "pass", ODD),
+    Mutant("NULL false accepted", "sluice/message/items.py", '_require_value(content is True, "NULL must be true")', "pass", ODD),
     Mutant("true is the number 1", "sluice/message/items.py", "    if value is True or value is False:\n",
            "    if value is True:\n        return _number('1')\n    if value is False:\n", BOTO3),
     # Metrics
