@@ -194,7 +194,7 @@ def claims_nothing(operation: str, answer: Raw, request: dict[str, Any]) -> bool
 def are_units(value: Any) -> bool:
     return value is None or all(
         isinstance(each, dict)
-        and isinstance(each.get("TableName", ""), str)
+        and isinstance(each.get("TableName") or "", str)  # null is absent in AWS JSON
         and type(each.get("CapacityUnits")) in (int, float)
         and 0 <= each["CapacityUnits"] < 1e300
         for each in (value if isinstance(value, list) else [value])
