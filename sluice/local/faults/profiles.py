@@ -62,6 +62,7 @@ def _every(*parts: Mapping[str, float], part: float) -> dict[str, float]:
 
 PROFILES: Mapping[str, Profile] = {
     "calm": Profile(),
+    "busy": Profile({"unprocessed": 0.05}),  # However slowly it is written to.
     "throttled": Profile(_THROTTLING, write_units=300, partition_write_units=50),
     "flaky": Profile(_FLAKY),
     "outage": Profile(_OUTAGE, outage=5),
