@@ -88,7 +88,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
         pytest.fail(str(missing))
     shell = Shell(tmp_path / "playground")
     try:
-        # Something comes back unprocessed, however fast or slow moto is; and a busy machine has time for whole messages.
+        # Some items come back unprocessed, however slow moto is; and a busy machine has time for whole messages.
         state = shell.local("up", "--key", "origin:S,time_hour:S", "--faults", "busy", "--set", "timeout=60")
         shell.environ |= {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{state['port']}",
