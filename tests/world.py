@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -17,6 +17,7 @@ from sluice.aws.queue import Queue
 from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
+from sluice.message.operation import BatchWrite, Operation
 from sluice.message.settings import KeyAttribute, Settings, Table
 from tests.fakes import Clock, FakeDynamoDB, FakeSQS
 from tests.fakes.protocol import FakeWire
@@ -27,6 +28,11 @@ EVENTS = Table("events", "events-table", KeyAttribute("pk", "S"), KeyAttribute("
 BLOBS = Table("blobs", "blobs-table", KeyAttribute("id", "B"))
 MIN_TICK = 1e-5  # Seconds.
 VERSIONED = Table("orders", "orders-table", KeyAttribute("pk", "S"), version="v")
+
+
+def batch_writes(operations: Iterable[Operation]) -> list[BatchWrite]:
+    """Those of the operations that go in batches."""
+    return [operation for operation in operations if isinstance(operation, BatchWrite)]
 
 
 class Inline(Executor):

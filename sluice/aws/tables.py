@@ -10,7 +10,7 @@ import msgspec
 
 from sluice.message import items, settings
 from sluice.message.items import Rejected
-from sluice.message.operation import AttributeValue, Operation
+from sluice.message.operation import AttributeValue, Operation, SingleWrite, go_in_batches
 
 from .answer import Answer, NoAnswer, NotConfigured, Refusal
 from .in_flight import Running, Submit
@@ -38,10 +38,10 @@ class Tables:
 
     def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Answer]:
         """One BatchWriteItem, or one conditional write or update by itself. What may block is given to `submit`."""
-        alone = batch[0]
-        if not alone.goes_in_batches:
+        if isinstance(alone := batch[0], SingleWrite):
             return submit(self._dynamodb.call, *self._request(alone), seconds)
         bodies: dict[str, list[bytes]] = {}
+        assert go_in_batches(batch)
         for operation in batch:
             bodies.setdefault(operation.key[0], []).append(operation.body)
         return self._dynamodb.begin(list(bodies), _batch_body(bodies), seconds, submit)
@@ -67,12 +67,12 @@ class Tables:
         """Have the credentials of later calls looked up anew."""
         self._dynamodb.renew()
 
-    def _request(self, operation: Operation) -> tuple[str, dict[str, Any]]:
+    def _request(self, operation: SingleWrite) -> tuple[str, dict[str, Any]]:
         """boto3's name of the call, and its arguments."""
         call: str = operation.call
         arguments: dict[str, Any] = {
             "TableName": operation.table,
-            **operation.request,
+            **operation.arguments,
             # So that a condition that fails because an earlier attempt had succeeded can be told from one that fails.
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
@@ -114,7 +114,7 @@ def _checked(value: Any) -> AttributeValue:
     return items.native_value(value, 1)[0]
 
 
-def _token(operation: Operation) -> str:
+def _token(operation: SingleWrite) -> str:
     """What DynamoDB applies once in 10 minutes: the same for every delivery, unless each is to be applied."""
     source = operation.source
     name = f"{source.message_id}/{source.element}/{source.table}/{source.position}/{operation.delivery}"

@@ -16,7 +16,7 @@ from .exact_json import parse_json
 from .fast_path import FastPath
 from .forms import Forms
 from .items import Rejected
-from .operation import Key, Operation, Rejection, Source
+from .operation import Key, Operation, Rejection, SingleWrite, Source
 from .settings import Settings
 
 Build = Callable[[], Operation]
@@ -138,7 +138,7 @@ def _repeated(operations: Iterable[Operation], delivery: int) -> Iterator[Operat
     for operation in operations:
         if operation.goes_in_batches:
             written.add(operation.key)
-        elif operation.call == "update_item" and operation.key in written:
+        elif isinstance(operation, SingleWrite) and operation.call == "update_item" and operation.key in written:
             operation = msgspec.structs.replace(operation, delivery=delivery)
         yield operation
 

@@ -16,7 +16,7 @@ import msgspec
 
 from . import items
 from .items import MAX_DIGITS, MAX_NESTING, Rejected
-from .operation import AttributeValue, Key, KeyValue, Operation, Source
+from .operation import AttributeValue, BatchWrite, Key, KeyValue, Operation, Source
 from .settings import KeyAttribute, Settings, Table
 
 MAX_BODY_BYTES = 65_535
@@ -163,7 +163,7 @@ class _Target:
         body = _encode(request)
         if len(body) > MAX_BODY_BYTES:
             raise Unusual
-        return Operation(key, "batch_write_item", source, body)
+        return BatchWrite(key=key, source=source, body=body)
 
     def _key_values(self, attributes: dict[str, Any]) -> tuple[KeyValue, KeyValue | None]:
         sort = None if self._sort is None else _key_value(self._sort, attributes, _USUAL_SORT_KEY)

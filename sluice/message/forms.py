@@ -11,7 +11,7 @@ import msgspec
 from . import items
 from .expressions import Expressions
 from .items import Rejected
-from .operation import AttributeValue, Call, Key, Operation, Source
+from .operation import AttributeValue, BatchWrite, Key, Operation, SingleCall, SingleWrite, Source
 from .settings import ANY_TABLE, Settings, Table
 
 _PLAIN = ("put", "delete", "update")
@@ -148,7 +148,7 @@ def _put(
     items.check_size(size)
     version = None if table.version is None else attributes.get(table.version)
     if expressions == _NO_EXPRESSIONS and table.version is None:
-        return Operation(key, "batch_write_item", source, _ENCODE({"PutRequest": {"Item": attributes}}))
+        return BatchWrite(key=key, source=source, body=_ENCODE({"PutRequest": {"Item": attributes}}))
     return _single_call(table, key, "put_item", {"Item": attributes}, size, expressions, source, version)
 
 
@@ -165,7 +165,7 @@ def _delete(
     if version is not None and table.version is None and table is not ANY_TABLE:
         raise Rejected("UnknownOperation", "version: the table has no version attribute")
     if expressions == _NO_EXPRESSIONS and table.version is None:
-        return Operation(key, "batch_write_item", source, _ENCODE({"DeleteRequest": {"Key": attributes}}))
+        return BatchWrite(key=key, source=source, body=_ENCODE({"DeleteRequest": {"Key": attributes}}))
     return _single_call(table, key, "delete_item", {"Key": attributes}, size, expressions, source, version)
 
 
@@ -176,14 +176,20 @@ def _update(
     items.check_only_key(table, attributes)
     expressions.check(items.key_names(table, attributes))
     request = {"Key": attributes, **expressions.arguments()}
-    is_conditional = expressions.condition is not None
-    return Operation(key, "update_item", source, b"", request, size, None, is_conditional)
+    return SingleWrite(
+        key=key,
+        source=source,
+        call="update_item",
+        arguments=request,
+        size=size,
+        is_conditional=expressions.condition is not None,
+    )
 
 
 def _single_call(
     table: Table,
     key: Key,
-    call: Call,
+    call: SingleCall,
     request: dict[str, Any],
     size: int,
     expressions: Expressions,
@@ -193,16 +199,27 @@ def _single_call(
     """A conditional put or delete: conditional by the message's own words, by the table's version, or by both."""
     expressions.check(set())
     is_conditional = expressions.condition is not None
-    if table.version is None:
-        arguments = request | expressions.arguments()
-        return Operation(key, call, source, b"", arguments, size, None, is_conditional)
+    newest: tuple[str, AttributeValue] | None = None
+    if table.version is not None:
+        newest = table.version, _version(table, call, version)
+        expressions = expressions.only_newer(*newest)
+    return SingleWrite(
+        key=key,
+        source=source,
+        call=call,
+        arguments=request | expressions.arguments(),
+        size=size,
+        version=newest,
+        is_conditional=is_conditional,
+    )
+
+
+def _version(table: Table, call: SingleCall, version: AttributeValue | None) -> AttributeValue:
     if version is None or not version.keys() & {"N", "S"}:
         what = f"attribute {table.version!r}" if call == "put_item" else '"version" beside the key'
         text = f"table {table.alias!r} keeps the newest version: {what} must be a number or a string"
         raise Rejected("MissingVersion", text)
-    expressions = expressions.only_newer(table.version, version)
-    request |= expressions.arguments()
-    return Operation(key, call, source, b"", request, size, (table.version, version), is_conditional)
+    return version
 
 
 def _expression(element: Mapping[str, Any], name: str) -> str | None:

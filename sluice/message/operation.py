@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeGuard
 
 import msgspec
 
 AttributeValue = dict[str, Any]
 """DynamoDB JSON with one type, as boto3 takes it: `{"S": "a"}`, `{"N": "1"}`, `{"B": b"..."}`, ..."""
 
-Call = Literal["batch_write_item", "put_item", "delete_item", "update_item"]
+SingleCall = Literal["put_item", "delete_item", "update_item"]
+"""As boto3's clients name it."""
 KeyValue = str | Decimal | bytes
 Key = tuple[str, KeyValue, KeyValue | None]
 """An item's identity: table name, partition key, sort key; typed values, so that 1, 1.0 and 1e0 are one item."""
@@ -45,53 +46,80 @@ class Source(msgspec.Struct, frozen=True, gc=False):
     """Position in that table's list of requests."""
 
 
-class Operation(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One write to one item of one table, checked and ready to be sent.
+class Operation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
+    """One write to one item of one table, checked and ready to be sent: a `BatchWrite` or a `SingleWrite`.
 
     Compared by identity: two equal operations of two messages are still two.
     """
 
+    goes_in_batches: ClassVar[bool]
     key: Key
-    call: Call
     source: Source
-    body: bytes = b""
-    """For BatchWriteItem its request as JSON in UTF-8, `{"PutRequest": ...}` or `{"DeleteRequest": ...}`."""
-    arguments: dict[str, Any] | None = None
-    """For any other call what boto3 takes, without TableName."""
-    size: int = 0
-    """For any other call the bytes of the item (of key and values, for a delete or update) by DynamoDB's own rule."""
-    version: tuple[str, AttributeValue] | None = None
-    """Attribute and value, where the table's newest version wins."""
-    is_conditional: bool = False
-    """It has a condition of its own, besides that of its version."""
-    delivery: int = 0
-    """Of an update that is to be applied at each delivery of its message, not once in all: the receive count."""
 
     @property
     def table(self) -> str:
         return self.key[0]
 
     @property
-    def goes_in_batches(self) -> bool:
-        """An unconditional put or delete, which also supersedes every earlier operation on its item."""
-        return self.call == "batch_write_item"
+    def request(self) -> dict[str, Any]:
+        """As boto3 takes it: an element of BatchWriteItem's list, or the arguments of the call without TableName."""
+        raise NotImplementedError
+
+    @property
+    def write_units(self) -> int:
+        """An estimate; ConsumedCapacity tells the truth afterwards (the old item and the indexes count too)."""
+        raise NotImplementedError
+
+
+class BatchWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
+    """An unconditional put or delete, which also supersedes every earlier operation on its item."""
+
+    goes_in_batches: ClassVar[bool] = True
+    body: bytes
+    """Its request as JSON in UTF-8, `{"PutRequest": ...}` or `{"DeleteRequest": ...}`."""
 
     @property
     def request(self) -> dict[str, Any]:
-        """As boto3 takes it: an element of BatchWriteItem's list, which takes time to make, or a call's arguments."""
-        if self.arguments is not None:
-            return self.arguments
         ((action, content),) = msgspec.json.decode(self.body).items()
         ((inner, attributes),) = content.items()
         return {action: {inner: {name: _with_bytes(value) for name, value in attributes.items()}}}
 
     @property
     def write_units(self) -> int:
-        """An estimate; ConsumedCapacity tells the truth afterwards (the old item and the indexes count too)."""
-        size = self.size or len(self.body)
-        if size > 1024 and self.body:
+        size = len(self.body)
+        if size > 1024:
             size -= _JSON_AROUND_A_VALUE * self.body.count(b'{"')
         return max(1, -(-size // 1024))
+
+
+class SingleWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
+    """A conditional put or delete, or an update: a call of its own."""
+
+    goes_in_batches: ClassVar[bool] = False
+    call: SingleCall
+    arguments: dict[str, Any]
+    """What boto3 takes, without TableName."""
+    size: int
+    """Bytes of the item (of key and values, for a delete or update) by DynamoDB's own rule."""
+    version: tuple[str, AttributeValue] | None = None
+    """Attribute and value, where the table's newest version wins."""
+    is_conditional: bool
+    """It has a condition of its own, besides that of its version."""
+    delivery: int = 0
+    """Of an update that is to be applied at each delivery of its message, not once in all: the receive count."""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        return self.arguments
+
+    @property
+    def write_units(self) -> int:
+        return max(1, -(-self.size // 1024))
+
+
+def go_in_batches(operations: Iterable[Operation]) -> TypeGuard[Iterable[BatchWrite]]:
+    """Whether operations that are all of one kind are batch writes."""
+    return next(iter(operations)).goes_in_batches
 
 
 _JSON_AROUND_A_VALUE = 11

@@ -10,7 +10,7 @@ from typing import Any
 
 from sluice.message import records
 from sluice.message.decoder import Decoder
-from sluice.message.operation import AttributeValue, Key, Operation, Rejection
+from sluice.message.operation import AttributeValue, Key, Operation, Rejection, SingleWrite
 from sluice.message.settings import Settings, Table
 from sluice.sending.record import Record
 
@@ -65,8 +65,11 @@ class Expectations:
 
     def _expected(self, line: int, operation: Operation) -> Expected:
         table = self._tables[operation.table]
-        request = operation.request
-        if operation.goes_in_batches:
+        request, version, is_known = operation.request, None, True
+        if isinstance(operation, SingleWrite):
+            version = operation.version
+            is_known = operation.call != "update_item" and not operation.is_conditional
+        else:
             ((_, request),) = request.items()
         item = request.get("Item")
         attributes = request["Key"] if item is None else item
@@ -76,8 +79,8 @@ class Expectations:
             key=operation.key,
             key_attributes={attribute.name: attributes[attribute.name] for attribute in table.key},
             item=item,
-            version=operation.version,
-            is_known=operation.call != "update_item" and not operation.is_conditional,
+            version=version,
+            is_known=is_known,
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
-from sluice.message.operation import Operation
+from sluice.message.operation import BatchWrite, Operation, go_in_batches
 
 from . import plan
 from .hot_keys import HotKeys
@@ -26,18 +26,22 @@ LAST_SECONDS = 2.0
 class Queues:
     """The operations of a table that are ready."""
 
-    fresh: deque[Operation] = field(default_factory=deque)
+    fresh: deque[BatchWrite] = field(default_factory=deque)
     single: deque[Operation] = field(default_factory=deque)
     """Each goes by itself: conditional writes and updates."""
-    repeated: deque[Operation] = field(default_factory=deque)
+    repeated: deque[BatchWrite] = field(default_factory=deque)
     """What came back, and goes in batches. At most half of a call where there are fresh ones: so a range of keys that
     is hot neither fills whole calls nor goes unnoticed."""
     repeated_pace: SendRate = field(default_factory=SendRate)
     """Limits what came back while a range of keys is hot, so that the rest of the table keeps its own pace."""
     hot_keys: HotKeys = field(default_factory=HotKeys)
 
-    def of(self, operation: Operation) -> deque[Operation]:
-        return self.fresh if operation.goes_in_batches else self.single
+    def extend(self, operations: Collection[Operation]) -> None:
+        """Add operations that are all of one kind."""
+        if go_in_batches(operations):
+            self.fresh.extend(operations)
+        else:
+            self.single.extend(operations)
 
     def __bool__(self) -> bool:
         return bool(self.fresh or self.single or self.repeated)
@@ -76,13 +80,13 @@ class Pending:
         return bool(self._later or self._alone or any(self._tables.values()))
 
     def extend(self, operations: Collection[Operation]) -> None:
-        kinds = {(operation.key[0], operation.call) for operation in operations}
+        kinds = {(operation.key[0], operation.goes_in_batches) for operation in operations}
         if len(kinds) == 1:  # The usual, and much faster than one by one.
-            first = next(iter(operations))
-            self._queues(first.key[0]).of(first).extend(operations)
+            ((table, _),) = kinds
+            self._queues(table).extend(operations)
             return
         for operation in operations:
-            self._queues(operation.key[0]).of(operation).append(operation)
+            self._queues(operation.key[0]).extend([operation])
 
     def extend_alone(self, batches: Iterable[Batch]) -> None:
         self._alone.extend(batches)
@@ -222,7 +226,7 @@ class Pending:
             return
         for operation in batch:
             queues = self._queues(operation.key[0])
-            if operation.goes_in_batches:
+            if isinstance(operation, BatchWrite):
                 queues.repeated.append(operation)
             else:
                 queues.single.appendleft(operation)
@@ -264,8 +268,8 @@ class _Units(Struct, gc=False):
 class _Head:
     """As many operations from the head of a queue as may go into one call by their write units."""
 
-    def __init__(self, queue: deque[Operation], most_units: float) -> None:
-        self._rest: deque[Operation] | None = None
+    def __init__(self, queue: deque[BatchWrite], most_units: float) -> None:
+        self._rest: deque[BatchWrite] | None = None
         self.queue = queue
         self.units = 0.0
         if most_units < MAX_REQUESTS:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sluice.message.operation import Key, KeyValue, Operation
+from sluice.message.operation import BatchWrite, Key, KeyValue, Operation
 
 MAX_REQUESTS = 25
 MAX_BATCH_BYTES = 16 * 1024 * 1024
@@ -82,7 +82,7 @@ def interleave(operations: Iterable[Operation]) -> list[Operation]:
     return [operation for row in rows for operation in row]
 
 
-def take(queues: Iterable[deque[Operation]]) -> Batch:
+def take(queues: Iterable[deque[BatchWrite]]) -> Batch:
     """Remove the next batch from the heads of the queues: at most 25 requests and 16 MB of JSON."""
     batch: Batch = []
     bytes_left = MAX_BATCH_BYTES - _WRAPPING_BYTES

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from sluice.aws.in_flight import Executor, Running, Submit
 from sluice.aws.meanings import Meaning, Reply
 from sluice.message.errors import TableError
-from sluice.message.operation import Key, Operation, Rejection
+from sluice.message.operation import Key, Operation, Rejection, SingleWrite
 
 from . import plan, refusals
 from .conditions import is_as_wanted, is_stale
@@ -232,14 +232,14 @@ class Writer:
                 self.outcome.throttled_calls += 1
                 self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)
-            case Meaning.UNSURE:
+            case Meaning.CONDITION_FAILED if isinstance(single := sent.batch[0], SingleWrite):
+                self._end_condition(single, reply)
+            case Meaning.UNSURE | Meaning.CONDITION_FAILED:  # A batch has no condition: the answer cannot be its own.
                 self.outcome.trouble = reply.error
                 self._unsure.update(sent.batch)
                 self._try_later(sent.batch, sent.alone, now)
             case Meaning.OUT_OF_DATE:
                 self._renew(sent, reply, now)
-            case Meaning.CONDITION_FAILED:
-                self._end_condition(sent.batch[0], reply)
             case Meaning.REJECTED | Meaning.EARLY | Meaning.DENIED if len(sent.batch) > 1:
                 self._tell_apart(sent)
             case Meaning.REJECTED:
@@ -281,7 +281,7 @@ class Writer:
             self.outcome.superseded.update(step.superseded)
             self._go_on(operation.key, (operation, *step.superseded))
 
-    def _end_condition(self, operation: Operation, reply: Reply) -> None:
+    def _end_condition(self, operation: SingleWrite, reply: Reply) -> None:
         may_have_been_applied = operation in self._unsure or operation.source.redelivered
         if may_have_been_applied and is_as_wanted(operation, reply.stored):
             self._finish([operation])

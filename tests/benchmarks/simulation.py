@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.meanings import Meaning, Reply
-from sluice.message.operation import Operation, Source
+from sluice.message.operation import BatchWrite, Operation, Source
 from sluice.writing import plan
 from sluice.writing.send_rate import SendRate
 from sluice.writing.writer import Writer
@@ -238,7 +238,7 @@ def operations(count: int, prefix: str, keys: int = 0) -> list[Operation]:
     """Puts of one write unit, spread over so many partition keys; 0: each has its own."""
     source = Source("m", False, 0)
     return [
-        Operation((TABLE, f"{prefix}-{n % (keys or count)}", f"{n}"), "batch_write_item", source, b"{}")
+        BatchWrite(key=(TABLE, f"{prefix}-{n % (keys or count)}", f"{n}"), source=source, body=b"{}")
         for n in range(count)
     ]
 

@@ -24,7 +24,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ParamValidationError
 
 from sluice.message.decoder import Decoder
-from sluice.message.operation import Operation, Rejection
+from sluice.message.operation import Operation, Rejection, SingleWrite
 from sluice.message.settings import Settings, Table
 from tests.fakes import FakeDynamoDB
 from tests.fakes.service import REGION, copied
@@ -555,9 +555,9 @@ def _hashable(name: Any) -> str:
 
 def call_as_decoded(operation: Operation) -> Call:
     """The call that the function makes of an operation, alone."""
-    if operation.goes_in_batches:
-        return "batch_write_item", {"RequestItems": {operation.table: [operation.request]}}
-    return operation.call, {"TableName": operation.table, **operation.request}
+    if isinstance(operation, SingleWrite):
+        return operation.call, {"TableName": operation.table, **operation.arguments}
+    return "batch_write_item", {"RequestItems": {operation.table: [operation.request]}}
 
 
 @dataclass(frozen=True, slots=True)

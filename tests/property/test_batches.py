@@ -14,7 +14,7 @@ from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
 from sluice.message.decoder import Decoder
-from sluice.message.operation import Operation, Source
+from sluice.message.operation import BatchWrite, Operation, Source
 from sluice.message.settings import Settings
 from sluice.writing import plan
 from tests.fakes import FakeDynamoDB
@@ -22,7 +22,7 @@ from tests.fakes.dynamodb import wire_bytes
 from tests.fakes.protocol import FakeWire
 from tests.property.model import requests_of
 from tests.strategies import TABLES, Intent, as_json, drafts, examples, until_seen
-from tests.world import EVENTS, ORDERS, FakeSdk, Inline, World
+from tests.world import EVENTS, ORDERS, FakeSdk, Inline, World, batch_writes
 
 # API_BatchWriteItem
 REQUESTS, REQUEST_BYTES = 25, 16 * 1024 * 1024
@@ -88,9 +88,9 @@ def test_large_items_fill_batches_of_16_mb_and_no_more() -> None:
 # The pure functions
 
 
-def put(key: Any, text: str) -> Operation:
+def put(key: Any, text: str) -> BatchWrite:
     body = json.dumps({"PutRequest": {"Item": {"pk": {"S": text}}}}).encode()
-    return Operation(key, "batch_write_item", Source("m", False, 0), body)
+    return BatchWrite(key=key, source=Source("m", False, 0), body=body)
 
 
 partitions = st.tuples(st.sampled_from(TABLES[:2]), st.integers(0, 5), st.integers(0, 3))
@@ -132,7 +132,10 @@ def test_interleaving_keeps_each_partition_in_order_and_spreads_them(arrived: li
 @examples(0.5)
 @given(st.lists(st.lists(st.sampled_from([1, 1, 1, 100_000, 400_000]), max_size=40), max_size=4))
 def test_taking_batches_until_nothing_is_left_loses_nothing(sizes: list[list[int]]) -> None:
-    queues = [deque(operation_of(ORDERS, n, m, size) for m, size in enumerate(queue)) for n, queue in enumerate(sizes)]
+    queues = [
+        deque(batch_writes(operation_of(ORDERS, n, m, size) for m, size in enumerate(queue)))
+        for n, queue in enumerate(sizes)
+    ]
     queued = [list(queue) for queue in queues]
     batches = []
 
@@ -153,7 +156,7 @@ def test_a_batch_has_16_mb_at_most_or_a_single_request(sizes: list[int]) -> None
     texts = {size: "x" * size for size in set(sizes)}
     queue = deque(put(("t", f"{n}", None), texts[size]) for n, size in enumerate(sizes))
 
-    while batch := plan.take([queue]):
+    while batch := batch_writes(plan.take([queue])):
         bytes_of_batch = sum(len(operation.body) for operation in batch)
         assert bytes_of_batch <= REQUEST_BYTES or len(batch) == 1
         if queue:

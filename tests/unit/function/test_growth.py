@@ -26,7 +26,7 @@ from sluice.message.settings import Settings
 from sluice.writing import plan
 from sluice.writing.plan import Step
 from tests.fakes import Unprocessed
-from tests.world import ORDERS, World
+from tests.world import ORDERS, World, batch_writes
 
 OURS = frozenset(str(path) for path in sources().values())
 MAX_RATIO = 2.3
@@ -168,7 +168,7 @@ def test_interleaving_and_packing(partitions: int) -> None:
         written = operations(*[put(f"{n % partitions}") for n in range(size)])
 
         def pack() -> None:
-            queue = deque(plan.interleave(written))
+            queue = deque(batch_writes(plan.interleave(written)))
             while plan.take([queue]):
                 pass
 

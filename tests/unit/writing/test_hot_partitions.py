@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from sluice.message.operation import Operation, Source
+from sluice.message.operation import BatchWrite, Operation, Source
 from sluice.writing.hot_keys import MIN_FRESH, MIN_REPEATED, HotKeys
 from sluice.writing.pending import Pending, Sending
 from sluice.writing.plan import MAX_REQUESTS
@@ -19,7 +19,7 @@ SOURCE = Source("m", False, 0)
 
 
 def operations(prefix: str, count: int) -> list[Operation]:
-    return [Operation(("t", f"{prefix}{n}", None), "batch_write_item", SOURCE, b"{}") for n in range(count)]
+    return [BatchWrite(key=("t", f"{prefix}{n}", None), source=SOURCE, body=b"{}") for n in range(count)]
 
 
 def learned(calls: int, *, repeated_lost: int, fresh_lost: int) -> HotKeys:
