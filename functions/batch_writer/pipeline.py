@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
 
-from sluice.aws import dead_letters
-from sluice.aws.dead_letters import DeadLetter, dead_letter
 from sluice.aws.in_flight import Executor
 from sluice.aws.queue import Queue
 from sluice.aws.threads import Threads
 from sluice.message import records
 from sluice.message.decoder import Decoder, Message
 from sluice.message.errors import NothingWrittenError, SettingsError, SluiceError
-from sluice.message.operation import Operation, Rejection, Source
-from sluice.message.redelivery import visibility
+from sluice.message.operation import Operation, Rejection
 from sluice.message.settings import Settings
 from sluice.writing import refusals
 from sluice.writing.send_rate import SendRate
 from sluice.writing.writer import TablePort, WriteOutcome, Writer
 
+from . import fates
 from .fifo import Groups
-
-Bad = Sequence[tuple[Source | None, Rejection]]
-"""What is wrong with a message: the place of each bad operation (None: the whole body), and the reason."""
+from .notices import Notices
 
 TIME_TO_ANSWER = 1.0
 """Seconds before the function's timeout at which SQS is no longer waited for; what follows may take half of it."""
@@ -73,7 +69,7 @@ class Pipeline:
         self._settings = settings
         self._decoder = Decoder(settings, region)
         self._table = table
-        self._queue = queue
+        self._notices = Notices(settings, queue, random)
         self._clock = clock
         self._sleep = sleep
         self._random = random
@@ -100,10 +96,9 @@ class Pipeline:
         received = [self._decoder.decode(records.from_sqs(record)) for record in event]
         are_dead_lettered = self._settings.dead_letter_queue_url is not None
         groups = Groups(received, are_dead_lettered=are_dead_lettered)
-        writer = self._writer()
 
-        def after(operation: Operation) -> Iterable[Operation]:
-            if not are_dead_lettered and self._is_refused(operation, writer.outcome):
+        def after(operation: Operation, so_far: WriteOutcome) -> Iterable[Operation]:
+            if not are_dead_lettered and self._is_refused(operation, so_far):
                 return ()  # Its message will be returned, and holds its group.
             return groups.after(operation)
 
@@ -114,19 +109,10 @@ class Pipeline:
                 by_id.update((message.id, message) for message in received)
             return by_id[operation.source.message_id].receive_count >= refusals.MAX_EARLY_RECEIVES
 
-        written = writer.write(
-            groups.first(),
+        writer = Writer(
+            self._table,
             deadline=ends - margin,
             patience=(margin - to_answer) / 2,
-            within_message=groups.are_ordered,
-            after=after if groups.are_ordered else None,
-            is_last_try=is_last_try,
-        )
-        return self._report(received, written, ends - to_answer)
-
-    def _writer(self) -> Writer:
-        return Writer(
-            self._table,
             connections=self._settings.max_connections,
             write_units_per_second=self._settings.max_write_units_per_second,
             clock=self._clock,
@@ -134,37 +120,32 @@ class Pipeline:
             random=self._random,
             executor=self._executor,
             paces=self._paces,
+            within_message=groups.are_ordered,
+            after=after if groups.are_ordered else None,
+            is_last_try=is_last_try,
         )
+        return self._report(received, writer.write(groups.first()), ends - to_answer)
 
     def _report(self, received: Sequence[Message], written: WriteOutcome, until: float) -> Outcome:
         refused = {} if written.error is not None else self._refused(written)
-        rejections = {
-            message: bad
-            for message in received
-            if (refused or message.rejected) and (bad := _rejections(message, refused))
-        }
+        rejections = fates.rejections(received, refused)
         outcome = Outcome(received, [], [], [], written, [(m, [r for _, r in bad]) for m, bad in rejections.items()])
         if written.error is not None:  # Dead letters are sent last, so that an invocation that raises has sent none.
             outcome.returned = list(received)
             outcome.error = written.error
             return outcome
         ended = written.ended
-        outcome.failures += [message.unreadable for message in received if message.unreadable]
-        is_all_done = ended.issuperset([operation for message in received for operation in message.operations])
-        if is_all_done and not rejections and not outcome.failures:
-            outcome.written = list(received)  # The usual: all is proven done.
+        if not rejections and fates.are_all_settled(received, ended):
+            outcome.written = list(received)
             return outcome
-        settled = _in_order(received, lambda message: not message.unreadable and ended.issuperset(message.operations))
-        sent = self._send_dead_letters([(m, bad) for m, bad in rejections.items() if m in settled], outcome, until)
-        # Failed by subtraction: whatever is not proven done goes back.
-        proven = _in_order(
-            received, lambda message: message in settled and (message not in rejections or message in sent)
-        )
-        outcome.written = [message for message in received if message in proven and message not in rejections]
-        outcome.dead_lettered = [message for message in received if message in proven and message in rejections]
-        outcome.returned = [message for message in received if message not in proven]
-        self._delay(outcome, until)
-        if written.trouble and not proven and not settled.issuperset(received):
+        outcome.failures += [message.unreadable for message in received if message.unreadable]
+        settled = fates.settled(received, ended)
+        bad = {message: why for message, why in rejections.items() if message in settled}
+        sent = self._notices.dead_letters(bad, outcome.failures, until)
+        outcome.written, outcome.dead_lettered, outcome.returned = fates.decided(received, settled, rejections, sent)
+        self._notices.visibilities(outcome.returned, outcome.failures, until)
+        is_nothing_done = not outcome.written and not outcome.dead_lettered
+        if written.trouble and is_nothing_done and not settled.issuperset(received):
             outcome.error = NothingWrittenError(f"nothing of {len(received)} messages was written: {written.trouble}")
         return outcome
 
@@ -176,74 +157,3 @@ class Pipeline:
     def _is_refused(self, operation: Operation, written: WriteOutcome) -> bool:
         wished = self._settings.on_condition_failed == "dead-letter"
         return operation in written.rejected or (wished and written.conditions_failed.get(operation) is False)
-
-    def _send_dead_letters(
-        self, rejected: Sequence[tuple[Message, Bad]], outcome: Outcome, until: float
-    ) -> set[Message]:
-        """Returns the messages whose dead letter SQS has confirmed."""
-        url = self._settings.dead_letter_queue_url
-        if url is None or not rejected:
-            return set()
-        of_letters: list[Message] = []
-
-        def letters() -> Iterator[DeadLetter]:
-            """One by one as they can be sent: to make them all may take more time than there is."""
-            for message, bad in rejected:
-                letter = self._dead_letter(message, bad)
-                if letter is None:
-                    outcome.failures.append(f"message {message.id} is too large for a dead letter with its reason")
-                else:
-                    of_letters.append(message)
-                    yield letter
-
-        sent = self._queue.send(url, letters(), until=until)
-        outcome.failures += [f"dead letter not sent: {failure}" for failure in sent.failures]
-        return {message for position, message in enumerate(of_letters) if position in sent.taken}
-
-    def _dead_letter(self, message: Message, bad: Bad) -> DeadLetter | None:
-        whole = self._settings.record_expression is not None
-        body = dead_letters.rejected_body(message, [source for source, _ in bad], whole)
-        return dead_letter(message.record, body, [rejection for _, rejection in bad])
-
-    def _delay(self, outcome: Outcome, until: float) -> None:
-        of_queue: dict[str, list[Message]] = {}
-        of_group: dict[str, int] = {}
-        for message in outcome.returned:
-            queue_arn = records.queue_arn(message.record)
-            if queue_arn and records.receipt(message.record):
-                of_queue.setdefault(queue_arn, []).append(message)
-            else:
-                outcome.failures.append("visibility not set: a record without a receiptHandle or an eventSourceARN")
-
-        def receipts(returned: Sequence[Message]) -> Iterator[tuple[str, int]]:
-            """One by one, as the dead letters."""
-            for message in returned:
-                seconds = visibility(message.receive_count, self._random())
-                if message.group is not None:  # Its messages come back together, or the order would be lost.
-                    seconds = of_group.setdefault(message.group, seconds)
-                yield records.receipt(message.record), seconds
-
-        for queue_arn, returned in of_queue.items():
-            changed = self._queue.delay(queue_arn, receipts(returned), until=until)
-            outcome.failures += [f"visibility not set: {failure}" for failure in changed.failures]
-
-
-def _in_order(received: Sequence[Message], is_done: Callable[[Message], bool]) -> set[Message]:
-    """The messages that are done; in a FIFO group none after the first that is not."""
-    done: set[Message] = set()
-    held: set[str] = set()
-    for message in received:
-        if message.group not in held and is_done(message):
-            done.add(message)
-        elif message.group is not None:
-            held.add(message.group)
-    return done
-
-
-def _rejections(message: Message, refused: Mapping[Operation, Rejection]) -> Bad:
-    """(source, rejection) of every bad operation of the message, in the order of its body."""
-    bad = [*message.rejected, *((o.source, refused[o]) for o in message.operations if o in refused)]
-    if len(bad) > 1:
-        place = {source: number for number, source in enumerate(message.sources)}
-        bad.sort(key=lambda each: place[each[0]] if each[0] is not None else -1)
-    return bad

@@ -73,6 +73,10 @@ class WriteOutcome:
         return self.written | self.superseded | self.conditions_failed.keys() | self.rejected.keys()
 
 
+After = Callable[[Operation, WriteOutcome], Iterable[Operation]]
+"""What may go now that an operation has ended, by the outcome so far."""
+
+
 class Writer:
     """Writes one invocation's operations. Made anew for each; of the one before it knows only `paces`, by table."""
 
@@ -80,6 +84,8 @@ class Writer:
         self,
         table: TablePort,
         *,
+        deadline: float,
+        patience: float,
         connections: int,
         write_units_per_second: float,
         clock: Callable[[], float],
@@ -87,8 +93,18 @@ class Writer:
         random: Callable[[], float],
         executor: Callable[[int], Executor],
         paces: MutableMapping[str, SendRate] | None = None,
+        within_message: bool = False,
+        after: After | None = None,
+        is_last_try: Callable[[Operation], bool] = lambda _: True,
     ) -> None:
+        """Until `deadline`, by the clock, it writes; then it waits `patience` seconds for calls in flight.
+
+        `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`. An update
+        of what is not in the table yet is rejected at its last try, and else left as it is.
+        """
         self._table = table
+        self._deadline = deadline
+        self._patience = patience
         self._connections = connections
         self._at_once = min(FIRST_CALLS, connections)
         self._clock = clock
@@ -107,40 +123,22 @@ class Writer:
         """Refused once because the time or the credentials of the call were no longer good."""
         self._suspects = refusals.Suspects()
         self._in_flight: dict[Running[Any], Sending] = {}
-        self.outcome = WriteOutcome()
-        self._gives_up = 0.0
-        self._within_message = False
-        self._after: Callable[[Operation], Iterable[Operation]] | None = None
-        self._is_last_try: Callable[[Operation], bool] = lambda _: True
-
-    def write(
-        self,
-        operations: Iterable[Operation],
-        *,
-        deadline: float,
-        patience: float,
-        within_message: bool = False,
-        after: Callable[[Operation], Iterable[Operation]] | None = None,
-        is_last_try: Callable[[Operation], bool] = lambda _: True,
-    ) -> WriteOutcome:
-        """Write until all is done or the clock says `deadline`; then wait `patience` seconds for calls in flight.
-
-        `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`. An update
-        of what is not in the table yet is rejected at its last try, and else left as it is.
-        """
-        self._gives_up = deadline + patience
         self._within_message = within_message
         self._after = after
         self._is_last_try = is_last_try
+        self.outcome = WriteOutcome()
+
+    def write(self, operations: Iterable[Operation]) -> WriteOutcome:
+        """Write until all is done or it is time to stop."""
         self._add(plan.interleave(operations))
         if not self._has_work():
             return self.outcome
         executor = self._executor(self._connections)
         try:
-            while (self._has_work() or self._examine()) and self._clock() < deadline and self.outcome.error is None:
+            while (self._has_work() or self._examine()) and self._is_time_left():
                 self._send_what_may_go(executor)
-                self._wait(executor, deadline)
-            self._wait_for_stragglers(executor, min(self._gives_up, self._clock() + patience))
+                self._wait(executor)
+            self._wait_for_stragglers(executor)
             self._judge()
         finally:
             for call in self._in_flight:  # It is abandoned, and what it carries counts as not written.
@@ -183,6 +181,9 @@ class Writer:
     def _has_work(self) -> bool:
         return bool(self._in_flight or self._pending)
 
+    def _is_time_left(self) -> bool:
+        return self._clock() < self._deadline and self.outcome.error is None
+
     def _send_what_may_go(self, executor: Executor) -> None:
         while len(self._in_flight) < self._at_once and self.outcome.error is None:
             now = self._clock()
@@ -191,13 +192,15 @@ class Writer:
                 return
             if sending.batch[0].goes_in_batches:
                 self.outcome.batch_fills.append(len(sending.batch))
-            call = self._table.begin(sending.batch, max(MIN_PAUSE, self._gives_up - now), executor.submit)
+            call = self._table.begin(
+                sending.batch, max(MIN_PAUSE, self._deadline + self._patience - now), executor.submit
+            )
             self._in_flight[call] = sending
 
-    def _wait(self, executor: Executor, deadline: float) -> None:
+    def _wait(self, executor: Executor) -> None:
         """Until a call comes back or something may be sent."""
         now = self._clock()
-        pause = deadline - now
+        pause = self._deadline - now
         if len(self._in_flight) < self._at_once and (waits := self._pending.wait(now)) is not None:
             pause = min(pause, waits)
         pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
@@ -207,7 +210,8 @@ class Writer:
             self.outcome.backoff += pause * 1000
             self._sleep(pause)
 
-    def _wait_for_stragglers(self, executor: Executor, until: float) -> None:
+    def _wait_for_stragglers(self, executor: Executor) -> None:
+        until = min(self._deadline, self._clock()) + self._patience
         while self._in_flight and (left := until - self._clock()) > 0:
             self._settle_finished(executor, left)
 
@@ -298,7 +302,7 @@ class Writer:
             self._pending.extend([lane[0].operation])
         if self._after is not None:
             for operation in ended:
-                self._add(list(self._after(operation)))
+                self._add(list(self._after(operation, self.outcome)))
 
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
         self._pending.try_later(batch, alone, now, self._random())

@@ -306,6 +306,8 @@ def _write(
 ) -> None:
     writer = Writer(
         port,
+        deadline=actor.time.now + 100 * scenario.seconds,
+        patience=1.0,
         connections=8,
         write_units_per_second=float("inf"),
         clock=lambda: actor.time.now,
@@ -314,7 +316,7 @@ def _write(
         executor=lambda _: Calls(actor, chance, scenario.latency),
         paces=paces,
     )
-    written = writer.write(work, deadline=actor.time.now + 100 * scenario.seconds, patience=1.0)
+    written = writer.write(work)
     if written.written != set(work):
         raise AssertionError(f"{len(work) - len(written.written)} of {len(work)} operations not written")
 

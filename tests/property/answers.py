@@ -328,7 +328,7 @@ def judge(sdk: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], st
     by = services if way == "wire" else None
     dynamodb = Route(lambda: sdk, by, lambda: Credentials("key", "secret"))
     world.pipeline._table._dynamodb = dynamodb  # type: ignore[attr-defined]
-    world.pipeline._queue = Queue(sdk.sqs, clock=world.clock, executor=Inline)
+    world.pipeline._notices._queue = Queue(sdk.sqs, clock=world.clock, executor=Inline)
     world.send(*CALLS[operation])
     try:
         outcome = world.invoke(world.receive(), 10.0)

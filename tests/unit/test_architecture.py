@@ -47,7 +47,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sluice.terminal": set(),
 }
 PURE = ("sluice.message", "sluice.writing")
-PURE_MODULES = {"functions.batch_writer.fifo", "sluice.aws.answer", "sluice.aws.dead_letters", "sluice.aws.meanings"}
+PURE_MODULES = {
+    "functions.batch_writer.fates",
+    "functions.batch_writer.fifo",
+    "sluice.aws.answer",
+    "sluice.aws.dead_letters",
+    "sluice.aws.meanings",
+}
 KNOW_THE_SDK = {
     "sluice.aws.boto",
     "sluice.aws.queue",

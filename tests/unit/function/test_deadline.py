@@ -266,7 +266,7 @@ def test_dead_letters_are_made_only_while_there_is_time_to_send_them(
         calls.clock.sleep(0.01)  # On a fourteenth of a CPU, the least that Lambda has.
         return dead_letter(*arguments)
 
-    monkeypatch.setattr("functions.batch_writer.pipeline.dead_letter", slowly)
+    monkeypatch.setattr("functions.batch_writer.notices.dead_letter", slowly)
     here = world(calls)
 
     outcome = here.run(*({"put": {}} for _ in range(2000)), time_left=7.0)
