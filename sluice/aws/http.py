@@ -17,8 +17,9 @@ from collections.abc import Callable
 from typing import Generic
 from urllib.parse import quote
 
-from .connection import Connection, HttpResponse, T, wanted_by_tls
+from .connection import Connection, T, wanted_by_tls
 from .endpoint import Endpoint
+from .http_parser import HttpResponse
 from .in_flight import wait
 from .signature import Credentials, Signer
 from .trust import tls_context

@@ -52,6 +52,7 @@ PURE_MODULES = {
     "functions.batch_writer.fifo",
     "sluice.aws.answer",
     "sluice.aws.dead_letters",
+    "sluice.aws.http_parser",
     "sluice.aws.meanings",
 }
 KNOW_THE_SDK = {

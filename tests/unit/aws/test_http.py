@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 
 from sluice.aws import connection as connection_module
 from sluice.aws import http as wire_module
-from sluice.aws.connection import Connection, HttpResponse
+from sluice.aws import http_parser
+from sluice.aws.connection import Connection
 from sluice.aws.endpoint import Endpoint
 from sluice.aws.http import Exchange, HttpClient
+from sluice.aws.http_parser import HttpResponse
 from sluice.aws.in_flight import Running, wait
 from sluice.aws.signature import Credentials
 from sluice.aws.threads import Threads
@@ -232,7 +234,7 @@ def test_what_is_not_http_is_no_answer(whole: bytes) -> None:
 @pytest.mark.parametrize("frame", ["length", "chunked", "end"])
 @pytest.mark.parametrize("body", [b"", b"x" * 10_000])
 def test_no_more_is_read_than_an_answer_can_repeat_of_its_request(frame: str, body: bytes) -> None:
-    most = connection_module.MAX_HEAD_BYTES + connection_module.MAX_GROWTH * len(body)
+    most = http_parser.MAX_HEAD_BYTES + connection_module.MAX_GROWTH * len(body)
     outcomes = []
     for size in (most, most + 1):
         pieces = Pieces(cut(framed(frame, [], 200, b"x" * size, 50_000), list(range(0, size, 10_000))))
@@ -577,8 +579,8 @@ def test_a_thread_that_is_done_is_heard_beside_a_connection_that_is_silent() -> 
 def test_a_defect_is_raised_where_it_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer([OK] * 2) as server:
         wire = connected(server, 1)
+        monkeypatch.setattr(http_parser, "_head", lambda _: 1 / 0)
         exchange = begun(wire)
-        monkeypatch.setattr(connection_module, "_head", lambda _: 1 / 0)
 
         with pytest.raises(ZeroDivisionError):
             wait([exchange], LONG)

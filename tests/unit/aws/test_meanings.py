@@ -27,7 +27,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from sluice.aws.connection import ProtocolError
+from sluice.aws.http_parser import ProtocolError
 from sluice.aws.meanings import MEANINGS
 from sluice.message.errors import NothingWrittenError, TableError
 from tests.fakes import Call, Canceled, Delay, Fault, Raised, Refusal, ServerError, Throttle, Unprocessed, Unreadable

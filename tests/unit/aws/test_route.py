@@ -23,7 +23,7 @@ from moto import mock_aws
 
 from sluice.aws import boto, route, unreached
 from sluice.aws.answer import Answer, NoAnswer, NotConfigured, Refusal
-from sluice.aws.connection import ProtocolError
+from sluice.aws.http_parser import ProtocolError
 from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from tests.fakes import FakeDynamoDB, Raised

@@ -20,7 +20,7 @@ from botocore.exceptions import (
 
 from sluice.aws import boto, unreached
 from sluice.aws.answer import NoAnswer
-from sluice.aws.connection import ProtocolError
+from sluice.aws.http_parser import ProtocolError
 from tests.fakes import FakeDynamoDB, Raised
 
 HOST = "dynamodb.eu-west-9.amazonaws.com"
