@@ -54,7 +54,7 @@ class Route:
     """All calls to DynamoDB: batches by `wire`, or where there is none by boto3; all else by boto3.
 
     `sdk` gives boto3's side and may take its time, and so may `credentials` unless they are static. `on_trouble` is
-    told when there may soon be something to report to SQS, so that what this takes can be made ready beside the calls.
+    called, and must return at once, when a call did not do all that was asked, or little time is left.
     `renew` has credentials looked up anew. `host` is what trouble on the wire is told of.
     """
 
