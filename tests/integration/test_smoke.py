@@ -78,7 +78,7 @@ def users_session(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stack_that_does_not_write_is_found_out(local: Local, capsys: pytest.CaptureFixture[str]) -> None:
     assert smoke.main(local.arguments("--seconds", "1")) == 1
 
-    assert "waited 1 seconds for 300 records in Sluice-RecordsTable, which did not come" in capsys.readouterr().err
+    assert "waited 1 seconds for 300 records in Sluice-RecordsTable" in capsys.readouterr().err
 
 
 def test_a_stack_that_works_is_found_to_work_and_left_as_it_was(
