@@ -61,13 +61,15 @@ synth: venv  ## Write the CloudFormation template to cdk.out/
 # Of the tests those that take longest come first, so that no core is idle in the end.
 # They leave byte code: the tests start hundreds of processes, and each would compile what it imports.
 TESTS = tests/property tests/unit
+# Twice as many as cores, for the longest tests mostly wait for processes.
+WORKERS ?= $(shell echo $$((2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))))
 check: export PYTHONDONTWRITEBYTECODE :=
 check: venv  ## Format, lint, types, architecture, unit and property tests
 	@ruff format --check .
 	@ruff check .
 	@found=$$(mktemp); mypy >"$$found" 2>&1 & types=$$!; \
 	trap 'kill $$types 2>/dev/null; rm -f "$$found"' EXIT; trap 'exit 130' INT TERM HUP; \
-	pytest $(TESTS); tests=$$?; \
+	pytest -n $(WORKERS) $(TESTS); tests=$$?; \
 	wait $$types; types_found=$$?; echo "mypy:"; cat "$$found"; \
 	exit $$((tests | types_found))
 
