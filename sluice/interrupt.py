@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as one exception."""
+"""Ctrl-C and SIGTERM as one exception, raised where the program can stop safely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part of a message's body that a dead letter carries: just the bad operations, to the letter as they came in."""
+"""Dead letters: the bad operations of a message, to the letter as they came in, and why they are bad. Pure."""
 
 from __future__ import annotations
 

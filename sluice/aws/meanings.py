@@ -1,4 +1,4 @@
-"""What an AWS error code means to the writer."""
+"""What an answer of DynamoDB means to the writer: error codes as a table, and the write units it names. Pure."""
 
 from __future__ import annotations
 

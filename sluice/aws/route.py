@@ -1,4 +1,4 @@
-"""Which way a call to DynamoDB goes: BatchWriteItem straight to the wire, all else through boto3."""
+"""Which way a call to DynamoDB goes: BatchWriteItem straight over HTTP, all else through boto3."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The only DynamoDB calls, and which AWS errors mean what."""
+"""The only calls that write to DynamoDB: operations into requests, answers into replies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their owner, and signals that stop it at a safe point."""
+"""Child processes that never outlive their owner."""
 
 from __future__ import annotations
 

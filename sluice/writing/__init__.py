@@ -1,1 +1,1 @@
-"""What is sent when: the writer, what is pending, the send rate, hot keys."""
+"""What is sent when: the writer, what is pending, the send rate, hot keys. Knows no clock, chance or network."""

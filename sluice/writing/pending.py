@@ -1,4 +1,4 @@
-"""What is still to be sent, and which of it may go now: the queues, and the paces that hold them back. Pure."""
+"""What is still to be sent, and which of it may go now: the queues, and the send rates that hold them back. Pure."""
 
 from __future__ import annotations
 
