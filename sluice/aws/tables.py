@@ -72,7 +72,7 @@ class Tables:
         call: str = operation.call
         arguments: dict[str, Any] = {
             "TableName": operation.table,
-            **operation.arguments,
+            **operation.request,
             # So that a condition that fails because an earlier attempt had succeeded can be told from one that fails.
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }

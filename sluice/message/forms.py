@@ -180,7 +180,7 @@ def _update(
         key=key,
         source=source,
         call="update_item",
-        arguments=request,
+        body=_ENCODE(request),
         size=size,
         is_conditional=expressions.condition is not None,
     )
@@ -207,7 +207,7 @@ def _single_call(
         key=key,
         source=source,
         call=call,
-        arguments=request | expressions.arguments(),
+        body=_ENCODE(request | expressions.arguments()),
         size=size,
         version=newest,
         is_conditional=is_conditional,

@@ -97,8 +97,8 @@ class SingleWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
 
     goes_in_batches: ClassVar[bool] = False
     call: SingleCall
-    arguments: dict[str, Any]
-    """What boto3 takes, without TableName."""
+    body: bytes
+    """Its request as JSON in UTF-8, without TableName: a key or an item first, then what goes with it."""
     size: int
     """Bytes of the item (of key and values, for a delete or update) by DynamoDB's own rule."""
     version: tuple[str, AttributeValue] | None = None
@@ -110,7 +110,10 @@ class SingleWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
 
     @property
     def request(self) -> dict[str, Any]:
-        return self.arguments
+        arguments: dict[str, Any] = msgspec.json.decode(self.body)
+        for name in _OF_ATTRIBUTE_VALUES & arguments.keys():
+            arguments[name] = {key: _with_bytes(value) for key, value in arguments[name].items()}
+        return arguments
 
     @property
     def write_units(self) -> int:
@@ -122,6 +125,7 @@ def go_in_batches(operations: Iterable[Operation]) -> TypeGuard[Iterable[BatchWr
     return next(iter(operations)).goes_in_batches
 
 
+_OF_ATTRIBUTE_VALUES = {"Item", "Key", "ExpressionAttributeValues"}
 _JSON_AROUND_A_VALUE = 11
 """Bytes that are no part of the item by DynamoDB's rule, in `"name":{"S":"value"},` and without a name, on average."""
 

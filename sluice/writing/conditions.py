@@ -11,7 +11,7 @@ from sluice.message.operation import AttributeValue, SingleWrite
 def is_as_wanted(operation: SingleWrite, stored: Mapping[str, AttributeValue] | None) -> bool:
     """Whether the item stands as the operation would have left it; of an update nobody can tell."""
     if operation.call == "put_item":
-        return stored is not None and is_same(operation.arguments["Item"], stored)
+        return stored is not None and is_same(operation.request["Item"], stored)
     return operation.call == "delete_item" and stored is None
 
 

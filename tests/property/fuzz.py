@@ -556,7 +556,7 @@ def _hashable(name: Any) -> str:
 def call_as_decoded(operation: Operation) -> Call:
     """The call that the function makes of an operation, alone."""
     if isinstance(operation, SingleWrite):
-        return operation.call, {"TableName": operation.table, **operation.arguments}
+        return operation.call, {"TableName": operation.table, **operation.request}
     return "batch_write_item", {"RequestItems": {operation.table: [operation.request]}}
 
 
