@@ -1,14 +1,17 @@
-"""What a call to DynamoDB may come to: an answer in JSON, or one of three reasons why there is none."""
+"""What a call to AWS may come to: an answer in JSON, or one of three reasons why there is none."""
 
 from __future__ import annotations
 
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+
+from sluice.message import items
+from sluice.message.items import Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,8 @@ class Refusal:
     code: str
     words: str
     stored: Mapping[str, Any] | None = None
+    status: int = field(default=400, compare=False)
+    """Of HTTP: 500 or more is the service's own trouble."""
 
     @property
     def name(self) -> str:
@@ -57,6 +62,9 @@ _IS_OUT_OF_DATE = (
 )
 
 _CODE = re.compile("[A-Za-z0-9._-]{1,100}")
+
+_UNREADABLE: Mapping[str, Any] = {"": None}
+"""In the place of a stored item that is none."""
 
 _decode = msgspec.json.Decoder().decode
 
@@ -98,4 +106,23 @@ def _refusal(status: int, headers: Mapping[str, str], said: Mapping[str, Any]) -
     if query_error := headers.get("x-amzn-query-error"):  # "Code;Sender": what the service called it before JSON.
         code = query_error.partition(";")[0] or code
     words = said.get("message", said.get("Message", ""))
-    return Refusal(code, words if isinstance(words, str) else "")
+    stored = said.get("Item")
+    if code == "TransactionCanceledException" and isinstance(reason := _first_reason(said), dict):
+        code, words, stored = str(reason.get("Code", "")), reason.get("Message", ""), reason.get("Item")
+    return Refusal(code, words if isinstance(words, str) else "", _item(stored), status)
+
+
+def _first_reason(said: Mapping[str, Any]) -> Any:
+    """Of the transaction's first operation; no transaction here has more."""
+    reasons = said.get("CancellationReasons")
+    return reasons[0] if isinstance(reasons, list) and reasons else None
+
+
+def _item(stored: Any) -> Mapping[str, Any] | None:
+    """The attributes of an item in an answer, with binary decoded."""
+    if stored is None:
+        return None
+    try:
+        return items.native_item(stored)[0]
+    except (Rejected, RecursionError):
+        return _UNREADABLE

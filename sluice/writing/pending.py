@@ -98,13 +98,13 @@ class Pending:
             attempts[operation] = attempt + 1
         heapq.heappush(self._later, (now + backoff(attempt, chance), next(self._order), batch, alone))
 
-    def next(self, now: float) -> Sending | None:
+    def next(self, now: float, *, singles_only: bool = False) -> Sending | None:
         """What may go now, taken off the queues and paid for by its estimate."""
         while self._later and self._later[0][0] <= now:
             self._return(*heapq.heappop(self._later)[2:])
         if self._share.wait(now) > 0:
             return None
-        batch, alone = self._next_batch(now)
+        batch, alone = (self._next_single(now), False) if singles_only else self._next_batch(now)
         if not batch:
             return None
         units = self._estimate(batch)
@@ -126,15 +126,15 @@ class Pending:
             units[table] = units.get(table, 0.0) + operation.write_units
         return units
 
-    def wait(self, now: float) -> float | None:
+    def wait(self, now: float, *, singles_only: bool = False) -> float | None:
         """Seconds until something may go that may not go now; None where nothing waits."""
         waits = [self._later[0][0] - now] if self._later else []
         for table, queues in self._tables.items():
-            if queues.fresh or queues.single:
+            if queues.single or (queues.fresh and not singles_only):
                 waits.append(self._pace_of(table).wait(now))
-            elif queues.repeated:
+            elif queues.repeated and not singles_only:
                 waits.append(max(queues.repeated_pace.wait(now), self._pace_of(table).wait(now)))
-        if self._alone:
+        if self._alone and not singles_only:
             waits.append(max(self._pace_of(operation.table).wait(now) for operation in self._alone[0]))
         if not waits:
             return None
@@ -207,10 +207,13 @@ class Pending:
             head.put_back()
         if batch:
             return batch, False
-        for _, queues in ready:
-            if queues.single:
-                return [queues.single.popleft()], False
-        return [], False
+        return self._next_single(now), False
+
+    def _next_single(self, now: float) -> Batch:
+        for table, queues in self._tables.items():
+            if queues.single and self._pace_of(table).wait(now) <= 0:
+                return [queues.single.popleft()]
+        return []
 
     def _most_units(self, table: str, queues: Queues) -> float:
         """How much of a table's queues may go into one call."""

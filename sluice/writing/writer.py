@@ -25,11 +25,15 @@ from .send_rate import SendRate
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 FIRST_CALLS = 4
 """So many at once in the beginning, and one more for each that is taken: a table that takes nothing loses less."""
+SINGLES_PER_CONNECTION = 8
+"""Single writes in flight for each batch that may be: 64 in all by default. They carry one item and not 25, so a
+service that answers in 5 ms takes 12,800 of them a second; beyond that it is this process that is slow."""
 MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 
 
 class TablePort(Protocol):
     def begin(self, batch: Batch, seconds: float, submit: Submit) -> Running[Any]: ...
+    def has_room(self, in_flight: int) -> bool: ...
     def reply(self, batch: Batch, answer: Any) -> Reply: ...
     def renew(self) -> None: ...
 
@@ -106,7 +110,11 @@ class Writer:
         self._deadline = deadline
         self._patience = patience
         self._connections = connections
-        self._at_once = min(FIRST_CALLS, connections)
+        self._most_calls = connections * SINGLES_PER_CONNECTION
+        self._at_once = min(FIRST_CALLS, self._most_calls)
+        """Calls that may be in flight now; of batches at most `connections`."""
+        self._batches = 0
+        """Of the calls in flight those that are batches."""
         self._clock = clock
         self._sleep = sleep
         self._random = random
@@ -133,7 +141,7 @@ class Writer:
         self._add(plan.interleave(operations))
         if not self._has_work():
             return self.outcome
-        executor = self._executor(self._connections)
+        executor = self._executor(self._most_calls)
         try:
             while (self._has_work() or self._examine()) and self._is_time_left():
                 self._send_what_may_go(executor)
@@ -185,24 +193,34 @@ class Writer:
         return self._clock() < self._deadline and self.outcome.error is None
 
     def _send_what_may_go(self, executor: Executor) -> None:
-        while len(self._in_flight) < self._at_once and self.outcome.error is None:
+        while self._has_room() and self.outcome.error is None:
             now = self._clock()
-            sending = self._pending.next(now)
+            sending = self._pending.next(now, singles_only=self._batches >= self._most_batches)
             if sending is None:
                 return
             if sending.batch[0].goes_in_batches:
+                self._batches += 1
                 self.outcome.batch_fills.append(len(sending.batch))
             call = self._table.begin(
                 sending.batch, max(MIN_PAUSE, self._deadline + self._patience - now), executor.submit
             )
             self._in_flight[call] = sending
 
+    @property
+    def _most_batches(self) -> int:
+        return min(self._at_once, self._connections)
+
+    def _has_room(self) -> bool:
+        in_flight = len(self._in_flight)
+        return in_flight < self._at_once and self._table.has_room(in_flight)
+
     def _wait(self, executor: Executor) -> None:
         """Until a call comes back or something may be sent."""
         now = self._clock()
         pause = self._deadline - now
-        if len(self._in_flight) < self._at_once and (waits := self._pending.wait(now)) is not None:
-            pause = min(pause, waits)
+        if self._has_room():
+            waits = self._pending.wait(now, singles_only=self._batches >= self._most_batches)
+            pause = pause if waits is None else min(pause, waits)
         pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
         if self._in_flight:
             self._settle_finished(executor, pause)
@@ -218,6 +236,7 @@ class Writer:
     def _settle_finished(self, executor: Executor, seconds: float) -> None:
         for call in executor.wait(self._in_flight, seconds):
             sent = self._in_flight.pop(call)
+            self._batches -= sent.batch[0].goes_in_batches
             self._settle(sent, self._table.reply(sent.batch, call.result()))
 
     def _settle(self, sent: Sending, reply: Reply) -> None:
@@ -227,7 +246,7 @@ class Writer:
         lost = _lost(sent.batch, reply)
         self._pending.answered(sent, reply.consumed, lost, now)
         if lost is not None and len(lost) < len(sent.batch):
-            self._at_once = min(self._at_once + 1, self._connections)
+            self._at_once = min(self._at_once + 1, self._most_calls)
         if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
             self._accept(sent, reply, now)
             return

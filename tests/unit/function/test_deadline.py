@@ -12,6 +12,7 @@ import pytest
 from functions.batch_writer.pipeline import Outcome
 from sluice.aws.dead_letters import DeadLetter, dead_letter
 from sluice.message.errors import NothingWrittenError
+from sluice.writing.writer import SINGLES_PER_CONNECTION
 from tests.fakes import (
     Capacity,
     ConnectionLost,
@@ -117,10 +118,10 @@ def test_nothing_new_is_sent_after_the_deadline(calls: Overlapping) -> None:
     here.db.reject_if(lambda *_: bool(sent_at.append(calls.clock())))  # type: ignore[func-returns-value]
     here.db.always(Delay(2.0, calls))
 
-    outcome = here.run(*(KINDS["PutItem"](f"a{n}") for n in range(100)))
+    outcome = here.run(*(KINDS["PutItem"](f"a{n}") for n in range(200)))
 
     assert max(sent_at) < 25.0
-    assert len(outcome.written) == len(sent_at) == 13
+    assert len(outcome.written) == len(sent_at) == 4 + 12 * SINGLES_PER_CONNECTION
     check_proven(here, outcome)
 
 
