@@ -18,11 +18,12 @@ MIN_LONG_LIST = 16
 """Elements from which on a list of numbers, such as an embedding, is checked as a whole."""
 _MAX_NUMBER = 200
 """Characters; a longer one is left to the exact way at once, which would have to read it again."""
-_DIGITS = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
-_usual_number = re.compile(rf"0|(?=[-0.]*[1-9]){_DIGITS}(?:[eE][+-]?[0-8]?[0-9])?").fullmatch
+_usual_number = re.compile(
+    r"-?(?:[1-9][0-9]*(?:\.[0-9]+)?|0\.0*[1-9][0-9]*)(?:[eE][+-]?[0-8]?[0-9])?|0(?:\.0+)?"
+).fullmatch
 """Not longer than MAX_DIGITS it is in range: 10 ** 33 and 89 more are less than 10 ** 125, and so it is downwards."""
-_usual_numbers = re.compile(rf"(?:{_DIGITS},)*+{_DIGITS}").fullmatch
 _negative_zero = re.compile(r"-[0.]++(?:,|$)").search
+_floats = msgspec.json.Decoder(list[float]).decode
 _TRUE, _FALSE, _NULL = {"BOOL": True}, {"BOOL": False}, {"NULL": True}
 
 
@@ -101,10 +102,12 @@ def _check(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> None:
             if type(content) is not str:
                 raise Unusual
         elif kind == "N":
-            if not _usual_number(content) or len(content) > MAX_DIGITS:
+            if len(content) > MAX_DIGITS or not _usual_number(content):
                 values[name] = _number(content)
         elif kind == "M":
-            check(content, level + 1)
+            if "" in content:
+                raise Unusual
+            _check(content, content.items(), level + 1)
         elif kind == "L":
             if type(content) is not list:
                 raise Unusual
@@ -126,9 +129,8 @@ def _check_set(kind: str, members: Any) -> None:
     if type(members) is not list or not members:
         raise Unusual
     if kind == "NS":
-        for position, member in enumerate(members):
-            if not _usual_number(member) or len(member) > MAX_DIGITS:
-                members[position] = _number(member)["N"]
+        if not all(map(_usual_number, members)) or max(map(len, members)) > MAX_DIGITS:
+            members[:] = [_number(member)["N"] for member in members]
         distinct: set[Any] = set(map(Decimal, members))
     elif kind == "SS":
         "".join(members)  # A TypeError where one is no string.
@@ -168,10 +170,11 @@ def _are_usual_native_numbers(values: list[Any]) -> bool:
     except KeyError:
         return False
     joined = ",".join(texts)
+    # JSON's grammar, without exponents and white space; a text with a comma in it would add a number.
     return (
-        max(map(len, values)) == 1
+        sum(map(len, values)) == len(texts)
         and max(map(len, texts)) <= MAX_DIGITS
-        and joined.count(",") == len(texts) - 1
-        and _usual_numbers(joined) is not None
+        and not joined.encode().translate(None, b"-.,0123456789")
+        and len(_floats(f"[{joined}]")) == len(texts)
         and not _negative_zero(joined)
     )
