@@ -14,7 +14,7 @@ from sluice.message.operation import SingleWrite
 from sluice.message.settings import Settings
 from tests.fakes.attribute_values import item_bytes
 from tests.property import fuzz
-from tests.property.two_ways import agree, attributes, short_way
+from tests.property.two_ways import agree, attributes, record, short_way
 from tests.strategies import (
     COUNTS,
     TABLES,
@@ -346,8 +346,10 @@ def test_no_value_is_larger_than_its_json(value: Any) -> None:
 )
 def test_the_estimate_of_write_units_is_off_by_one_at_most(values: list[Any], nested: dict[str, str]) -> None:
     item = {f"attribute{number}": value for number, value in enumerate(values)} | {"pk": "a", "map": nested}
-    [operation] = DECODER.decode({"messageId": "m", "body": as_json({"put": item})}).operations
+    body = [{"put": item}, {"put": item, "condition": "attribute_not_exists(pk)"}]
+    batch_write, single_write = DECODER.decode(record(as_json(body))).operations
 
-    exact = -(-item_bytes(attributes(operation)) // 1024)
+    exact = -(-item_bytes(attributes(batch_write)) // 1024)
 
-    assert abs(operation.write_units - exact) <= 1
+    assert abs(batch_write.write_units - exact) <= 1
+    assert abs(single_write.write_units - exact) <= 1
