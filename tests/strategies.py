@@ -172,6 +172,36 @@ def numbers_that_do_not_fit(draw: st.DrawFn) -> Digits:
     return draw(spelled(draw(significant_digits(count)), leading))
 
 
+# Ordinary data: what producers send, well inside every limit
+ordinary_numbers = st.one_of(
+    st.integers(-(10**15), 10**15).map(str),
+    st.floats(-1e15, 1e15).filter(lambda number: number == 0 or abs(number) > 1e-100).map(repr),
+    st.decimals(-(10**9), 10**9, places=2).map(str),
+    st.sampled_from(["0", "-0", "0.0", "-0.0", "-0.5", "1e5", "1.50", "12345678901234567890.123456789"]),
+).map(Digits)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10)
+plain_values = st.recursive(
+    st.one_of(texts, texts, ordinary_numbers, st.booleans(), st.none()),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(names, inner, max_size=4)),
+    max_leaves=12,
+)
+native_values = st.recursive(
+    st.one_of(
+        plain_values.map(native),
+        st.binary(max_size=20).map(lambda binary: {"B": binary}),
+        st.lists(texts, min_size=1, max_size=3, unique=True).map(lambda members: {"SS": members}),
+        st.lists(st.binary(max_size=20), min_size=1, max_size=3, unique=True).map(lambda members: {"BS": members}),
+        st.just({"NS": ["1", "-2.50", "0", "-0.5", "2.1e-05"]}),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda elements: {"L": elements}),
+        st.dictionaries(names, inner, max_size=3).map(lambda members: {"M": members}),
+    ),
+    max_leaves=6,
+)
+
+
 # Operations
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from . import records
 from .exact_json import parse_json
-from .fast_path import FastPath
+from .fast_path import FastPath, steps_of
 from .forms import Forms
 from .items import Rejected
 from .operation import Key, Operation, Rejection, SingleWrite, Source
@@ -60,15 +60,14 @@ class Decoder:
     def __init__(self, settings: Settings, region: str | None = None, account: str | None = None) -> None:
         self._forms = Forms(settings, region, account)
         self._is_item = settings.record_format == "item"
-        self._fast_path: FastPath | None = None
+        self._expression = settings.record_expression
+        self._may_be_wrapped = self._expression is None
+        steps = steps_of(self._expression)
+        self._fast_path = None if steps is None else FastPath(settings, steps)
         self._records: Callable[[Any], Any] = parse_json
-        self._may_be_wrapped = settings.record_expression is None
-        if settings.record_expression is None and settings.tables[0].version is None:
-            self._fast_path = FastPath(settings)
-        if settings.record_expression is not None:
-            from .envelope import Envelope  # jmespath costs cold starts time, and most functions never need it.
-
-            self._records = Envelope(settings.record_expression).records
+        if self._expression is not None:
+            # jmespath costs cold starts time, and most functions never need it; it must see only what may be invalid.
+            self._records = _records_in(self._expression) if steps is None else self._records_at_last
 
     def is_in(self, account: str) -> None:
         """Be told the function's account, which it learns at its first invocation."""
@@ -81,6 +80,8 @@ class Decoder:
             count = records.receive_count(record)
             operations = self._fast_path.operations(record["body"], record["messageId"], count > 1)
             if operations is not None:
+                if any(not operation.goes_in_batches for operation in operations):
+                    operations = tuple(_repeated(operations, count))
                 return Message(record, operations, records.group(record))
         return self.decode_exactly(record)
 
@@ -108,6 +109,12 @@ class Decoder:
         repeated = _repeated(operations, records.receive_count(record))
         return Message(record, tuple(repeated), group, tuple(refused), tuple(sources))
 
+    def _records_at_last(self, body: Any) -> Any:
+        """The records of the first body that is unusual, for which jmespath is loaded."""
+        assert self._expression is not None
+        self._records = _records_in(self._expression)
+        return self._records(body)
+
     def _explained(self, rejection: Rejection, record: Mapping[str, Any]) -> Rejection:
         """The first rejection of a body, which becomes its dead letter's reason, with what the body is wrapped in."""
         if not self._may_be_wrapped or rejection.code not in ("InvalidJson", "UnknownOperation", "MissingKey"):
@@ -130,6 +137,12 @@ class Decoder:
             else:
                 source = Source(id, is_redelivered, number)
                 yield source, partial(build, element, source)
+
+
+def _records_in(expression: str) -> Callable[[Any], Any]:
+    from .envelope import Envelope
+
+    return Envelope(expression).records
 
 
 def _repeated(operations: Iterable[Operation], delivery: int) -> Iterator[Operation]:

@@ -80,11 +80,11 @@ class Forms:
             return self._plain_put(element["put"], table, expressions, source)
         if not isinstance(element[action], dict):
             raise Rejected("UnknownOperation", f"{action} must hold the key as an object")
-        key, size = items.plain_item(element[action])
+        key, _ = items.plain_item(element[action])
         if action == "update":
-            return _update(table, key, size, expressions, source)
+            return _update(table, key, expressions, source)
         version = items.plain_value(element["version"], 1)[0] if "version" in element else None
-        return _delete(table, key, size, expressions, source, version)
+        return _delete(table, key, expressions, source, version)
 
     def _plain_put(self, item: Any, table: Table, expressions: Expressions, source: Source) -> Operation:
         if not isinstance(item, dict):
@@ -100,8 +100,9 @@ class Forms:
         if inner is None or not isinstance(content, dict) or list(content) != [inner]:
             raise Rejected("UnknownOperation", "a request must be a PutRequest of an Item or a DeleteRequest of a Key")
         attributes, size = items.native_item(content[inner])
-        build = _put if inner == "Item" else _delete
-        return build(table, attributes, size, Expressions(), source)
+        if inner == "Item":
+            return _put(table, attributes, size, Expressions(), source)
+        return _delete(table, attributes, Expressions(), source)
 
     def _transact_element(self, name: str, content: Any, source: Source) -> Operation:
         if not isinstance(content, dict):
@@ -119,8 +120,10 @@ class Forms:
             _values(_object(content, "ExpressionAttributeValues"), items.native_value),
         )
         attributes, size = items.native_item(content[inner])
-        build = {"Put": _put, "Delete": _delete, "Update": _update}[name]
-        return build(table, attributes, size, expressions, source)
+        if name == "Put":
+            return _put(table, attributes, size, expressions, source)
+        build = _delete if name == "Delete" else _update
+        return build(table, attributes, expressions, source)
 
     def _table(self, name: Any) -> Table:
         if not isinstance(name, str):
@@ -149,13 +152,12 @@ def _put(
     version = None if table.version is None else attributes.get(table.version)
     if expressions == _NO_EXPRESSIONS and table.version is None:
         return BatchWrite(key=key, source=source, body=_ENCODE({"PutRequest": {"Item": attributes}}))
-    return _single_call(table, key, "put_item", {"Item": attributes}, size, expressions, source, version)
+    return _single_call(table, key, "put_item", {"Item": attributes}, expressions, source, version)
 
 
 def _delete(
     table: Table,
     attributes: dict[str, AttributeValue],
-    size: int,
     expressions: Expressions,
     source: Source,
     version: AttributeValue | None = None,
@@ -166,12 +168,10 @@ def _delete(
         raise Rejected("UnknownOperation", "version: the table has no version attribute")
     if expressions == _NO_EXPRESSIONS and table.version is None:
         return BatchWrite(key=key, source=source, body=_ENCODE({"DeleteRequest": {"Key": attributes}}))
-    return _single_call(table, key, "delete_item", {"Key": attributes}, size, expressions, source, version)
+    return _single_call(table, key, "delete_item", {"Key": attributes}, expressions, source, version)
 
 
-def _update(
-    table: Table, attributes: dict[str, AttributeValue], size: int, expressions: Expressions, source: Source
-) -> Operation:
+def _update(table: Table, attributes: dict[str, AttributeValue], expressions: Expressions, source: Source) -> Operation:
     key = items.key_of(table, attributes)
     items.check_only_key(table, attributes)
     expressions.check(items.key_names(table, attributes))
@@ -181,7 +181,6 @@ def _update(
         source=source,
         call="update_item",
         body=_ENCODE(request),
-        size=size,
         is_conditional=expressions.condition is not None,
     )
 
@@ -191,7 +190,6 @@ def _single_call(
     key: Key,
     call: SingleCall,
     request: dict[str, Any],
-    size: int,
     expressions: Expressions,
     source: Source,
     version: AttributeValue | None,
@@ -208,7 +206,6 @@ def _single_call(
         source=source,
         call=call,
         body=_ENCODE(request | expressions.arguments()),
-        size=size,
         version=newest,
         is_conditional=is_conditional,
     )

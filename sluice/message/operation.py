@@ -55,6 +55,9 @@ class Operation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
     goes_in_batches: ClassVar[bool]
     key: Key
     source: Source
+    body: bytes
+    """Its request as JSON in UTF-8: `{"PutRequest": ...}` or `{"DeleteRequest": ...}`; of a single write the arguments
+    without TableName, a key or an item first."""
 
     @property
     def table(self) -> str:
@@ -68,15 +71,16 @@ class Operation(msgspec.Struct, frozen=True, eq=False, gc=False, kw_only=True):
     @property
     def write_units(self) -> int:
         """An estimate; ConsumedCapacity tells the truth afterwards (the old item and the indexes count too)."""
-        raise NotImplementedError
+        size = len(self.body)
+        if size > 1024:
+            size -= _JSON_AROUND_A_VALUE * self.body.count(b'{"')
+        return max(1, -(-size // 1024))
 
 
 class BatchWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
     """An unconditional put or delete, which also supersedes every earlier operation on its item."""
 
     goes_in_batches: ClassVar[bool] = True
-    body: bytes
-    """Its request as JSON in UTF-8, `{"PutRequest": ...}` or `{"DeleteRequest": ...}`."""
 
     @property
     def request(self) -> dict[str, Any]:
@@ -84,23 +88,12 @@ class BatchWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
         ((inner, attributes),) = content.items()
         return {action: {inner: {name: _with_bytes(value) for name, value in attributes.items()}}}
 
-    @property
-    def write_units(self) -> int:
-        size = len(self.body)
-        if size > 1024:
-            size -= _JSON_AROUND_A_VALUE * self.body.count(b'{"')
-        return max(1, -(-size // 1024))
-
 
 class SingleWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
     """A conditional put or delete, or an update: a call of its own."""
 
     goes_in_batches: ClassVar[bool] = False
     call: SingleCall
-    body: bytes
-    """Its request as JSON in UTF-8, without TableName: a key or an item first, then what goes with it."""
-    size: int
-    """Bytes of the item (of key and values, for a delete or update) by DynamoDB's own rule."""
     version: tuple[str, AttributeValue] | None = None
     """Attribute and value, where the table's newest version wins."""
     is_conditional: bool
@@ -114,10 +107,6 @@ class SingleWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
         for name in _OF_ATTRIBUTE_VALUES & arguments.keys():
             arguments[name] = {key: _with_bytes(value) for key, value in arguments[name].items()}
         return arguments
-
-    @property
-    def write_units(self) -> int:
-        return max(1, -(-self.size // 1024))
 
 
 def go_in_batches(operations: Iterable[Operation]) -> TypeGuard[Iterable[BatchWrite]]:

@@ -75,7 +75,15 @@ VERSIONS = Setup(Settings((VERSIONED, EVENTS)))
 ITEMS = Setup(Settings(TABLES, record_format="item"))
 ENVELOPES = (
     Setup(Settings(TABLES, record_expression="detail"), lambda text: f'{{"detail": {text}}}'),
+    Setup(
+        Settings(TABLES, record_format="item", record_expression='a."b-c"'),
+        lambda text: f'{{"a": {{"x": 1e9, "b-c": {text}}}}}',
+    ),
     Setup(Settings(TABLES, record_expression="powertools_json(Message)"), lambda text: json.dumps({"Message": text})),
+    Setup(
+        Settings((VERSIONED, EVENTS), record_expression="powertools_json(Message).detail"),
+        lambda text: json.dumps({"Type": "Notification", "Message": f'{{"detail": {text}}}'}),
+    ),
     Setup(
         Settings(TABLES, record_expression="powertools_json(powertools_base64_gzip(data))"),
         lambda text: json.dumps({"data": zipped(text)}),
@@ -127,7 +135,7 @@ NUMBERS = (
     "1." + "0" * 60, "1e99999", "-1e-99999", "1e" + "9" * 17, "1e" + "9" * 20, "-2.5e-" + "9" * 26, "1e0000000001",
 )  # fmt: skip
 ODD_NUMBER_TEXTS = ("", "+1", ".5", "5.", "1_0", " 1", "1 ", "NaN", "Infinity", "0x1", "\u0661", "1e", "-", "--1")
-NAMES = ("pk", "sk", "id", "n", "v", "x", "é", "l", "m", "S", "B", "size", "a-b", "")
+NAMES = ("pk", "sk", "id", "n", "v", "x", "é", "l", "m", "S", "B", "size", "a-b", "\x00", "")
 CONDITIONS = (
     "attribute_not_exists(pk)", "attribute_exists(#a)", "#a = :a", "#a <> :a AND NOT (v < :b)", "v IN (:a, :b)",
     "v BETWEEN :a AND :a", "begins_with(v, :s)", "contains(v, :a)", "size(v) > :n", "attribute_type(v, :t)",
@@ -163,6 +171,17 @@ def _number(random: Random) -> Digits:
     return Digits(f"{random.randint(1, 10 ** random.choice([1, 20, 37, 38, 39]))}e{exponent}")
 
 
+def _numbers(random: Random) -> list[Digits]:
+    """A list of numbers as long as an embedding's, in which now and then one is odd."""
+    count = random.choice([15, 16, 17, 40])
+    numbers = [
+        Digits(random.choice(["", "-"]) + f"{random.random():.{random.choice([1, 5, 17])}f}") for _ in range(count)
+    ]
+    for _ in range(random.choice([0, 0, 0, 1, 2])):
+        numbers[random.randrange(count)] = random.choice([_number(random), Digits("-0.0"), Digits("-0"), Digits("1e5")])
+    return numbers
+
+
 def _nested(random: Random, innermost: Any, wrap: Callable[[Any], Any]) -> Any:
     for _ in range(random.choice([1, 2, 28, 29, 30, 31, 32])):
         innermost = wrap(innermost)
@@ -170,7 +189,7 @@ def _nested(random: Random, innermost: Any, wrap: Callable[[Any], Any]) -> Any:
 
 
 def _plain_value(random: Random, depth: int = 0) -> Any:
-    match random.randrange(10 if depth < 3 else 6):
+    match random.randrange(11 if depth < 3 else 6):
         case 0 | 1:
             return _text(random)
         case 2 | 3:
@@ -185,11 +204,13 @@ def _plain_value(random: Random, depth: int = 0) -> Any:
             return {random.choice(NAMES): _plain_value(random, depth + 1) for _ in range(random.randrange(3))}
         case 8:
             return _nested(random, _plain_value(random, 3), lambda value: [value])
+        case 9:
+            return _nested(random, _numbers(random), lambda value: [value]) if depth else _numbers(random)
     return _nested(random, _plain_value(random, 3), lambda value: {"x": value})
 
 
 def _native_value(random: Random, depth: int = 0) -> Any:
-    match random.randrange(14 if depth < 3 else 8):
+    match random.randrange(15 if depth < 3 else 8):
         case 0 | 1:
             return {"S": _text(random)}
         case 2 | 3:
@@ -213,6 +234,9 @@ def _native_value(random: Random, depth: int = 0) -> Any:
             return {"NS": [str(_number(random)) for _ in range(random.randrange(4))]}
         case 12:
             return {"BS": [_binary(random) for _ in range(random.randrange(3))]}
+        case 13:
+            more = [random.choice((*ODD_NUMBER_TEXTS, "1,2", '1"'))] if random.random() < 0.2 else []
+            return {"L": [{"N": str(number)} for number in [*_numbers(random), *more]]}
     return _nested(random, {"S": _text(random)}, random.choice([lambda v: {"L": [v]}, lambda v: {"M": {"x": v}}]))
 
 
@@ -249,8 +273,8 @@ def _item(random: Random, table: Table, as_native: bool) -> dict[str, Any]:
     if table.version is not None and random.random() < 0.8:
         version = random.choice([Digits("1"), Digits("2.50"), "2026-01-01"])
         item[table.version] = native(version) if as_native else version
-    if random.random() < 0.003:  # 400 KB, and a byte more or less; the dearest cases.
-        text = TEXT_MARK * ((400 * 1024 - random.randrange(40)) // len(TEXT_MARK))
+    if random.random() < 0.004:  # 400 KB, and a byte more or less; the dearest cases.
+        text = TEXT_MARK * ((400 * 1024 - random.randrange(16)) // len(TEXT_MARK))
         item["pad"] = {"S": text} if as_native else text
     return item
 
@@ -412,6 +436,17 @@ TOKENS = ('"', "\\", "{", "}", "[", "]", ",", ":", "\\u", "\\ud800", "\\udc00", 
           "\ud800", "\ufeff", "NaN", "Infinity", "null", "true", " ", "//", "'", "\U0001f600")  # fmt: skip
 
 
+def _spelled(random: Random, text: str) -> str:
+    """The same JSON with other white space, or with a member before others that may be of the same name."""
+    if random.random() < 0.5:
+        return text.replace(", ", random.choice([",", " ,\t", ",\n\r  "]))
+    start = random.choice([match.end() for match in re.finditer("{", text)] or [0])
+    member = random.choice(
+        ['"pk": "twice", ', '"put": {"pk": "twice"}, ', '"v": 1, ', '"S": "twice", ', '"condition": "v", ']
+    )
+    return text[:start] + member + text[start:]
+
+
 def _garbled(random: Random, text: str) -> str:
     """A few characters of a body put in, taken out or replaced."""
     for _ in range(random.choice([1, 1, 1, 2, 5])):
@@ -434,7 +469,7 @@ def case_of(seed: int, number: int) -> Case:
     """The case of this number: the same in every run, on every machine."""
     random = Random(f"{seed}/{number}")
     setup = random.choice(
-        [PLAIN] * 8 + [VERSIONS] * 4 + [ITEMS] + [random.choice(ENVELOPES)] + [random.choice(COMPUTED)]
+        [PLAIN] * 8 + [VERSIONS] * 4 + [ITEMS] + [random.choice(ENVELOPES)] * 2 + [random.choice(COMPUTED)]
     )
     build = _record if setup in COMPUTED else _element
     elements = [build(random, setup) for _ in range(random.choice([1, 1, 1, 1, 2, 3]))]
@@ -442,6 +477,8 @@ def case_of(seed: int, number: int) -> Case:
     for _ in range(random.choice([0, 0, 0, 1, 1, 2, 3])):
         body = _corrupt(random, body)
     text = as_json(body)
+    if random.random() < 0.1:
+        text = _spelled(random, text)
     if random.random() < 0.15:
         text = _garbled(random, text)
     wrapped = setup.wrap(text)

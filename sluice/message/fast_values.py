@@ -1,0 +1,180 @@
+"""Attribute values that are obviously right: plain JSON → DynamoDB JSON, and checks of DynamoDB JSON, both in place."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from . import items
+from .items import MAX_DIGITS, MAX_NESTING
+from .operation import AttributeValue
+
+MIN_LONG_LIST = 16
+"""Elements from which on a list of numbers, such as an embedding, is checked as a whole."""
+_MAX_NUMBER = 200
+"""Characters; a longer one is left to the exact way at once, which would have to read it again."""
+_usual_number = re.compile(
+    r"-?(?:[1-9][0-9]*(?:\.[0-9]+)?|0\.0*[1-9][0-9]*)(?:[eE][+-]?[0-8]?[0-9])?|0(?:\.0+)?"
+).fullmatch
+"""Not longer than MAX_DIGITS it is in range: 10 ** 33 and 89 more are less than 10 ** 125, and so it is downwards."""
+_negative_zero = re.compile(r"-[0.]++(?:,|$)").search
+_floats = msgspec.json.Decoder(list[float]).decode
+_TRUE, _FALSE, _NULL = {"BOOL": True}, {"BOOL": False}, {"NULL": True}
+
+
+class Unusual(Exception):
+    """Raised where the short way ends, caught once; never seen outside."""
+
+
+class Number(msgspec.Struct, gc=False):
+    """A number with a point or an exponent, as it was written. It is encoded as DynamoDB JSON as it stands."""
+
+    N: str
+
+
+def convert(attributes: dict[str, Any], level: int = 1) -> None:
+    """Make DynamoDB JSON of the plain values of a map whose own nesting level is `level`. Raises `Unusual`."""
+    if "" in attributes:
+        raise Unusual
+    _convert(attributes, attributes.items(), level)
+
+
+def check(attributes: dict[str, Any], level: int = 1) -> None:
+    """Check a map that came as DynamoDB JSON; what is to be spelled otherwise is replaced. Raises `Unusual`."""
+    if "" in attributes:
+        raise Unusual
+    _check(attributes, attributes.items(), level)
+
+
+def binary(text: str) -> bytes:
+    """The bytes of base64 that is written as everybody writes it. Raises `Unusual` or `ValueError`."""
+    data = binascii.a2b_base64(text)
+    if binascii.b2a_base64(data, newline=False).decode() != text:
+        raise Unusual
+    return data
+
+
+# In one loop each: a call for each value would cost half as much again. What is converted or checked is a map, or a
+# list with its positions for names, which is replaced in place: a new one would cost more than the check.
+
+
+def _convert(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> None:
+    if level > MAX_NESTING:
+        raise Unusual
+    for name, value in members:
+        kind = type(value)
+        if kind is str:
+            values[name] = {"S": value}
+        elif kind is int:
+            text = str(value)
+            if len(text) > MAX_DIGITS:
+                raise Unusual
+            values[name] = {"N": text}
+        elif kind is Number:
+            text = value.N
+            # Few digits and no exponent: in range. What sorts before "-1" begins with "-0", and may be a zero.
+            if (text < "-1" and not text.strip("-0.")) or len(text) > MAX_DIGITS or "e" in text or "E" in text:
+                values[name] = _number(text)
+        elif kind is dict:
+            convert(value, level + 1)
+            values[name] = {"M": value}
+        elif kind is list:
+            if len(value) < MIN_LONG_LIST or level == MAX_NESTING or not _are_usual_numbers(value):
+                _convert(value, enumerate(value), level + 1)
+            values[name] = {"L": value}
+        elif value is None:
+            values[name] = _NULL
+        else:
+            values[name] = _TRUE if value else _FALSE
+
+
+def _check(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> None:
+    if level > MAX_NESTING:
+        raise Unusual
+    for name, value in members:
+        ((kind, content),) = value.items()
+        if kind == "S":
+            if type(content) is not str:
+                raise Unusual
+        elif kind == "N":
+            if len(content) > MAX_DIGITS or not _usual_number(content):
+                values[name] = _number(content)
+        elif kind == "M":
+            if "" in content:
+                raise Unusual
+            _check(content, content.items(), level + 1)
+        elif kind == "L":
+            if type(content) is not list:
+                raise Unusual
+            if len(content) < MIN_LONG_LIST or level == MAX_NESTING or not _are_usual_native_numbers(content):
+                _check(content, enumerate(content), level + 1)
+        elif kind == "B":
+            binary(content)
+        elif kind == "BOOL":
+            if type(content) is not bool:
+                raise Unusual
+        elif kind == "NULL":
+            if content is not True:
+                raise Unusual
+        else:
+            _check_set(kind, content)
+
+
+def _check_set(kind: str, members: Any) -> None:
+    if type(members) is not list or not members:
+        raise Unusual
+    if kind == "NS":
+        if not all(map(_usual_number, members)) or max(map(len, members)) > MAX_DIGITS:
+            members[:] = [_number(member)["N"] for member in members]
+        distinct: set[Any] = set(map(Decimal, members))
+    elif kind == "SS":
+        "".join(members)  # A TypeError where one is no string.
+        distinct = set(members)
+    elif kind == "BS":
+        distinct = set(map(binary, members))
+    else:
+        raise Unusual
+    if len(distinct) < len(members):
+        raise Unusual
+
+
+def _number(text: Any) -> AttributeValue:
+    if type(text) is not str or len(text) > _MAX_NUMBER:
+        raise Unusual
+    if len(text) <= MAX_DIGITS and _usual_number(text):
+        return {"N": text}
+    return items.number(text)[0]
+
+
+def _are_usual_numbers(values: list[Any]) -> bool:
+    """Whether a list holds nothing but a `Number` each that may stand as it is: no zero with a sign, no exponent."""
+    if type(values[0]) is not Number:
+        return False
+    try:
+        texts = [value.N for value in values]
+    except AttributeError:
+        return False
+    joined = ",".join(texts)
+    return "e" not in joined and "E" not in joined and max(map(len, texts)) <= MAX_DIGITS and not _negative_zero(joined)
+
+
+def _are_usual_native_numbers(values: list[Any]) -> bool:
+    """The same of DynamoDB JSON, in which a number may be any text."""
+    try:
+        texts = [value["N"] for value in values]
+    except KeyError:
+        return False
+    joined = ",".join(texts)
+    # JSON's grammar, without exponents and white space; a text with a comma in it would add a number.
+    return (
+        sum(map(len, values)) == len(texts)
+        and max(map(len, texts)) <= MAX_DIGITS
+        and not joined.encode().translate(None, b"-.,0123456789")
+        and len(_floats(f"[{joined}]")) == len(texts)
+        and not _negative_zero(joined)
+    )
