@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 CONTENT_TYPE = "application/x-amz-json-1.0"
+MAX_FORMS = 100
+"""Kept at a time: a day's, of each target; more where credentials are refreshed often."""
+_TIME = "{time}"
 MAX_SKEW = 24 * 3600.0
 """Seconds; who is told of a larger one is talking to something else than AWS."""
 
@@ -36,29 +39,38 @@ class Signer:
         self._skew = 0.0
         """Seconds that the service's clock is ahead of this machine's."""
         self._second, self._timestamp = 0, ""
-        self._key: tuple[str, str, bytes] = ("", "", b"")
-        """Day, secret key, and the signing key that they give: it is the same the whole day."""
+        self._today: dict[tuple[str, str, Credentials], _Form] = {}
+        """By day, target and credentials: the same all day long, but for the time and the body."""
 
     def lines(self, target: str, body: bytes, credentials: Credentials) -> str:
         """The lines of all headers that are signed, but for Host, and the signature."""
         timestamp = self._stamp()
-        headers = [("content-type", CONTENT_TYPE), ("host", self._host), ("x-amz-date", timestamp)]
-        token = ""
-        if credentials.token:
-            headers.append(("x-amz-security-token", credentials.token))
-            token = f"X-Amz-Security-Token: {credentials.token}\r\n"
-        headers.append(("x-amz-target", target))
-        day = timestamp[:8]
-        if self._key[:2] != (day, credentials.secret_key):
-            key = signing_key(credentials.secret_key, day, self._region, self._service)
-            self._key = (day, credentials.secret_key, key)
+        form = self._today.get((timestamp[:8], target, credentials))
+        if form is None:
+            form = self._form(timestamp[:8], target, credentials)
+        request = f"{form.before_time}{timestamp}{form.after_time}{sha256(body).hexdigest()}"
+        signature = signed(form.key, timestamp, form.scope, request)
+        return f"X-Amz-Date: {timestamp}\r\n{form.lines}{signature}\r\n"
+
+    def _form(self, day: str, target: str, credentials: Credentials) -> _Form:
+        token = [("x-amz-security-token", credentials.token)] if credentials.token else []
+        fixed = [("content-type", CONTENT_TYPE), ("host", self._host)]
+        headers = [*fixed, ("x-amz-date", _TIME), *token, ("x-amz-target", target)]
+        before_time, _, after_time = canonical("POST", "/", headers).partition(_TIME)
         scope = f"{day}/{self._region}/{self._service}/aws4_request"
-        names, signature = signed(self._key[2], timestamp, scope, canonical("POST", "/", headers, body))
-        return (
-            f"Content-Type: {CONTENT_TYPE}\r\nX-Amz-Target: {target}\r\nX-Amz-Date: {timestamp}\r\n{token}"
-            f"Authorization: {ALGORITHM} Credential={credentials.access_key}/{scope}, "
-            f"SignedHeaders={names}, Signature={signature}\r\n"
+        names = ";".join(name for name, _ in headers)
+        lines = (
+            f"Content-Type: {CONTENT_TYPE}\r\nX-Amz-Target: {target}\r\n"
+            + (f"X-Amz-Security-Token: {credentials.token}\r\n" if token else "")
+            + f"Authorization: {ALGORITHM} Credential={credentials.access_key}/{scope}, "
+            f"SignedHeaders={names}, Signature="
         )
+        key = signing_key(credentials.secret_key, day, self._region, self._service)
+        form = _Form(before_time, after_time, scope, key, lines)
+        if len(self._today) >= MAX_FORMS:
+            self._today.clear()
+        self._today[day, target, credentials] = form
+        return form
 
     def correct(self, date: str) -> None:
         """Take the service's word for what time it is, from the Date header of an answer that refuses ours."""
@@ -78,18 +90,25 @@ class Signer:
         return self._timestamp
 
 
-class Canonical(NamedTuple):
-    """A canonical request, and the names of the headers in it that are signed."""
+class _Form(NamedTuple):
+    """What is the same in all requests of a day to one target."""
 
-    text: str
-    signed_headers: str
+    before_time: str
+    """Of the canonical request, as what follows: that without the hash of the body."""
+    after_time: str
+    scope: str
+    key: bytes
+    lines: str
+    """The headers after X-Amz-Date, as far as the signature."""
 
 
-def canonical(method: str, path: str, headers: Iterable[tuple[str, str]], body: bytes) -> Canonical:
-    """The canonical form of a request without a query; `headers` have names in lower case, and are sorted."""
+def canonical(method: str, path: str, headers: Sequence[tuple[str, str]]) -> str:
+    """The canonical form of a request without a query, as far as the hash of its body that ends it.
+
+    `headers`: all that are signed, with names in lower case, sorted by them.
+    """
     lines = "".join([f"{name}:{value}\n" for name, value in headers])
-    names = ";".join([name for name, _ in headers])
-    return Canonical(f"{method}\n{path}\n\n{lines}\n{names}\n{sha256(body).hexdigest()}", names)
+    return f"{method}\n{path}\n\n{lines}\n{';'.join([name for name, _ in headers])}\n"
 
 
 def signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
@@ -100,7 +119,7 @@ def signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
     return key
 
 
-def signed(key: bytes, timestamp: str, scope: str, request: Canonical) -> tuple[str, str]:
-    """The names of the headers that are signed, and the signature in hexadecimal."""
-    text = f"{ALGORITHM}\n{timestamp}\n{scope}\n{sha256(request.text.encode()).hexdigest()}"
-    return request.signed_headers, hmac.digest(key, text.encode(), "sha256").hex()
+def signed(key: bytes, timestamp: str, scope: str, request: str) -> str:
+    """The signature of a canonical request, in hexadecimal."""
+    text = f"{ALGORITHM}\n{timestamp}\n{scope}\n{sha256(request.encode()).hexdigest()}"
+    return hmac.digest(key, text.encode(), "sha256").hex()
