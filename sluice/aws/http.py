@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, cast
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 from urllib.parse import quote
 
 from .connection import Connection, Steps, T, wanted_by_tls
@@ -24,6 +25,9 @@ from .http_parser import HttpResponse
 from .in_flight import Polled, Running, Submit, wait
 from .signature import Credentials, Signer
 from .trust import tls_context
+
+if TYPE_CHECKING:
+    import ssl
 
 MAX_SILENCE = 8.0
 """Seconds that a service may take to say something; DynamoDB answers a full batch within tenths of one."""
@@ -150,7 +154,7 @@ class Connector:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._address = (endpoint.host, endpoint.port)
-        self._tls = tls_context(endpoint.ca_bundle) if endpoint.scheme == "https" else None
+        self._tls = _tls(endpoint.ca_bundle) if endpoint.scheme == "https" else None
 
     def __call__(self, seconds: float) -> Connection:
         try:
@@ -166,6 +170,12 @@ class Connector:
         except BaseException:
             plain.close()
             raise
+
+
+@cache
+def _tls(ca_bundle: str) -> ssl.SSLContext:
+    """One for all services: to read some hundred certificates takes as long as to load most of what is here."""
+    return tls_context(ca_bundle)
 
 
 def _at_once(fn: Callable[..., Any], /, *args: Any) -> Any:
