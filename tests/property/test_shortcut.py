@@ -340,8 +340,13 @@ def test_no_value_is_larger_than_its_json(value: Any) -> None:
     assert item_bytes(item) <= len(text.encode())
 
 
+long_texts = st.builds(
+    lambda letter, length: letter * length, st.sampled_from("aé"), st.sampled_from([9, 300, 1000, 3000])
+)
+
+
 @given(
-    st.lists(st.one_of(st.text("aé", max_size=300), ordinary_numbers, st.booleans()), max_size=30),
+    st.lists(st.one_of(long_texts, long_texts, ordinary_numbers, st.booleans()), max_size=30),
     st.dictionaries(names, st.text("aé", max_size=100), max_size=5),
 )
 def test_the_estimate_of_write_units_is_off_by_one_at_most(values: list[Any], nested: dict[str, str]) -> None:
