@@ -184,6 +184,11 @@ ODD_BODIES = {
     "an Update without an expression": '{"Update": {"Key": {"pk": {"S": "a"}}}}',
     "an update of the key": '{"update": {"pk": "a"}, "expression": "REMOVE pk"}',
     "an update of more than the key": '{"update": {"pk": "a", "v": 1}, "expression": "REMOVE v"}',
+    "an update with a null for a condition": '{"update": {"pk": "a"}, "expression": "REMOVE v", "condition": null}',
+    "an unknown member": '{"put": {"pk": "a"}, "condition": "v = v", "odd": 1}',
+    "an unknown member of an Update": (
+        '{"Update": {"Key": {"pk": {"S": "a"}}, "UpdateExpression": "REMOVE v", "ReturnValues": "NONE"}}'
+    ),
     "two operations in one": '{"put": {"pk": "a"}, "delete": {"pk": "a"}}',
     "a null for a condition": '{"put": {"pk": "a"}, "condition": null}',
     "binary with line ends": native_put({"B": "YQ==\\n"}),
@@ -261,6 +266,7 @@ ODD_VERSIONS = {
     "a version that is a list": '{"put": {"pk": "a", "v": []}}',
     "a delete without a version": '{"delete": {"pk": "a"}}',
     "a DeleteRequest": '{"DeleteRequest": {"Key": {"pk": {"S": "a"}}}}',
+    "a null for a condition": '{"put": {"pk": "a", "v": 1}, "condition": null}',
     "a version beside a put": '{"put": {"pk": "a", "v": 1}, "version": 1}',
     "a placeholder of the version's": '{"delete": {"pk": "a"}, "version": 1, "condition": "#sluice_version = v"}',
     "no room for the version's condition": json.dumps({"put": {"pk": "a", "v": 1}, "condition": "v" * 4090}),
