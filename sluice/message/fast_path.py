@@ -175,7 +175,7 @@ def _given(element: dict[str, Any], members: tuple[str, str, str, str]) -> Given
     """The expressions of an operation from which all else is taken out already."""
     condition, update, names, values = members
     given = Given(_text(element, condition), _text(element, update), element.pop(names, {}), element.pop(values, {}))
-    _require_usual(not element and type(given.names) is dict)
+    _require_usual(not element)
     if given.values != {}:
         convert(given.values) if members is _PLAIN_MEMBERS else check(given.values)
     return given
