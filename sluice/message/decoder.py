@@ -66,8 +66,9 @@ class Decoder:
         self._fast_path = None if steps is None else FastPath(settings, steps)
         self._records: Callable[[Any], Any] = parse_json
         if self._expression is not None:
-            # jmespath costs cold starts time, and most functions never need it; it must see only what may be invalid.
-            self._records = _records_in(self._expression) if steps is None else self._records_at_last
+            # jmespath costs cold starts time, and most functions never need it. An expression that has steps is valid;
+            # any other is checked now.
+            self._records = _records_in(self._expression) if steps is None else self._records_when_needed
 
     def is_in(self, account: str) -> None:
         """Be told the function's account, which it learns at its first invocation."""
@@ -109,7 +110,7 @@ class Decoder:
         repeated = _repeated(operations, records.receive_count(record))
         return Message(record, tuple(repeated), group, tuple(refused), tuple(sources))
 
-    def _records_at_last(self, body: Any) -> Any:
+    def _records_when_needed(self, body: Any) -> Any:
         """The records of the first body that is unusual, for which jmespath is loaded."""
         assert self._expression is not None
         self._records = _records_in(self._expression)

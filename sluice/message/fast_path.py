@@ -55,12 +55,10 @@ class FastPath:
     """Builds the operations of usual bodies, in every form that there is; `steps` lead to the records in a body."""
 
     def __init__(self, settings: Settings, steps: Steps = ()) -> None:
-        self._targets = {
-            name: target
-            for target, table in [(FastTable(table), table) for table in settings.tables]
-            for name in (table.alias, table.name)
-        }
-        self._default = self._targets[settings.tables[0].name]
+        self._tables: dict[str, FastTable] = {}
+        for table in settings.tables:
+            self._tables[table.alias] = self._tables[table.name] = FastTable(table)
+        self._default = self._tables[settings.tables[0].name]
         self._is_item = settings.record_format == "item"
         self._steps = steps
         self._ends_in_text = not steps or steps[-1] is None
@@ -113,7 +111,7 @@ class FastPath:
             _require_usual(type(requests) is list and bool(requests))
             for position, request in enumerate(requests):
                 place = Source(source.message_id, source.redelivered, source.element, table, position)
-                yield _request(self._targets[table], request, place)
+                yield _request(self._tables[table], request, place)
 
     def _operation(self, element: dict[str, Any], source: Source) -> Operation:
         if self._is_item:
@@ -122,14 +120,14 @@ class FastPath:
         if "put" in element:
             item = element.pop("put")
             convert(item)
-            target = self._target(element, "table")
-            return target.put(item, source, _given(element, _PLAIN_MEMBERS)) if element else target.put(item, source)
+            table = self._table(element, "table")
+            return table.put(item, source, _given(element, _PLAIN_MEMBERS)) if element else table.put(item, source)
         if "delete" in element:
             return self._plain_delete(element, source)
         if "update" in element:
             key = element.pop("update")
             convert(key)
-            return self._target(element, "table").update(key, source, _given(element, _PLAIN_MEMBERS))
+            return self._table(element, "table").update(key, source, _given(element, _PLAIN_MEMBERS))
         ((action, content),) = element.items()
         if action in ("PutRequest", "DeleteRequest"):
             return _request(self._default, element, source)
@@ -138,46 +136,46 @@ class FastPath:
     def _plain_delete(self, element: dict[str, Any], source: Source) -> Operation:
         key = element.pop("delete")
         convert(key)
-        target = self._target(element, "table")
+        table = self._table(element, "table")
         if not element:
-            return target.delete(key, source)
+            return table.delete(key, source)
         version = None
         if "version" in element:
             held = {"version": element.pop("version")}
             convert(held)
             version = held["version"]
-        return target.delete(key, source, _given(element, _PLAIN_MEMBERS), version)
+        return table.delete(key, source, _given(element, _PLAIN_MEMBERS), version)
 
     def _transact_element(self, action: str, content: dict[str, Any], source: Source) -> Operation:
-        target = self._target(content, "TableName")
+        table = self._table(content, "TableName")
         attributes = content.pop("Item" if action == "Put" else "Key")
         check(attributes)
         if action == "Update":
-            return target.update(attributes, source, _given(content, _NATIVE_MEMBERS))
+            return table.update(attributes, source, _given(content, _NATIVE_MEMBERS))
         _require_usual(action in ("Put", "Delete"))
-        build = target.put if action == "Put" else target.delete
+        build = table.put if action == "Put" else table.delete
         return build(attributes, source, _given(content, _NATIVE_MEMBERS)) if content else build(attributes, source)
 
-    def _target(self, element: dict[str, Any], name: str) -> FastTable:
-        return self._targets[element.pop(name)] if name in element else self._default
+    def _table(self, element: dict[str, Any], name: str) -> FastTable:
+        return self._tables[element.pop(name)] if name in element else self._default
 
 
-def _request(target: FastTable, request: dict[str, Any], source: Source) -> Operation:
+def _request(table: FastTable, request: dict[str, Any], source: Source) -> Operation:
     """Of DynamoDB's own `{"PutRequest": {"Item": ...}}` or `{"DeleteRequest": {"Key": ...}}`."""
     ((action, content),) = request.items()
     ((inner, attributes),) = content.items()
     check(attributes)
     if (action, inner) == ("PutRequest", "Item"):
-        return target.put(attributes, source)
+        return table.put(attributes, source)
     _require_usual((action, inner) == ("DeleteRequest", "Key"))
-    return target.delete(attributes, source)
+    return table.delete(attributes, source)
 
 
 def _given(element: dict[str, Any], members: tuple[str, str, str, str]) -> Given:
     """The expressions of an operation from which all else is taken out already."""
     condition, update, names, values = members
     given = Given(_text(element, condition), _text(element, update), element.pop(names, {}), element.pop(values, {}))
-    _require_usual(not element and type(given.names) is dict)
+    _require_usual(not element)
     if given.values != {}:
         convert(given.values) if members is _PLAIN_MEMBERS else check(given.values)
     return given

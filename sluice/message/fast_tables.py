@@ -68,7 +68,7 @@ class FastTable:
         self, attributes: dict[str, Any], source: Source, given: Given = _NOTHING, version: AttributeValue | None = None
     ) -> Operation:
         key = self._only_key(attributes)
-        if self._version is not None or given is not _NOTHING or version is not None:
+        if self._version is not None or given is not _NOTHING:
             return self._single(key, source, "delete_item", {"Key": attributes}, given, version)
         return BatchWrite(key=key, source=source, body=_body({"DeleteRequest": {"Key": attributes}}))
 

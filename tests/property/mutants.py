@@ -46,6 +46,10 @@ SIZE = "test_agreement.py::test_decoder_and_service_agree_on_the_size_of_an_item
 STANDARD = "test_stateful.py::test_on_a_standard_queue_nothing_is_lost_and_every_item_is_as_a_delivery_may_leave_it"
 FIFO = "test_stateful_fifo.py::test_on_a_fifo_queue_each_group_ends_as_if_its_messages_had_been_applied_once_in_order"
 JMESPATH = "test_jmespath.py::test_an_expression_finds_what_plain_jmespath_finds"
+LEFT = "test_shortcut.py::test_an_odd_body_is_left_to_the_exact_way"
+USUAL = "test_shortcut_lanes.py::test_a_usual_body_goes_the_short_way"
+UPDATED = "test_shortcut_lanes.py::test_an_update_behind_a_put_of_its_item_is_for_each_delivery"
+SIGNED = "test_shortcut_lanes.py::test_a_zero_in_a_list_of_numbers_is_sent_without_a_sign"
 BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
 
 
@@ -263,6 +267,20 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("NULL false accepted", "sluice/message/items.py", '_require_value(content is True, "NULL must be true")', "pass", ODD),
     Mutant("true is the number 1", "sluice/message/items.py", "    if value is True or value is False:\n",
            "    if value is True:\n        return _number('1')\n    if value is False:\n", BOTO3),
+    # The short way
+    Mutant("signed zeros in an embedding", "sluice/message/fast_values.py",
+           'max(map(len, texts)) <= MAX_DIGITS and not _negative_zero(joined)', "max(map(len, texts)) <= MAX_DIGITS", SIGNED),
+    Mutant("two numbers in one text", "sluice/message/fast_values.py", 'len(_floats(f"[{joined}]")) == len(texts)',
+           '_floats(f"[{joined}]") != []', LEFT),
+    Mutant("any base64 taken as it is", "sluice/message/fast_values.py",
+           "if binascii.b2a_base64(data, newline=False).decode() != text:", "if False:", LEFT),
+    Mutant("null taken for no condition", "sluice/message/fast_path.py", "_require_usual(type(text) is str)", "pass", LEFT),
+    Mutant("unknown members dropped", "sluice/message/fast_path.py", "_require_usual(not element)", "pass", LEFT),
+    Mutant("key attributes updated", "sluice/message/fast_tables.py", "set() if update is None else self._key_names", "set()", LEFT),
+    Mutant("expressions known by their texts alone", "sluice/message/fast_tables.py", "tuple(given.names.items()), ", "(), ", USUAL),
+    Mutant("the table's version forgotten", "sluice/message/fast_tables.py", "version=newest, ", "", USUAL),
+    Mutant("updates behind a put applied once", "sluice/message/decoder.py",
+           "if any(not operation.goes_in_batches for operation in operations):", "if False:", UPDATED),
     # Metrics
     Mutant("unprocessed counted by the batch", "sluice/writing/writer.py", "self.outcome.unprocessed += len(unwritten)",
            "self.outcome.throttled_calls += 1", PROMISE),

@@ -184,6 +184,11 @@ ODD_BODIES = {
     "an Update without an expression": '{"Update": {"Key": {"pk": {"S": "a"}}}}',
     "an update of the key": '{"update": {"pk": "a"}, "expression": "REMOVE pk"}',
     "an update of more than the key": '{"update": {"pk": "a", "v": 1}, "expression": "REMOVE v"}',
+    "an update with a null for a condition": '{"update": {"pk": "a"}, "expression": "REMOVE v", "condition": null}',
+    "an unknown member": '{"put": {"pk": "a"}, "condition": "v = v", "odd": 1}',
+    "an unknown member of an Update": (
+        '{"Update": {"Key": {"pk": {"S": "a"}}, "UpdateExpression": "REMOVE v", "ReturnValues": "NONE"}}'
+    ),
     "two operations in one": '{"put": {"pk": "a"}, "delete": {"pk": "a"}}',
     "a null for a condition": '{"put": {"pk": "a"}, "condition": null}',
     "binary with line ends": native_put({"B": "YQ==\\n"}),
@@ -200,6 +205,12 @@ ODD_BODIES = {
     "a null that is false": native_put({"NULL": False}),
     "two numbers in one text": native_put({"L": [{"N": "1"}] * 20 + [{"N": "1,2"}]}),
     "a number with a sign": native_put({"L": [{"N": "1"}] * 20 + [{"N": "+"}]}),
+    "a number with a space": native_put({"L": [{"N": "1"}] * 20 + [{"N": " 1"}]}),
+    "out of range in a native list": native_put({"L": [{"N": "1"}] * 20 + [{"N": "1e130"}]}),
+    "out of range in a list": put(v=[0.5] * 20).replace("0.5]", "1E130]"),
+    "out of range in a list, in small letters": put(v=[0.5] * 20).replace("0.5]", "1e130]"),
+    "out of range in so many digits": native_put({"N": "1" * 34 + "e99"}),
+    "39 digits in a plain list": put(v=[0.5] * 20).replace("0.5]", f"0.{'1' * 39}]"),
     "39 digits in a list": native_put({"L": [{"N": "1"}] * 20 + [{"N": "1" * 39}]}),
     "a list of which one is of two types": native_put({"L": [{"N": "1"}] * 20 + [{"N": "1", "S": "a"}]}),
     "an empty array": "[]",
@@ -261,6 +272,7 @@ ODD_VERSIONS = {
     "a version that is a list": '{"put": {"pk": "a", "v": []}}',
     "a delete without a version": '{"delete": {"pk": "a"}}',
     "a DeleteRequest": '{"DeleteRequest": {"Key": {"pk": {"S": "a"}}}}',
+    "a null for a condition": '{"put": {"pk": "a", "v": 1}, "condition": null}',
     "a version beside a put": '{"put": {"pk": "a", "v": 1}, "version": 1}',
     "a placeholder of the version's": '{"delete": {"pk": "a"}, "version": 1, "condition": "#sluice_version = v"}',
     "no room for the version's condition": json.dumps({"put": {"pk": "a", "v": 1}, "condition": "v" * 4090}),
@@ -340,8 +352,13 @@ def test_no_value_is_larger_than_its_json(value: Any) -> None:
     assert item_bytes(item) <= len(text.encode())
 
 
+long_texts = st.builds(
+    lambda letter, length: letter * length, st.sampled_from("aé"), st.sampled_from([9, 300, 1000, 3000])
+)
+
+
 @given(
-    st.lists(st.one_of(st.text("aé", max_size=300), ordinary_numbers, st.booleans()), max_size=30),
+    st.lists(st.one_of(long_texts, long_texts, ordinary_numbers, st.booleans()), max_size=30),
     st.dictionaries(names, st.text("aé", max_size=100), max_size=5),
 )
 def test_the_estimate_of_write_units_is_off_by_one_at_most(values: list[Any], nested: dict[str, str]) -> None:
