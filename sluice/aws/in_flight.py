@@ -67,17 +67,19 @@ class Loop:
     def wait(self, calls: Collection[Polled[T]], seconds: float, *, for_all: bool = False) -> Sequence[Polled[T]]:
         """As `Executor.wait`. Looks once, at least, at what is ready."""
         waiting = self._waiting
-        if len(waiting) > len(calls):  # What nobody waits for any more.
-            for call in waiting.keys() - set(calls):
-                self._forget(call)
         until = time.monotonic() + seconds
         done: list[Polled[Any]] = []
+        others = len(waiting)
         for call in calls:
-            if call not in waiting:
-                if call.done():
-                    done.append(call)
-                else:
-                    self._register(call)
+            if call in waiting:
+                others -= 1
+            elif call.done():
+                done.append(call)
+            else:
+                self._register(call)
+        if others:  # Nobody waits for them any more.
+            for call in waiting.keys() - set(calls):
+                self._forget(call)
         while waiting and (for_all or not done):
             done += self._move_on(until)
             if time.monotonic() > until:
@@ -105,9 +107,10 @@ class Loop:
         left = max(0.0, min(until, due) - time.monotonic()) * 1000
         done: list[Polled[Any]] = []
         for number, _ in self._poll.poll(None if left == math.inf else left):
-            for call in tuple(self._by_number.get(number, ())):
-                events = call.events
+            ready = [(call, call.events) for call in self._by_number.get(number, ())]
+            for call, _ in ready:
                 call.go_on()
+            for call, events in ready:  # Only now: whoever goes on silences the bell of those before it, too.
                 if call.done():
                     self._forget(call)
                     done.append(call)
