@@ -50,6 +50,12 @@ class Polled(Running[T_co], Protocol[T_co]):
     """When it is given up if nothing is ready until then; of `time.monotonic`."""
 
     def fileno(self) -> int: ...
+    def hear(self) -> None:
+        """Silence what is ready; once for all that share a descriptor, before any of them is asked whether it is done.
+
+        Else the ring of one that ends after it was asked would be silenced by the next.
+        """
+
     def go_on(self) -> None: ...
     def give_up(self) -> None: ...
 
@@ -108,9 +114,10 @@ class Loop:
         done: list[Polled[Any]] = []
         for number, _ in self._poll.poll(None if left == math.inf else left):
             ready = [(call, call.events) for call in self._by_number.get(number, ())]
-            for call, _ in ready:
+            if ready:
+                ready[0][0].hear()
+            for call, events in ready:
                 call.go_on()
-            for call, events in ready:  # Only now: whoever goes on silences the bell of those before it, too.
                 if call.done():
                     self._forget(call)
                     done.append(call)
