@@ -252,12 +252,14 @@ class Exchange(Generic[T]):
             return cast("Polled[Connection]", self._opening).fileno()
         return self._connection.fileno()
 
+    def hear(self) -> None:
+        if self._connection is None:
+            cast("Polled[Connection]", self._opening).hear()
+
     def go_on(self) -> None:
         """As far as it goes without waiting."""
         if self._connection is None:
-            opening = cast("Polled[Connection]", self._opening)
-            opening.go_on()
-            if opening.done():
+            if cast("Polled[Connection]", self._opening).done():
                 self._start_on_opened()
             return
         try:

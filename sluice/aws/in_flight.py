@@ -50,6 +50,12 @@ class Polled(Running[T_co], Protocol[T_co]):
     """When it is given up if nothing is ready until then; of `time.monotonic`."""
 
     def fileno(self) -> int: ...
+    def hear(self) -> None:
+        """Silence what is ready; once for all that share a descriptor, before any of them is asked whether it is done.
+
+        Else the ring of one that ends after it was asked would be silenced by the next.
+        """
+
     def go_on(self) -> None: ...
     def give_up(self) -> None: ...
 
@@ -67,17 +73,19 @@ class Loop:
     def wait(self, calls: Collection[Polled[T]], seconds: float, *, for_all: bool = False) -> Sequence[Polled[T]]:
         """As `Executor.wait`. Looks once, at least, at what is ready."""
         waiting = self._waiting
-        if len(waiting) > len(calls):  # What nobody waits for any more.
-            for call in waiting.keys() - set(calls):
-                self._forget(call)
         until = time.monotonic() + seconds
         done: list[Polled[Any]] = []
+        others = len(waiting)
         for call in calls:
-            if call not in waiting:
-                if call.done():
-                    done.append(call)
-                else:
-                    self._register(call)
+            if call in waiting:
+                others -= 1
+            elif call.done():
+                done.append(call)
+            else:
+                self._register(call)
+        if others:  # Nobody waits for them any more.
+            for call in waiting.keys() - set(calls):
+                self._forget(call)
         while waiting and (for_all or not done):
             done += self._move_on(until)
             if time.monotonic() > until:
@@ -105,8 +113,10 @@ class Loop:
         left = max(0.0, min(until, due) - time.monotonic()) * 1000
         done: list[Polled[Any]] = []
         for number, _ in self._poll.poll(None if left == math.inf else left):
-            for call in tuple(self._by_number.get(number, ())):
-                events = call.events
+            ready = [(call, call.events) for call in self._by_number.get(number, ())]
+            if ready:
+                ready[0][0].hear()
+            for call, events in ready:
                 call.go_on()
                 if call.done():
                     self._forget(call)

@@ -102,8 +102,11 @@ class _Call(Generic[T]):
     def fileno(self) -> int:
         return self.bell.fileno()
 
-    def go_on(self) -> None:
+    def hear(self) -> None:
         self.bell.silence()
+
+    def go_on(self) -> None:
+        """Nothing to do: it goes on in its thread."""
 
     def give_up(self) -> None:
         """Nothing to do: it is never due."""
