@@ -47,18 +47,30 @@ class Polled(Running[T_co], Protocol[T_co]):
     events: int
     """What it waits for: of `select`, POLLIN or POLLOUT."""
     due: float
-    """When it is given up if nothing is ready until then; of `time.monotonic`."""
+    """When it is given up if nothing is ready until then; by the loop's clock."""
 
     def fileno(self) -> int: ...
     def go_on(self) -> None: ...
     def give_up(self) -> None: ...
 
 
-class Loop:
-    """Moves calls on as soon as they can go on, and gives up those that are due. For one thread."""
+class Poll(Protocol):
+    """As `select.poll`: file descriptors, what each waits for, and a wait of at most so many milliseconds."""
 
-    def __init__(self) -> None:
-        self._poll = select.poll()
+    def register(self, number: int, events: int, /) -> object: ...
+    def unregister(self, number: int, /) -> object: ...
+    def poll(self, milliseconds: float | None, /) -> Sequence[tuple[int, int]]: ...
+
+
+class Loop:
+    """Moves calls on as soon as they can go on, and gives up those that are due. For one thread.
+
+    `poll` waits, and `clock` is what calls are due by; a simulation has its own.
+    """
+
+    def __init__(self, poll: Poll | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._poll = poll or select.poll()
+        self._clock = clock
         self._waiting: dict[Polled[Any], int] = {}
         """Calls that are not done, with the file descriptor by which each is registered."""
         self._by_number: dict[int, list[Polled[Any]]] = {}
@@ -70,7 +82,7 @@ class Loop:
         if len(waiting) > len(calls):  # What nobody waits for any more.
             for call in waiting.keys() - set(calls):
                 self._forget(call)
-        until = time.monotonic() + seconds
+        until = self._clock() + seconds
         done: list[Polled[Any]] = []
         for call in calls:
             if call not in waiting:
@@ -80,7 +92,7 @@ class Loop:
                     self._register(call)
         while waiting and (for_all or not done):
             done += self._move_on(until)
-            if time.monotonic() > until:
+            if self._clock() > until:
                 break
         return done
 
@@ -102,7 +114,7 @@ class Loop:
         """Wait for whatever is ready first, or due; the calls that are done with that."""
         due = min([call.due for call in self._waiting])
         # Rounded up to whole milliseconds by `poll`: the end is not missed by a hair, again and again.
-        left = max(0.0, min(until, due) - time.monotonic()) * 1000
+        left = max(0.0, min(until, due) - self._clock()) * 1000
         done: list[Polled[Any]] = []
         for number, _ in self._poll.poll(None if left == math.inf else left):
             for call in tuple(self._by_number.get(number, ())):
@@ -114,7 +126,7 @@ class Loop:
                 elif call.events != events or call.fileno() != number:
                     self._forget(call)
                     self._register(call)
-        if (now := time.monotonic()) >= due:
+        if (now := self._clock()) >= due:
             for call in [call for call in self._waiting if now >= call.due]:
                 call.give_up()
                 if call.done():
