@@ -26,7 +26,7 @@ def count(metrics: Metrics, outcome: Outcome) -> None:
     """MessagesReceived = MessagesWritten + MessagesReturned + MessagesDeadLettered, always."""
     operations = outcome.operations
     # First what has many values: Powertools sends by itself at 100 of them, and there must be something left to flush.
-    for fill in by_rank(operations.batch_fills):
+    for fill in operations.batch_fills:
         metrics.add_metric("BatchFill", MetricUnit.Count, fill)
     for milliseconds in by_rank(operations.latencies):
         metrics.add_metric("WriteLatency", MetricUnit.Milliseconds, round(milliseconds, 3))

@@ -47,7 +47,7 @@ class Polled(Running[T_co], Protocol[T_co]):
     events: int
     """What it waits for: of `select`, POLLIN or POLLOUT."""
     due: float
-    """When it is given up if nothing is ready until then; of `time.monotonic`."""
+    """When it is given up if nothing is ready until then; by the loop's clock."""
 
     def fileno(self) -> int: ...
     def hear(self) -> None:
@@ -60,11 +60,23 @@ class Polled(Running[T_co], Protocol[T_co]):
     def give_up(self) -> None: ...
 
 
-class Loop:
-    """Moves calls on as soon as they can go on, and gives up those that are due. For one thread."""
+class Poll(Protocol):
+    """As `select.poll`: file descriptors, what each waits for, and a wait of at most so many milliseconds."""
 
-    def __init__(self) -> None:
-        self._poll = select.poll()
+    def register(self, number: int, events: int, /) -> object: ...
+    def unregister(self, number: int, /) -> object: ...
+    def poll(self, milliseconds: float | None, /) -> Sequence[tuple[int, int]]: ...
+
+
+class Loop:
+    """Moves calls on as soon as they can go on, and gives up those that are due. For one thread.
+
+    `poll` waits, and `clock` is what calls are due by; a simulation has its own.
+    """
+
+    def __init__(self, poll: Poll | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._poll = poll or select.poll()
+        self._clock = clock
         self._waiting: dict[Polled[Any], int] = {}
         """Calls that are not done, with the file descriptor by which each is registered."""
         self._by_number: dict[int, list[Polled[Any]]] = {}
@@ -73,7 +85,7 @@ class Loop:
     def wait(self, calls: Collection[Polled[T]], seconds: float, *, for_all: bool = False) -> Sequence[Polled[T]]:
         """As `Executor.wait`. Looks once, at least, at what is ready."""
         waiting = self._waiting
-        until = time.monotonic() + seconds
+        until = self._clock() + seconds
         done: list[Polled[Any]] = []
         others = len(waiting)
         for call in calls:
@@ -88,7 +100,7 @@ class Loop:
                 self._forget(call)
         while waiting and (for_all or not done):
             done += self._move_on(until)
-            if time.monotonic() > until:
+            if self._clock() > until:
                 break
         return done
 
@@ -110,7 +122,7 @@ class Loop:
         """Wait for whatever is ready first, or due; the calls that are done with that."""
         due = min([call.due for call in self._waiting])
         # Rounded up to whole milliseconds by `poll`: the end is not missed by a hair, again and again.
-        left = max(0.0, min(until, due) - time.monotonic()) * 1000
+        left = max(0.0, min(until, due) - self._clock()) * 1000
         done: list[Polled[Any]] = []
         for number, _ in self._poll.poll(None if left == math.inf else left):
             ready = [(call, call.events) for call in self._by_number.get(number, ())]
@@ -124,7 +136,7 @@ class Loop:
                 elif call.events != events or call.fileno() != number:
                     self._forget(call)
                     self._register(call)
-        if (now := time.monotonic()) >= due:
+        if (now := self._clock()) >= due:
             for call in [call for call in self._waiting if now >= call.due]:
                 call.give_up()
                 if call.done():
