@@ -10,7 +10,7 @@ from sluice.aws import endpoint, queue, tables
 from sluice.aws.endpoint import Endpoint
 from sluice.aws.http import HttpClient
 from sluice.aws.route import Route
-from sluice.writing.writer import SINGLES_PER_CONNECTION
+from sluice.writing.calls import SINGLES_PER_CONNECTION
 
 if TYPE_CHECKING:
     from sluice.aws.boto import BotoClient

@@ -80,6 +80,8 @@ class Pending:
         return bool(self._later or self._alone or any(self._tables.values()))
 
     def extend(self, operations: Collection[Operation]) -> None:
+        if not operations:
+            return
         kinds = {(operation.key[0], operation.goes_in_batches) for operation in operations}
         if len(kinds) == 1:  # The usual, and much faster than one by one.
             ((table, _),) = kinds

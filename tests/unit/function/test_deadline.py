@@ -12,7 +12,7 @@ import pytest
 from functions.batch_writer.pipeline import Outcome
 from sluice.aws.dead_letters import DeadLetter, dead_letter
 from sluice.message.errors import NothingWrittenError
-from sluice.writing.writer import SINGLES_PER_CONNECTION
+from sluice.writing.calls import SINGLES_PER_CONNECTION
 from tests.fakes import (
     Capacity,
     ConnectionLost,
