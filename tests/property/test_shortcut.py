@@ -198,6 +198,8 @@ ODD_BODIES = {
     "a string twice in a set": native_put({"SS": ["a", "a"]}),
     "a number twice in a set": native_put({"NS": ["1", "1.0"]}),
     "binary twice in a set": native_put({"BS": ["YQ==", "YQ=="]}),
+    "39 digits in a set": native_put({"NS": ["1", "1" * 39]}),
+    "out of range in a set": native_put({"NS": ["1", "1e130"]}),
     "a set of other things": native_put({"SS": ["a", 1]}),
     "a number in a set of numbers": native_put({"NS": [1]}),
     "an unknown type": native_put({"X": "a"}),
