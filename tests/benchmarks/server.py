@@ -40,13 +40,25 @@ def reply(content: Any) -> bytes:
     return "\r\n".join(head).encode() + END_OF_HEAD + body
 
 
-REPLIES = {
-    b"BatchWriteItem": reply(
-        {"ConsumedCapacity": [{"CapacityUnits": 25.0, "TableName": TABLE}], "UnprocessedItems": {}},
+def _unit(units: float) -> dict[str, Any]:
+    return {"CapacityUnits": units, "TableName": TABLE}
+
+
+DESCRIBED = reply({"Table": {"TableName": TABLE, "TableStatus": "ACTIVE", "KeySchema": KEY_SCHEMA}})
+REPLIES = {  # Without and with the capacity, for which a request asks by ReturnConsumedCapacity.
+    b"BatchWriteItem": (
+        reply({"UnprocessedItems": {}}),
+        reply({"ConsumedCapacity": [_unit(25.0)], "UnprocessedItems": {}}),
     ),
-    b"PutItem": reply({}),
-    b"DescribeTable": reply({"Table": {"TableName": TABLE, "TableStatus": "ACTIVE", "KeySchema": KEY_SCHEMA}}),
+    b"PutItem": (reply({}), reply({"ConsumedCapacity": _unit(1.0)})),
+    b"DeleteItem": (reply({}), reply({"ConsumedCapacity": _unit(1.0)})),
+    b"UpdateItem": (reply({}), reply({"ConsumedCapacity": _unit(1.0)})),
+    b"TransactWriteItems": (reply({}), reply({"ConsumedCapacity": [_unit(2.0)]})),
+    b"DescribeTable": (DESCRIBED, DESCRIBED),
 }
+ASKED = b"ReturnConsumedCapacity"
+MARKS = {"BatchWriteItem": (b'"PutRequest"', b'"DeleteRequest"'), "TransactWriteItems": (b'"TableName"',)}
+"""What stands once in each of several writes; no text of the records looks like it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -54,6 +66,8 @@ class Counts:
     """What one connection has brought; only its own thread writes it."""
 
     calls: Counter[str] = field(default_factory=Counter)
+    written: int = 0
+    """Items, by a glance at the bodies; counted always."""
     items: int = 0
     keys: set[tuple[str, str]] = field(default_factory=set)
     largest: int = 0
@@ -62,15 +76,22 @@ class Counts:
     """Seconds from the requests to their answers: on a busy machine more than the latency."""
 
     def open(self, body: bytes) -> None:
-        """Count what is in a BatchWriteItem or PutItem."""
+        """Count what is in a write, of one item or of several."""
         request = json.loads(body)
         if "RequestItems" in request:
-            items = [put["PutRequest"]["Item"] for puts in request["RequestItems"].values() for put in puts]
+            writes = [each for of_table in request["RequestItems"].values() for each in of_table]
         else:
-            items = [request["Item"]]
+            writes = request.get("TransactItems") or [{"": request}]
+        items = [_item(write) for each in writes for write in each.values()]
         self.items += len(items)
         self.keys.update((item["pk"]["S"], item["sk"]["S"]) for item in items)
         self.largest = max(self.largest, len(items))
+
+
+def _item(write: dict[str, Any]) -> dict[str, Any]:
+    """The item of a put, the key of a delete or an update."""
+    item: dict[str, Any] = write["Item"] if "Item" in write else write["Key"]
+    return item
 
 
 def requests(connection: socket.socket) -> Iterator[tuple[bytes, bytes]]:
@@ -119,19 +140,21 @@ class Server:
             if head.startswith(b"get "):
                 connection.sendall(self._control(head.split(b" ", 2)[1].decode()))
                 continue
-            name, answer = BY_TARGET[head.split(b"x-amz-target: dynamodb_20120810.", 1)[1].split(b"\r\n", 1)[0]]
+            name, answers = BY_TARGET[head.split(b"x-amz-target: dynamodb_20120810.", 1)[1].split(b"\r\n", 1)[0]]
             if counts not in self._counts:  # The first request, or the first one after a reset.
                 counts = Counts()
                 self._counts.append(counts)
             assert counts is not None
             counts.calls[name] += 1
+            if name != "DescribeTable":
+                counts.written += sum(map(body.count, MARKS[name])) if name in MARKS else 1
             if self._check and name != "DescribeTable":
                 counts.open(body)
             if self._latency:
                 began = time.perf_counter()
                 time.sleep(self._latency)
                 counts.waited += time.perf_counter() - began
-            connection.sendall(answer)
+            connection.sendall(answers[ASKED in body])
 
     def _control(self, path: str) -> bytes:
         """`/reset` and `/check` begin to count anew, without and with opening the requests; `/counts` tells."""
@@ -150,6 +173,7 @@ class Server:
             keys |= counts.keys
         return {
             "calls": calls,
+            "written": sum(counts.written for counts in self._counts),
             "items": sum(counts.items for counts in self._counts),
             "distinct": len(keys),
             "largest": max((counts.largest for counts in self._counts), default=0),
@@ -158,7 +182,7 @@ class Server:
         }
 
 
-BY_TARGET = {name.lower(): (name.decode(), answer) for name, answer in REPLIES.items()}
+BY_TARGET = {name.lower(): (name.decode(), answers) for name, answers in REPLIES.items()}
 
 
 def main() -> None:
