@@ -19,9 +19,9 @@ Item = dict[str, Any]
 
 
 def event(load: Load) -> dict[str, Any]:
-    """The event of a lane: the same one in every process."""
+    """The event of a lane: the same one in every process, and the same records in whatever form they come."""
     form = FORMS[load.form]
-    source = random.Random(f"{load.form} {load.records} {load.record_bytes}")
+    source = random.Random(load.records * load.record_bytes)
     operations = [form(source, number, load.record_bytes) for number in range(load.records)]
     messages = [message(position, body) for position, body in enumerate(_packed(operations, load.per_message))]
     if load.form == "fifo":
