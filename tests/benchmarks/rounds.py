@@ -48,6 +48,8 @@ class Scale:
     rounds: int
     records: int
     """Records of an event, where the section does not choose its own."""
+    peers: bool = False
+    """Build the peers in other languages, which fetches their SDKs."""
 
 
 FULL = Scale(rounds=7, records=1000)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks import page
 from tests.benchmarks.lanes.bodies import FORMS, event, native
-from tests.benchmarks.lanes.counted import Counted, CountError
+from tests.benchmarks.lanes.counted import Counted, CountError, Output
 from tests.benchmarks.lanes.matrix import LANES
 from tests.benchmarks.machine import this_machine
 from tests.benchmarks.processes import Round, ServerProcess, environment
@@ -138,7 +138,7 @@ class Said:
 
 
 def test_a_writer_whose_records_have_not_arrived_is_not_measured(server: ServerProcess, tmp_path: Path) -> None:
-    writer = Counted(Said(tmp_path / "output", said=3), server, tmp_path / "output")
+    writer = Counted(Said(tmp_path / "output", said=3), server, Output(tmp_path / "output"))
 
     with pytest.raises(CountError, match="3 given, 3 written as it says, 0 arrived"):
         writer.invoke(Load(3, SMALL))
@@ -147,7 +147,7 @@ def test_a_writer_whose_records_have_not_arrived_is_not_measured(server: ServerP
 def test_a_writer_that_says_less_than_it_has_written_is_not_measured(
     server: ServerProcess, client: Any, tmp_path: Path
 ) -> None:
-    writer = Counted(Said(tmp_path / "output", 2, lambda: put(client)), server, tmp_path / "output")
+    writer = Counted(Said(tmp_path / "output", 2, lambda: put(client)), server, Output(tmp_path / "output"))
 
     with pytest.raises(CountError, match="3 given, 2 written as it says, 3 arrived"):
         writer.invoke(Load(3, SMALL))
@@ -156,7 +156,7 @@ def test_a_writer_that_says_less_than_it_has_written_is_not_measured(
 def test_a_writer_that_writes_one_item_again_and_again_is_not_measured(
     server: ServerProcess, client: Any, tmp_path: Path
 ) -> None:
-    writer = Counted(Said(tmp_path / "output", 3, lambda: put(client)), server, tmp_path / "output")
+    writer = Counted(Said(tmp_path / "output", 3, lambda: put(client)), server, Output(tmp_path / "output"))
 
     assert writer.invoke(Load(3, SMALL)) == Round(1.0, 1.0)
     with pytest.raises(CountError, match="1 distinct items"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.processes import Round, ServerProcess
@@ -16,13 +16,15 @@ class CountError(Exception):
 
 
 class Counted:
-    """Raises CountError where a round did not write every record once and say so in the file `output`."""
+    """Raises CountError where a round did not write every record once and say so.
 
-    def __init__(self, writer: Measured, server: ServerProcess, output: Path) -> None:
+    `said` tells how many records the writer says that it has written since it was last asked.
+    """
+
+    def __init__(self, writer: Measured, server: ServerProcess, said: Callable[[], float]) -> None:
         self._writer = writer
         self._server = server
-        self._output = output
-        self._read = 0
+        self._said = said
         self.name = writer.name
 
     def invoke(self, load: Load, times: int = 1) -> Round:
@@ -39,17 +41,29 @@ class Counted:
 
     def _invoke(self, load: Load, times: int) -> Round:
         taken = self._writer.invoke(load, times)
-        given, said, arrived = load.records * times, sum(self._said()), self._server.control("/counts")["written"]
+        given, said, arrived = load.records * times, self._said(), self._server.control("/counts")["written"]
         if not given == said == arrived:
-            raise CountError(f"{self.name}: {given} given, {said} written as it says, {arrived} arrived ({load})")
+            raise CountError(f"{self.name}: {given} given, {said:g} written as it says, {arrived} arrived ({load})")
         return taken
 
-    def _said(self) -> Iterator[float]:
-        """OperationsWritten in the metrics of the function, or in a peer's own line, since it was last read."""
-        with self._output.open("rb") as output:
+
+class Output:
+    """What a writer says on its standard output: OperationsWritten, in the function's metrics or in a line of a peer.
+
+    It is called for what has been added since the last call.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+
+    def __call__(self) -> float:
+        with self._path.open("rb") as output:
             output.seek(self._read)
             added = output.read()
         self._read += len(added)
+        total = 0.0
         for line in added.splitlines():
             values = json.loads(line).get("OperationsWritten", [])
-            yield from values if isinstance(values, list) else [values]
+            total += sum(values) if isinstance(values, list) else values
+        return total

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tests.benchmarks.lanes import waiting
-from tests.benchmarks.lanes.counted import Counted
+from tests.benchmarks.lanes.counted import Counted, Output
 from tests.benchmarks.lanes.matrix import LANES, Lane
 from tests.benchmarks.processes import ServerProcess, WriterProcess
 from tests.benchmarks.report import Section, Table, Target, at_least, microseconds
@@ -34,7 +34,7 @@ class Writers:
         if key not in self._started:
             output = self._outputs / str(len(self._started))
             process = WriterProcess(name, self._server.port, OUTPUT=str(output), **environ)
-            self._started[key] = Counted(self._stack.enter_context(process), self._server, output)
+            self._started[key] = Counted(self._stack.enter_context(process), self._server, Output(output))
         return self._started[key]
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.lanes.counted import Counted
+from tests.benchmarks.lanes.counted import Counted, Output
 from tests.benchmarks.processes import Round, ServerProcess, WriterProcess
 from tests.benchmarks.records import SMALL, Load
 from tests.benchmarks.report import Table, Target, at_least
@@ -73,7 +73,7 @@ def measure(scale: Scale) -> Waited:
 
 def _writer(stack: ExitStack, server: ServerProcess, output: Path, name: str, **environ: str) -> Counted:
     process = WriterProcess(name, server.port, OUTPUT=str(output), **environ)
-    return Counted(stack.enter_context(process), server, output)
+    return Counted(stack.enter_context(process), server, Output(output))
 
 
 def _server(server: ServerProcess, writer: Counted, load: Load) -> tuple[float, float]:
