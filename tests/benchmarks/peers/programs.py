@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -81,8 +82,9 @@ class ProgramProcess(Process):
     def invoke(self, load: Load, times: int = 1) -> Round:
         del load  # It has its event.
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{times}\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # It has ended, as the missing line will tell.
+            self.process.stdin.write(f"{times}\n")
+            self.process.stdin.flush()
         told = json.loads(self.line())
         self._written = told["written"]
         return Round(told["cpu"] / times, told["wall"] / times)

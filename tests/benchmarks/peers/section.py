@@ -34,8 +34,7 @@ def measure(scale: Scale) -> Section:
         with ExitStack() as stack:
             server = stack.enter_context(ServerProcess())
             writers = _writers(stack, server, commands, load)
-            for writer in writers.values():
-                writer.prove(load)
+            missing |= _proven(writers, load)
             jobs = {name: Job(writer, load) for name, writer in writers.items()}
             medians = interleaved(jobs, scale.rounds, round_seconds(scale))
         seconds[size] = {name: taken.cpu / load.records for name, taken in medians.items()}
@@ -79,6 +78,20 @@ def _writers(
         program: ProgramProcess = stack.enter_context(ProgramProcess(name, command, given, server.port))
         writers[name] = Counted(program, server, program.said)
     return writers
+
+
+def _proven(writers: dict[str, Counted], load: Load) -> dict[str, str]:
+    """Takes out the programs that do not run here, and tells why."""
+    missing = {}
+    for name in list(writers):
+        try:
+            writers[name].prove(load)
+        except RuntimeError as error:
+            if name in HERE:
+                raise
+            missing[name] = str(error)
+            del writers[name]
+    return missing
 
 
 def _target(size: int, by_writer: Mapping[str, float]) -> Target:

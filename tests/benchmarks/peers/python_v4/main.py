@@ -15,9 +15,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from aws_sdk_dynamodb import models
-from aws_sdk_dynamodb.client import AsyncDynamoDBClient
-from aws_sdk_dynamodb.config import AsyncDynamoDBConfig
+from aws_sdk_dynamodb import models  # type: ignore[import-not-found]  # Only in .peers-bench, as what follows.
+from aws_sdk_dynamodb.client import AsyncDynamoDBClient  # type: ignore[import-not-found]
+from aws_sdk_dynamodb.config import AsyncDynamoDBConfig  # type: ignore[import-not-found]
 
 TABLE = "bench"
 BATCH = 25
