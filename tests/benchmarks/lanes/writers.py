@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.benchmarks.lanes.bodies import VERSION
+from tests.benchmarks.lanes.prepared import decoding, once
 from tests.benchmarks.records import TABLE
 from tests.benchmarks.writers import Event, Make, Writer, sluice
 
@@ -71,16 +72,19 @@ def batch_writer_of_native() -> Writer:
     from boto3.dynamodb.types import TypeDeserializer
 
     deserialize = TypeDeserializer().deserialize
-    ready: dict[str, Operation] = {}
 
-    def made(event: Event) -> Iterator[Operation]:
-        for record in event["Records"]:
-            item = json.loads(record["body"])["PutRequest"]["Item"]
-            if record["body"] not in ready:
-                ready[record["body"]] = {"put": {name: deserialize(_decoded(value)) for name, value in item.items()}}
-            yield ready[record["body"]]
+    def values(event: Event) -> list[Operation]:
+        items = [json.loads(record["body"])["PutRequest"]["Item"] for record in event["Records"]]
+        return [{"put": {name: deserialize(_decoded(value)) for name, value in item.items()}} for item in items]
 
-    return _batching(made)
+    made = once(values)
+
+    def opened(event: Event) -> Iterator[Operation]:
+        for record, operation in zip(event["Records"], made(event), strict=True):
+            json.loads(record["body"])
+            yield operation
+
+    return _batching(opened)
 
 
 def _decoded(value: dict[str, Any]) -> dict[str, Any]:
@@ -213,24 +217,6 @@ def conditional_in_threads() -> Writer:
 def _said(written: int) -> Any:
     sys.stdout.write(f'{{"OperationsWritten": {written}}}\n')
     return {"batchItemFailures": []}
-
-
-def decoding(make: Make) -> Make:
-    """A writer that begins where Lambda's runtime does: with the event's bytes."""
-
-    def made() -> Writer:
-        write = make()
-        encoded: dict[int, str] = {}
-
-        def decoded(event: Event) -> Any:
-            if id(event) not in encoded:  # A new event, which is not measured in its first invocation.
-                encoded.clear()
-                encoded[id(event)] = json.dumps(event)
-            return write(json.loads(encoded[id(event)]))
-
-        return decoded
-
-    return made
 
 
 WRITERS: dict[str, Make] = {
