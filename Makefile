@@ -43,8 +43,8 @@ fuzz: venv  ## 100,000 bodies and 12,000 services' answers, good and garbled: no
 	@.venv/bin/python -m tests.property.fuzz
 	@.venv/bin/python -m tests.property.answers
 
-bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrangler and PynamoDB; writes docs/benchmarks.md: ONLY=cpu,cost
-	@.venv-bench/bin/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrangler and PynamoDB; writes docs/benchmarks.md: ONLY=cpu,cost PEERS=1
+	@.venv-bench/bin/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers)
 
 .venv-bench/.ready: tests/benchmarks/requirements.txt
 	@$(STOP) $(PYTHON) -m venv .venv-bench || stop "$(NO_VENV)"
@@ -80,7 +80,8 @@ lock: venv  ## Resolve the requirements again into requirements.lock and functio
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements-dev.txt --output-file requirements.lock
 	uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock functions/batch_writer/requirements.in --output-file functions/batch_writer/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/benchmarks/peers/python_v4/requirements.in --output-file tests/benchmarks/peers/python_v4/requirements.txt
 
 clean:  ## Remove everything that make has made
-	rm -rf .venv .venv-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .peers-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find functions infra sluice tests -name __pycache__ -prune -exec rm -rf {} +
