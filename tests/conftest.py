@@ -5,7 +5,10 @@ Every profile but `thorough` draws the same examples in every run, so that a red
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from tests.world import way
 
 # Some examples are 16 MB long, and the machine that runs them may be busy.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
@@ -18,3 +21,9 @@ settings.register_profile("thorough", _COMMON, max_examples=5_000)
 # For mutants: that a property fails is all that counts, not the smallest example.
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.fixture(params=[False, True], ids=["http", "boto3"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test twice: with all calls of a `World` over HTTP, and with all of them through boto3."""
+    monkeypatch.setattr(way, "is_by_boto3", request.param)
