@@ -242,7 +242,7 @@ class Services:
         except OSError as error:
             return then(error)
 
-    def post(self, request: Request, *_: Any) -> Any:
+    def post(self, request: Request, *__: Any) -> Any:
         prefix, _, operation = request.target.partition(".")
         status, headers, content = self.answer(self.of(prefix), operation, request.body)
         lines = "".join(

@@ -57,10 +57,7 @@ PURE_MODULES = {
 }
 KNOW_THE_SDK = {
     "sluice.aws.boto",
-    "sluice.aws.queue",
-    "sluice.aws.endpoint",
     "sluice.aws.shapes",
-    "sluice.aws.signature",
     "sluice.aws.trust",
     "sluice.aws.unreached",
 }

@@ -741,8 +741,9 @@ def test_a_connection_that_comes_too_late_is_closed_unused() -> None:
 
 
 def test_where_a_thread_begins_too_late_nobody_connects() -> None:
-    now, asked = [0.0], []
-    wire = wire_to(1, connect=asked.append, clock=lambda: now[0])
+    now = [0.0]
+    asked: list[float] = []
+    wire = wire_to(1, connect=lambda seconds: asked.append(seconds), clock=lambda: now[0])
 
     def late(fn: Callable[..., Any], *args: Any) -> Any:
         now[0] = 10.0  # Half of the 20 seconds.
@@ -757,7 +758,7 @@ def test_where_a_thread_begins_too_late_nobody_connects() -> None:
 
 @pytest.mark.parametrize(("seconds", "connecting"), [(30.0, 2.0), (4.0, 2.0), (3.0, 1.5), (1.5, 1.0), (0.4, 0.4)])
 def test_connecting_takes_two_seconds_at_most_and_no_more_than_the_call_has(seconds: float, connecting: float) -> None:
-    asked = []
+    asked: list[float] = []
 
     def refused(seconds: float) -> Connection:
         asked.append(seconds)

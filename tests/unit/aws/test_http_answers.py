@@ -210,7 +210,7 @@ def test_a_canceled_transaction_without_a_reason_is_just_canceled(reasons: Any) 
     answer = understood(400, {}, canceled(CancellationReasons=reasons))
 
     assert answer == Refusal("TransactionCanceledException", "canceled")
-    assert failure(answer, ["t"]).meaning is Meaning.UNSURE  # type: ignore[arg-type]
+    assert failure(answer, ["t"]).meaning is Meaning.UNSURE
 
 
 @pytest.mark.parametrize(

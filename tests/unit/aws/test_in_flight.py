@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import select
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
@@ -135,10 +135,10 @@ def test_where_all_are_asked_for_and_the_time_is_over_it_is_those_that_are_done(
 
 def test_a_loop_remembers_its_calls_from_one_wait_to_the_next() -> None:
     loop, calls = Loop(), [Step() for _ in range(3)]
-    order = []
+    order: list[object] = []
     for call in calls:
         call.ring()
-        order += loop.wait([each for each in calls if each not in order], LONG)
+        order.extend(loop.wait([each for each in calls if each not in order], LONG))
 
     assert order == calls
     assert [call.moved for call in calls] == [1, 1, 1]
@@ -299,7 +299,7 @@ def test_a_call_may_wait_to_write_and_then_to_read() -> None:
 
 def test_a_call_that_goes_on_by_the_same_descriptor_but_for_another_event_is_not_woken_in_vain() -> None:
     """A socket is nearly always ready to be written to: who waits to read from it must not spin."""
-    ours, theirs = _socket_pair()
+    ours, theirs = socket.socketpair()
     loop = Loop()
 
     class Turning(Step):
@@ -322,12 +322,6 @@ def test_a_call_that_goes_on_by_the_same_descriptor_but_for_another_event_is_not
         theirs.send(b"x")
 
         assert loop.wait([call], LONG) == [call]
-
-
-def _socket_pair() -> Any:
-    import socket
-
-    return socket.socketpair()
 
 
 # Calls that are given up
