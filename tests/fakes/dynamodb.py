@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from tests.fakes.attribute_values import (
@@ -23,7 +24,7 @@ from tests.fakes.attribute_values import (
 from tests.fakes.clock import Clock
 from tests.fakes.expressions import Test, UpdateAction, apply_update, condition, placeholders, update
 from tests.fakes.faults import Canceled, Fault, Predicate, RejectIf, Request, Throttle, Unprocessed, UnprocessedIf
-from tests.fakes.service import ACCOUNT, REGION, FakeService, Parameters, RefusedError, Response, copied
+from tests.fakes.service import ACCOUNT, REGION, FakeService, Operations, Parameters, RefusedError, Response, copied
 
 MAX_REQUESTS = 25  # API_BatchWriteItem: "as many as 25 item put or delete operations"
 MAX_REQUEST_BYTES = 16 * 1024 * 1024  # API_BatchWriteItem: "up to 16 MB of data over the network"
@@ -234,7 +235,8 @@ class FakeDynamoDB(FakeService):
 
     # The service
 
-    def _operations(self) -> dict[str, Callable[[Parameters, Fault | None], Response]]:
+    @cached_property
+    def _operations(self) -> Operations:
         return {
             "BatchWriteItem": self._batch_write_item,
             "PutItem": self._put_item,

@@ -283,7 +283,7 @@ class Function(RuleBasedStateMachine):
             check_added_once(self.db)
 
     def _on_the_queue(self) -> set[str]:
-        return {message["MessageId"] for message in self.sqs.messages(self.queue_url)}
+        return self.sqs.message_ids(self.queue_url)
 
     # The end
 
