@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import boto3
 import botocore.httpsession
+import botocore.loaders
 import botocore.session
 import pytest
 from botocore.exceptions import BotoCoreError
@@ -22,6 +24,7 @@ from sluice.aws.boto import BotoClient
 from sluice.aws.endpoint import Endpoint
 from sluice.message.errors import SettingsError
 
+LOADER = cache(botocore.loaders.create_loader)
 LAMBDA = {
     "AWS_LAMBDA_FUNCTION_NAME": "writer",
     "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
@@ -147,6 +150,12 @@ class Environ:
             if value is not None:
                 self._monkeypatch.setenv(name, str(self._files.get(value, value)))
         return dict(os.environ)
+
+
+@pytest.fixture(autouse=True)
+def _one_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's description of the services is read once, and not for each of hundreds of sessions."""
+    monkeypatch.setattr(botocore.session, "create_loader", LOADER)
 
 
 def check_is_boto3s(found: Endpoint) -> None:
