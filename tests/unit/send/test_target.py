@@ -220,7 +220,7 @@ def test_an_unfinished_send_is_resumed_only_as_it_was(
     sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
 
     assert main(arguments) == cli.FAILED
-    assert "10 records were accepted" in capsys.readouterr().err
+    assert "Accepted: 10 records," in capsys.readouterr().err
     assert main(arguments) == cli.USAGE
     assert main([*arguments, "--resume", "--message-size", "1024"]) == cli.USAGE
     assert "message_size" in capsys.readouterr().err
@@ -300,7 +300,7 @@ def test_the_advice_for_a_file_that_grew_while_it_was_sent_is_what_can_be_done(
     said = [(main([*arguments, *more]), capsys.readouterr().err) for more in ([], [], ["--resume"], ["--restart"])]
 
     assert [status for status, _ in said] == [cli.FAILED, cli.USAGE, cli.FAILED, cli.DONE]
-    assert "1 records were accepted" in said[0][1]
+    assert "Accepted: 1 record," in said[0][1]
     for _, text in said[:3]:
         assert "--restart sends all again" in text
         assert "goes on from there" not in text
