@@ -119,7 +119,7 @@ class _OverlappingExecutor:
         return future
 
 
-class FakeSdk:
+class FakeBotoClient:
     """What goes through boto3, with the fake as the client."""
 
     def __init__(self, db: FakeDynamoDB, allow: Callable[[float], object]) -> None:
@@ -184,7 +184,7 @@ class World:
     def _dynamodb(self) -> Route:
         """As in Lambda, with the fake behind the wire and in the place of boto3's client."""
         credentials = Credentials("key", "secret")
-        return Route(lambda: FakeSdk(self.db, self._allow), self, lambda: credentials, renew=self._renew)
+        return Route(lambda: FakeBotoClient(self.db, self._allow), self, lambda: credentials, renew=self._renew)
 
     def _renew(self) -> None:
         self.renewals += 1

@@ -364,9 +364,9 @@ def test_batches_go_over_tls_on_one_connection(
     assert len(secure.requests) == 3
 
 
-def begun(wire: HttpClient, body: bytes) -> Running[bytes]:
+def begun(http: HttpClient, body: bytes) -> Running[bytes]:
     """A call on an open connection, whose result is the answer's content."""
-    call = wire.begin(body, Credentials("a", "s"), SECONDS, lambda outcome: outcome[2])  # type: ignore[index]
+    call = http.begin(body, Credentials("a", "s"), SECONDS, lambda outcome: outcome[2])  # type: ignore[index]
     assert call is not None
     return call
 
@@ -393,17 +393,17 @@ def test_calls_without_a_thread_go_over_tls_side_by_side(
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"https://127.0.0.1:{server.port}")
         found = endpoint.plain(os.environ)
         assert found is not None
-        wire, executor = HttpClient(found, 2), Threads()(2)
-        made = [wire._connect(wire._ends(SECONDS)) for _ in range(2)]
+        http, executor = HttpClient(found, 2), Threads()(2)
+        made = [http._connect(http._ends(SECONDS)) for _ in range(2)]
         credentials = Credentials("a", "s")
-        both = [wire._exchange(each, b"{}", credentials, wire._ends(SECONDS), lambda answer: answer) for each in made]
+        both = [http._exchange(each, b"{}", credentials, http._ends(SECONDS), lambda answer: answer) for each in made]
         assert len(executor.wait(both, SECONDS, for_all=True)) == 2
 
         bodies = [bytes([65 + number]) * 5_000_000 for number in range(3)]
-        running = [begun(wire, body) for body in bodies[:2]]
+        running = [begun(http, body) for body in bodies[:2]]
         [first] = executor.wait(running, SECONDS)
         running.remove(first)
-        running.append(begun(wire, bodies[2]))
+        running.append(begun(http, bodies[2]))
         assert len(executor.wait(running, SECONDS, for_all=True)) == 2
 
     assert {call.result() for call in [first, *running]} == {b"x" * 3_000_000}

@@ -22,7 +22,7 @@ from tests.fakes.dynamodb import wire_bytes
 from tests.fakes.protocol import FakeWire
 from tests.property.model import requests_of
 from tests.strategies import TABLES, Intent, as_json, drafts, examples, until_seen
-from tests.world import EVENTS, ORDERS, FakeSdk, Inline, World, batch_writes
+from tests.world import EVENTS, ORDERS, FakeBotoClient, Inline, World, batch_writes
 
 # API_BatchWriteItem
 REQUESTS, REQUEST_BYTES = 25, 16 * 1024 * 1024
@@ -204,8 +204,8 @@ def test_what_comes_back_unprocessed_counts_as_unwritten_and_in_doubt_all_of_it(
         requests.insert(data.draw(st.integers(0, len(requests))), request)
 
     stub = Stub(returned)
-    wire = FakeWire(stub, sent=lambda *_: None)
-    dynamodb = Route(lambda: FakeSdk(stub, lambda _: None), wire, lambda: Credentials("key", "secret"))
+    http = FakeWire(stub, sent=lambda *_: None)
+    dynamodb = Route(lambda: FakeBotoClient(stub, lambda _: None), http, lambda: Credentials("key", "secret"))
     tables, operations = Tables(TABLES, dynamodb), list(batch.values())
     reply = tables.reply(operations, tables.begin(operations, 1.0, Inline().submit).result())
 
