@@ -70,6 +70,7 @@ class _Queue:
     """Deduplication id → when it was first sent, and the message's id."""
 
 
+# One class, as boto3's client is one; the checks of a request stand outside of it.
 class FakeSQS(FakeService):
     """Looks like a boto3 SQS client; time is `clock`'s. A long poll of an empty queue answers at once."""
 
