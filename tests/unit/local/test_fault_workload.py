@@ -58,7 +58,7 @@ def test_every_form_of_the_contract_is_sent() -> None:
 
 
 def test_every_kind_of_bad_operation_is_sent() -> None:
-    codes = Counter(message.error_code for message in sent(1, rounds=300)[0])
+    codes = Counter(message.error_code for message in sent(1)[0])
 
     assert codes.keys() == {None, "InvalidJson", *(code for code, _ in _BAD)}
     assert codes[None] > codes.total() / 2
@@ -122,8 +122,8 @@ def test_only_the_newest_versions_may_be_left() -> None:
 
 
 def test_a_failed_condition_calls_for_a_dead_letter_where_it_is_to_be_reported() -> None:
-    skipped, _ = sent(1, rounds=300)
-    reported, _ = sent(1, rounds=100, workload=Workload(1, reports_conditions=True))
+    skipped, _ = sent(1)
+    reported, _ = sent(1, workload=Workload(1, reports_conditions=True))
 
     assert all(message.error_code != "ConditionFailed" for message in skipped)
     refused = [message for message in reported if message.error_code == "ConditionFailed"]
