@@ -53,10 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     terminal.prepare()
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser()
     if not given or given[0] not in COMMANDS:
-        parser.parse_args(given)  # Prints the help, or what is wrong, and exits.
-        parser.print_help()
+        parser = _parser()
+        if given:
+            parser.parse_args(given)  # Prints the help, or what is wrong, and exits.
+        parser.print_help(sys.stderr)
         return USAGE
     name = given[0]
     try:
@@ -89,7 +90,11 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         prog=f"sluice {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.configure(own)
-    return int(command.run(own.parse_args(arguments)))
+    options = own.parse_args(arguments)
+    if vars(options).get("action", "") is None:  # It has commands of its own, and none was given.
+        own.print_help(sys.stderr)
+        return USAGE
+    return int(command.run(options))
 
 
 def add_aws_options(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +145,12 @@ def put_out(*lines: str) -> None:
 
 def counted(number: int, noun: str) -> str:
     """`1 message`, `2,000 messages`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {plural(number, noun)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """The noun as it stands behind this number."""
+    return noun if number == 1 else f"{noun}s"
 
 
 def put_out_json(result: Any) -> None:

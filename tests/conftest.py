@@ -27,3 +27,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs a test twice: with all calls of a `World` over HTTP, and with all of them through boto3."""
     monkeypatch.setattr(way, "is_by_boto3", request.param)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_cache_of_cdks_library(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The 200 MB of CDK's library are unpacked once for all tests, and not for each that deploys."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(shared / "jsii"))

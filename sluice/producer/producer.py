@@ -166,7 +166,7 @@ class Producer:
             self._send(messages)
         with self._changed:
             if not self._changed.wait_for(is_done, _left(end)):
-                raise TimeoutError(f"{len(waited_for & self._unfinished)} messages are not accepted yet")
+                raise TimeoutError(f"messages that are not accepted yet: {len(waited_for & self._unfinished)}")
             self._raise_not_sent()
 
     def close(self, timeout: float | None = None) -> None:

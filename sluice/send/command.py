@@ -26,6 +26,7 @@ from sluice.cli import (
     add_json_option,
     client,
     counted,
+    plural,
     progress,
     put_out,
     put_out_json,
@@ -167,7 +168,7 @@ class _Send:
         state, noted = self._state, self._noted
         if self._is_dry:
             return "Nothing was sent."
-        taken = f"{state.records:,} records were accepted, those up to line {state.position.line:,} without a gap."
+        taken = f"Accepted: {counted(state.records, 'record')}, those up to line {state.position.line:,} without a gap."
         if self._journal is None or not self._journal.path.exists():
             return taken
         if self._reader.source.identity() != self._heading.file:
@@ -206,7 +207,7 @@ class _Send:
                 check=self._check_interrupt,
                 stop=stopping.set,
                 show=lambda state: show(
-                    self._reader.source.done(state.position), f"{state.records:,} records accepted"
+                    self._reader.source.done(state.position), f"{counted(state.records, 'record')} accepted"
                 ),
             )
             try:
@@ -228,7 +229,7 @@ class _Send:
             for one in window.rejected:
                 rejects.write(one)
             self._state = beyond(self._state, window, rejects.length)
-            show(self._reader.source.done(window.end), f"{self._state.records:,} records checked")
+            show(self._reader.source.done(window.end), f"{counted(self._state.records, 'record')} checked")
         rejects.close()
 
     def _report(self) -> int:
@@ -251,10 +252,10 @@ class _Send:
             return FAILED if rejected else DONE
         # Of an earlier send that was complete it is told as such.
         what = "would send" if self._is_dry else "were sent" if self._is_old else "sent"
-        messages = counted(state.messages, "message")
-        put_out(f"{what:<10} {state.records:>12,}  records in {messages}, {state.size:,} bytes in all")
+        records, messages = plural(state.records, "record"), counted(state.messages, "message")
+        put_out(f"{what:<10} {state.records:>12,}  {records} in {messages}, {state.size:,} bytes in all")
         if rejected:
-            put_out(f"{'rejected':<10} {rejected:>12,}  records, see {path}")
+            put_out(f"{'rejected':<10} {rejected:>12,}  {plural(rejected, 'record')}, see {path}")
             for code, count in sorted(state.rejected.items()):
                 put_out(f"{'':<10} {count:>12,}  {code}")
         return FAILED if rejected else DONE

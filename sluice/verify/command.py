@@ -23,6 +23,8 @@ from sluice.cli import (
     add_aws_options,
     add_json_option,
     client,
+    counted,
+    plural,
     progress,
     put_out,
     put_out_json,
@@ -99,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
             executor=executor,
             connections=options.connections,
             consistent=options.consistent,
-            show=lambda record, count: show(reader.source.done(record.end), f"{count:,} records"),
+            show=lambda record, count: show(reader.source.done(record.end), counted(count, "record")),
         )
         try:
             result = verification.run(reader.records(), options.examples)
@@ -125,18 +127,22 @@ def _default(tables: Any, options: argparse.Namespace) -> Any:
 def _lines(result: Any, options: argparse.Namespace) -> Iterator[str]:
     from .comparison import Outcome
 
-    rejected = result.rejected - result.unreadable
+    rejected, equal = result.rejected - result.unreadable, result.count(Outcome.EQUAL, Outcome.ABSENT)
+    unreadable, superseded = result.unreadable.total(), result.totals.superseded
     codes = {"unreadable": result.unreadable, "rejected": rejected}
     rows = {
-        "equal": (result.count(Outcome.EQUAL, Outcome.ABSENT), "there" if options.keys_only else "items"),
+        "equal": (equal, "there" if options.keys_only else plural(equal, "item")),
         "newer": (result.count(Outcome.NEWER), "the table holds a newer version, as it should"),
         "missing": (result.count(Outcome.MISSING), ""),
         "different": (result.count(Outcome.DIFFERENT), ""),
         "not deleted": (result.count(Outcome.UNDELETED), ""),
-        "unreadable": (result.unreadable.total(), "rows of the file that could not be read, and so not compared"),
+        "unreadable": (
+            unreadable,
+            f"{plural(unreadable, 'row')} of the file that could not be read, and so not compared",
+        ),
         "rejected": (rejected.total(), "not in the table: the function rejects them"),
         "not compared": (result.count(Outcome.UNCOMPARED), "updates and conditional writes, whose result is not known"),
-        "superseded": (result.totals.superseded, "records, by a later one of the same key"),
+        "superseded": (superseded, f"{plural(superseded, 'record')}, by a later one of the same key"),
     }
     always = {"equal", "missing", "different"}
     for name, (count, text) in rows.items():

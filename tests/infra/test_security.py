@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
-from aws_cdk import aws_sqs as sqs
 
-from infra import nag
 from tests.infra.configurations import ACCOUNT, CONFIGURATIONS, KEY, ROLE, RULE, TOPIC
 from tests.infra.logical_ids import DEAD_LETTERS, EVENTS, FIXED, LOGS, ORDERS, QUEUE, QUEUE_KEY, TABLE
 from tests.infra.template import Template, resolved
@@ -217,6 +214,11 @@ def test_only_these_rules_of_cdk_nag_are_acknowledged_with_reasons(
 
 
 def test_cdk_nag_finds_what_is_not_acknowledged(tmp_path: Path) -> None:
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_sqs as sqs
+
+    from infra import nag
+
     app = App(outdir=str(tmp_path))
     sqs.Queue(Stack(app, "Careless"), "Queue")
     nag.add_checks(app)

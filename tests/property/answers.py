@@ -325,9 +325,9 @@ class Report:
 def run(cases: int, seed: int, first: int = 0) -> Report:
     report = Report()
     with patch.dict(os.environ, ENVIRON), patch("botocore.endpoint.time.sleep"):
-        sdk = ByBoto3(1)
+        boto = ByBoto3(1)
         for number in range(first, first + cases):
-            services, problems, end = judge(sdk, seed, number)
+            services, problems, end = judge(boto, seed, number)
             report.cases += 1
             report.ends[end] += 1
             report.given[way_of(number)] += len(services.given)
@@ -340,20 +340,20 @@ def way_of(number: int) -> str:
     return WAYS[number % len(WAYS)]
 
 
-def judge(sdk: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], str]:
+def judge(boto: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], str]:
     """The answers that were given, what is wrong with what came of them, and what came of the invocation."""
     chance, way = Random(f"{seed} {number}"), way_of(number)
     operation = way.partition(" ")[2]
     world = World(settings={"update_once": operation == "TransactWriteItems"}, dead_letters=operation[:6] != "Change")
     world.db.put_item(TableName="orders-table", Item={"pk": {"S": "gone"}})
-    services = sdk.services = Services(world, chance, operation, chance.choice([1, 1, 2, 4]))
+    services = boto.services = Services(world, chance, operation, chance.choice([1, 1, 2, 4]))
     http = services if way.startswith("http") else None
     routes = [
-        Route(lambda: sdk, http, lambda: SIGNS, prefix=prefix, connections=8, clock=world.clock)
+        Route(lambda: boto, http, lambda: SIGNS, prefix=prefix, connections=8, clock=world.clock)
         for prefix in (tables.PREFIX, queue.PREFIX)
     ]
     world.pipeline._table._dynamodb = routes[0]  # type: ignore[attr-defined]
-    world.pipeline._notices._queue = queue.Queue(routes[1], sdk.sqs_url, clock=world.clock, executor=Inline)
+    world.pipeline._notices._queue = queue.Queue(routes[1], boto.sqs_url, clock=world.clock, executor=Inline)
     world.send(*CALLS[operation])
     try:
         outcome = world.invoke(world.receive(), 10.0)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import boto3
@@ -23,6 +24,7 @@ from sluice.aws.boto import BotoClient
 from sluice.aws.endpoint import Endpoint, Service
 from sluice.message.errors import SettingsError
 
+LOADER = cache(botocore.loaders.create_loader)
 LAMBDA = {
     "AWS_LAMBDA_FUNCTION_NAME": "writer",
     "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
@@ -151,8 +153,13 @@ class Environ:
 
 
 SERVICES_CALLED: tuple[Service, ...] = ("dynamodb", "sqs")
-LOADER = botocore.loaders.create_loader()  # Reads the model of a service once and not for each client.
 both_services = pytest.mark.parametrize("service", SERVICES_CALLED)
+
+
+@pytest.fixture(autouse=True)
+def _one_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's description of the services is read once, and not for each of hundreds of sessions."""
+    monkeypatch.setattr(botocore.session, "create_loader", LOADER)
 
 
 def check_is_boto3s(found: Endpoint) -> None:

@@ -77,13 +77,35 @@ def test_a_bug_shows_itself(probe: Any) -> None:
         main(["probe"])
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["probe", "--dance"]])
+@pytest.mark.parametrize("arguments", [["dance"], ["probe", "--dance"]])
 def test_what_is_no_command_or_option_is_usage(probe: Any, arguments: list[str]) -> None:
     probe(0)
 
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["dlq"], ["local"]])
+def test_where_a_command_is_missing_the_help_lists_them(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "--help"])
+    assert caught.value.code == 0
+    helped = capsys.readouterr().out
+
+    status = main(arguments)
+
+    assert status == 2
+    assert capsys.readouterr().err == helped
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 letters"), (1, "1 letter"), (2, "2 letters"), (12_345, "12,345 letters")]
+)
+def test_what_is_counted_is_one_or_several(number: int, said: str) -> None:
+    assert cli.counted(number, "letter") == said
 
 
 def test_help_lists_the_commands_and_imports_none(capsys: pytest.CaptureFixture[str]) -> None:
