@@ -55,7 +55,7 @@ def _environ(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(status: int, headers: dict[str, str], content: bytes) -> Answer:
-    return Answering((status, headers, content)).call("put_item", PUT, LONG)
+    return Answering((status, headers, content)).call("put_item", PUT, 600.0)
 
 
 @pytest.mark.parametrize("checksum", [{}, {"x-amz-crc32": CHECKSUM}, {"X-Amz-Crc32": f" {CHECKSUM} "}])
