@@ -92,9 +92,7 @@ class HttpClient:
         if (connection := self._kept()) is not None:
             exchange.start(connection)
         else:
-            with self._lock:
-                self._connecting += 1
-            exchange.start_when_open(submit(self._open, ends))
+            exchange.start_when_open(self._opening(ends, submit))
         return exchange
 
     def post(self, request: Request, seconds: float) -> HttpResponse:
@@ -137,6 +135,16 @@ class HttpClient:
             if 0 <= self._now() - connection.since <= MAX_IDLE and connection.is_quiet():
                 return connection
             connection.close()
+
+    def _opening(self, ends: float, submit: Submit) -> Running[Connection]:
+        with self._lock:
+            self._connecting += 1
+        try:
+            return submit(self._open, ends)
+        except BaseException:  # No thread can be started.
+            with self._lock:
+                self._connecting -= 1
+            raise
 
     def _open(self, ends: float) -> Connection:
         try:

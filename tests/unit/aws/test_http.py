@@ -665,6 +665,18 @@ def test_an_idle_connection_is_room_for_a_call_whatever_is_being_made() -> None:
         executor.wait(calls, LONG, for_all=True)
 
 
+def test_a_thread_that_cannot_be_started_leaves_the_room_that_it_took() -> None:
+    def submit(fn: Callable[..., Any], /, *args: Any) -> Running[Any]:  # noqa: ARG001
+        raise RuntimeError("can't start new thread")
+
+    wire = wire_to(1)
+    for _ in range(MAX_CONNECTING + 1):
+        with pytest.raises(RuntimeError, match="start new thread"):
+            wire.begin(asking(), 20.0, as_it_is, submit)
+
+    assert wire.has_room()
+
+
 def test_connections_that_cannot_be_made_leave_the_room_that_they_took() -> None:
     def refused(_: float) -> Connection:
         raise ConnectionRefusedError(111, "Connection refused")
