@@ -16,7 +16,7 @@ from sluice.message.operation import BatchWrite, Operation, go_in_batches
 from . import plan
 from .hot_keys import HotKeys
 from .plan import MAX_REQUESTS, Batch
-from .send_rate import Bucket, SendRate, backoff
+from .send_rate import Bucket, SendRate, State, backoff
 
 LAST_SECONDS = 2.0
 """While the limit is not known, the last call may hold as much as the pace allows in 2 s."""
@@ -215,7 +215,7 @@ class Pending:
     def _most_units(self, table: str, queues: Queues) -> float:
         """How much of a table's queues may go into one call."""
         pace = self._pace_of(table)
-        if pace.is_probing and not self._later:
+        if pace.state is State.SEEK and not self._later:
             left = len(queues.fresh) + len(queues.repeated)
             return math.inf if left <= min(MAX_REQUESTS, pace.rate * LAST_SECONDS) else pace.most_units()
         return pace.most_units()

@@ -23,8 +23,9 @@ from .plan import Batch, Step
 from .send_rate import SendRate
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
-FIRST_CALLS = 4
-"""So many at once in the beginning, and one more for each that is taken: a table that takes nothing loses less."""
+FIRST_CALLS = 1
+"""So many at once in the beginning, and one more for each round that is taken: a table that takes nothing, or that others
+begin to write at the same time, loses less. Single writes are light: their number doubles with each round."""
 MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 
 
@@ -106,7 +107,7 @@ class Writer:
         self._deadline = deadline
         self._patience = patience
         self._connections = connections
-        self._at_once = min(FIRST_CALLS, connections)
+        self._at_once: float = min(FIRST_CALLS, connections)
         self._clock = clock
         self._sleep = sleep
         self._random = random
@@ -185,7 +186,7 @@ class Writer:
         return self._clock() < self._deadline and self.outcome.error is None
 
     def _send_what_may_go(self, executor: Executor) -> None:
-        while len(self._in_flight) < self._at_once and self.outcome.error is None:
+        while len(self._in_flight) < int(self._at_once) and self.outcome.error is None:
             now = self._clock()
             sending = self._pending.next(now)
             if sending is None:
@@ -201,7 +202,7 @@ class Writer:
         """Until a call comes back or something may be sent."""
         now = self._clock()
         pause = self._deadline - now
-        if len(self._in_flight) < self._at_once and (waits := self._pending.wait(now)) is not None:
+        if len(self._in_flight) < int(self._at_once) and (waits := self._pending.wait(now)) is not None:
             pause = min(pause, waits)
         pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
         if self._in_flight:
@@ -227,7 +228,8 @@ class Writer:
         lost = _lost(sent.batch, reply)
         self._pending.answered(sent, reply.consumed, lost, now)
         if lost is not None and len(lost) < len(sent.batch):
-            self._at_once = min(self._at_once + 1, self._connections)
+            more = 1 / self._at_once if sent.batch[0].goes_in_batches else 1
+            self._at_once = min(self._at_once + more, self._connections)
         if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
             self._accept(sent, reply, now)
             return

@@ -12,6 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from sluice.message.operation import Operation, SingleWrite, Source
@@ -238,7 +239,7 @@ def singles(count: int, prefix: str) -> list[Operation]:
 
 def _fifo(seed: int, loss: float, pace: SendRate, count: int) -> float:
     world, work, lasted = World(seed, Capacity(math.inf), loss=loss), singles(count, "f"), list[float]()
-    following = dict(zip(work, work[1:], strict=False))
+    following = dict(pairwise(work))
 
     def run(actor: Actor) -> None:
         world.invoke(
