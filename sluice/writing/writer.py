@@ -6,7 +6,7 @@ chance and the executor of the calls are arguments.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,8 +24,10 @@ from .send_rate import SendRate
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 FIRST_CALLS = 1
-"""So many at once in the beginning, and one more for each round that is taken: a table that takes nothing, or that others
-begin to write at the same time, loses less. Single writes are light: their number doubles with each round."""
+"""So many at once in the beginning, and one more for each round that is taken: a table that takes nothing, or that
+others begin to write at the same time, loses less. Single writes are light: their number doubles with each round."""
+MAX_SILENCE = 0.1
+"""Seconds without an answer after which there may be one call more at once: the first ones may hang."""
 MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 
 
@@ -55,6 +57,8 @@ class WriteOutcome:
     """Milliseconds of each call that came back."""
     unprocessed: int = 0
     throttled_calls: int = 0
+    throttling: Counter[str] = field(default_factory=Counter)
+    """How often each reason was given, as the service names it; UnprocessedItems have none."""
     consumed: float = 0.0
     """Write units."""
     backoff: float = 0.0
@@ -108,6 +112,7 @@ class Writer:
         self._patience = patience
         self._connections = connections
         self._at_once: float = min(FIRST_CALLS, connections)
+        self._heard_at = clock()
         self._clock = clock
         self._sleep = sleep
         self._random = random
@@ -186,8 +191,10 @@ class Writer:
         return self._clock() < self._deadline and self.outcome.error is None
 
     def _send_what_may_go(self, executor: Executor) -> None:
-        while len(self._in_flight) < int(self._at_once) and self.outcome.error is None:
+        while self.outcome.error is None:
             now = self._clock()
+            if len(self._in_flight) >= self._most_in_flight(now):
+                return
             sending = self._pending.next(now)
             if sending is None:
                 return
@@ -198,12 +205,18 @@ class Writer:
             )
             self._in_flight[call] = sending
 
+    def _most_in_flight(self, now: float) -> int:
+        return int(min(self._at_once + (now - self._heard_at) / MAX_SILENCE, self._connections))
+
     def _wait(self, executor: Executor) -> None:
         """Until a call comes back or something may be sent."""
         now = self._clock()
         pause = self._deadline - now
-        if len(self._in_flight) < int(self._at_once) and (waits := self._pending.wait(now)) is not None:
-            pause = min(pause, waits)
+        if (waits := self._pending.wait(now)) is not None:
+            if len(self._in_flight) < self._most_in_flight(now):
+                pause = min(pause, waits)
+            elif len(self._in_flight) < self._connections:
+                pause = min(pause, max(waits, MAX_SILENCE))
         pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
         if self._in_flight:
             self._settle_finished(executor, pause)
@@ -222,11 +235,11 @@ class Writer:
             self._settle(sent, self._table.reply(sent.batch, call.result()))
 
     def _settle(self, sent: Sending, reply: Reply) -> None:
-        now = self._clock()
+        now = self._heard_at = self._clock()
         self.outcome.latencies.append((now - sent.at) * 1000)
         self.outcome.consumed += sum(reply.consumed.values())
         lost = _lost(sent.batch, reply)
-        self._pending.answered(sent, reply.consumed, lost, now)
+        self._pending.answered(sent, reply.consumed, lost, now, reply.reasons)
         if lost is not None and len(lost) < len(sent.batch):
             more = 1 / self._at_once if sent.batch[0].goes_in_batches else 1
             self._at_once = min(self._at_once + more, self._connections)
@@ -238,6 +251,7 @@ class Writer:
                 self.outcome.throttled_calls += 1
                 self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)
+                self.outcome.throttling.update(reason.reason for reason in reply.reasons)
             case Meaning.CONDITION_FAILED if isinstance(single := sent.batch[0], SingleWrite):
                 self._end_condition(single, reply)
             case Meaning.UNSURE | Meaning.CONDITION_FAILED:  # A batch has no condition: the answer cannot be its own.

@@ -123,7 +123,7 @@ def test_operations_are_counted_one_by_one(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_calls_and_their_fill_are_those_that_the_service_saw(capsys: pytest.CaptureFixture[str]) -> None:
-    world = world_with(Throttle(), None, Unprocessed(4), Throttle("ThrottlingException"))
+    world = world_with(None, Unprocessed(4), Throttle(), Throttle("ThrottlingException"))
 
     numbers = emitted(world.run(*puts(60)), capsys)
 
