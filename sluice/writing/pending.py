@@ -21,6 +21,8 @@ from .send_rate import Bucket, SendRate, State, backoff
 
 LAST_SECONDS = 2.0
 """While the limit is not known, the last call may hold as much as the pace allows in 2 s."""
+SMALL_CALL = 4
+"""Operations of a call in which those that came back are too large a part to judge the table by."""
 PART_SECONDS = 8.0
 """So long what came back keeps to a rate of its own after the service has named a range of keys or an index."""
 MAX_REFUSED_IN_A_ROW = 4 * MAX_REQUESTS
@@ -217,9 +219,10 @@ class Pending:
         if is_uneven and (taken or not fresh.count or queues.is_part_refused):
             # What is lost of a hot range says nothing of the table.
             refused = 0
-        # Nor does what comes back again, in calls too small to hold a fresh one: those take turns with it, and tell.
-        is_telling = fresh.count or not queues.fresh
-        if is_telling and (taken or refused):
+        elif queues.fresh and len(operations) <= SMALL_CALL:
+            # Nor does what comes back again, where it is half of a small call, or takes turns with what is fresh.
+            taken, refused = fresh.taken, fresh.lost
+        if taken or refused:
             pace = pace.learn(taken + refused, refused, sent_at, now)
         if is_uneven != queues.repeated_pace.is_limited:
             queues.repeated_pace = SendRate().restarted(now) if is_uneven else SendRate()

@@ -12,6 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from random import Random
 
@@ -215,8 +216,11 @@ def endless(seed: int, loss: float, seconds: float = 4.0) -> Figures:
     taken = []
     for pace in (SendRate(), Unpaced()):
         world = World(seed, Capacity(math.inf), loss=loss)
-        work, paces = operations(60_000, "e"), {TABLE: pace}
-        world.time.run(lambda actor, world=world, work=work, paces=paces: world.invoke(actor, 0, work, paces, seconds))  # type: ignore[misc]
+
+        def run(actor: Actor, world: World = world, pace: SendRate = pace) -> None:
+            world.invoke(actor, 0, operations(60_000, "e"), {TABLE: pace}, seconds)
+
+        world.time.run(run)
         taken.append(world.taken(0.0, seconds))
     return {"written of unpaced": taken[0] / taken[1]}
 
@@ -298,7 +302,11 @@ def hot(seed: int, keys: int) -> Figures:
 def bounded(seed: int, most: float = 200.0) -> Figures:
     """MAX_WRITE_UNITS_PER_SECOND on a table without a limit."""
     world = World(seed, Capacity(math.inf))
-    world.time.run(lambda actor: world.invoke(actor, 0, operations(2000, "m"), {}, 8.0, write_units_per_second=most))
+
+    def run(actor: Actor) -> None:
+        world.invoke(actor, 0, operations(2000, "m"), {}, 8.0, write_units_per_second=most)
+
+    world.time.run(run)
     return {
         "most in a second": max(world.taken(n / 10, n / 10 + 1) for n in range(70)) / most,
         "mean": world.taken(1.0, 7.0) / 6 / most,
@@ -311,23 +319,23 @@ def _all() -> dict[str, Callable[[int], Figures]]:
         for bucket in BUCKETS:
             for rate in (100.0, 1000.0, 4000.0):
                 name = f"whole, {writers} on {rate:,.0f}/s, {bucket.name}"
-                found[name] = lambda seed, r=rate, b=bucket, w=writers: whole(seed, r, b, w)
+                found[name] = partial(whole, rate=rate, bucket=bucket, writers=writers)
     for bucket in BUCKETS:
-        found[f"leave, {bucket.name}"] = lambda seed, b=bucket: leave(seed, b)
+        found[f"leave, {bucket.name}"] = partial(leave, bucket=bucket)
     for writers in (1, 4):
         for bucket in BUCKETS:
-            found[f"step, {writers}, {bucket.name}"] = lambda seed, b=bucket, w=writers: step(seed, b, w)
+            found[f"step, {writers}, {bucket.name}"] = partial(step, bucket=bucket, writers=writers)
     for loss in (0.1, 0.3, 0.5, 0.7):
-        found[f"constant, {loss:.0%}"] = lambda seed, x=loss: constant(seed, x)
-        found[f"endless, {loss:.0%}"] = lambda seed, x=loss: endless(seed, x)
+        found[f"constant, {loss:.0%}"] = partial(constant, loss=loss)
+        found[f"endless, {loss:.0%}"] = partial(endless, loss=loss)
     for writers in (1, 4):
-        found[f"neighbour, {writers}"] = lambda seed, w=writers: neighbour(seed, BUCKETS[0], w)
-    found["neighbour, 1, 0.1 s"] = lambda seed: neighbour(seed, BUCKETS[1], 1)
+        found[f"neighbour, {writers}"] = partial(neighbour, bucket=BUCKETS[0], writers=writers)
+    found["neighbour, 1, 0.1 s"] = partial(neighbour, bucket=BUCKETS[1], writers=1)
     for keys in (1, 10, 0):
-        found[f"hot, {keys or 'all'} keys"] = lambda seed, k=keys: hot(seed, k)
+        found[f"hot, {keys or 'all'} keys"] = partial(hot, keys=keys)
     found["fifo, 36%"] = fifo
-    found["join, 4 each 2 s"] = lambda seed: whole(seed, 1000.0, BUCKETS[0], 4, stagger=2.0)
-    found["warm, 4 three rounds"] = lambda seed: whole(seed, 1000.0, BUCKETS[0], 4, rounds=3)
+    found["join, 4 each 2 s"] = partial(whole, rate=1000.0, bucket=BUCKETS[0], writers=4, stagger=2.0)
+    found["warm, 4 three rounds"] = partial(whole, rate=1000.0, bucket=BUCKETS[0], writers=4, rounds=3)
     found["bounded"] = bounded
     return found
 

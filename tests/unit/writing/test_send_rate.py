@@ -67,11 +67,10 @@ def test_an_hour_at_a_limit_spends_just_the_limit() -> None:
     assert spent == pytest.approx(360_000, rel=0.001)
 
 
-def held(rate: float = 100.0, now: float = 0.0, **others: float) -> SendRate:
+def held(rate: float = 100.0, now: float = 0.0, closed: float = 0.0) -> SendRate:
     """A rate that has found its limit."""
-    return SendRate(
-        bucket=Bucket(rate, at=now), state=State.HOLD, since=now, lost_at=now, judged_at=now, at=now, **others
-    )
+    bucket = Bucket(rate, at=now)
+    return SendRate(bucket, State.HOLD, since=now, lost_at=now, judged_at=now, at=now, closed=closed)
 
 
 def watched(pace: SendRate, share: float, seconds: float, now: float = 0.0) -> tuple[SendRate, float]:
