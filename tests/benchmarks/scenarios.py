@@ -1,6 +1,6 @@
 """What the send rate is for, as scenarios in virtual time: the real writer against tables that do what tables do.
 
-`python -m tests.benchmarks.scenarios [--only 'leave|step'] [--seeds 201,202]` prints each scenario's figures, the means
+`python -m tests.benchmarks.scenarios [--only 'leave|step'] [--seeds 201,202] [--set CUT=0.4]` prints each scenario's figures, the means
 over the seeds. The same seed gives the same figures. Seeds 1 to 199 are for tuning; judge by others.
 """
 
@@ -17,6 +17,7 @@ from itertools import pairwise
 from random import Random
 
 from sluice.message.operation import Operation, SingleWrite, Source
+from sluice.writing import send_rate
 from sluice.writing.send_rate import SendRate
 from sluice.writing.writer import After, WriteOutcome, Writer
 from tests.benchmarks.simulation import (
@@ -353,7 +354,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="parts of names, any of them: 'leave|step'")
     parser.add_argument("--seeds", default="201,202")
+    parser.add_argument("--set", default="", help="constants of send_rate.py to try: 'CUT=0.4,PAUSE=0.2'")
     options = parser.parse_args()
+    for name, _, value in (pair.partition("=") for pair in options.set.split(",") if pair):
+        if not hasattr(send_rate, name):
+            parser.error(f"send_rate.py has no {name}")
+        setattr(send_rate, name, float(value))
     seeds = [int(seed) for seed in options.seeds.split(",")]
     for name in SCENARIOS:
         if any(part in name for part in options.only.split("|")):
