@@ -38,12 +38,12 @@ together; and its growth per second, as a power of e: ten times as much each 0.7
 TARGET_LOSS, FAIRNESS, PRIOR = 0.057, 0.4, 10.0
 """The loss aimed at is 0.057 / rate ** 0.4 (1.1 % at 60 units/s), so that of two writers the slower one catches up; so
 many write units more are counted with that loss, as a slow writer's rate is judged by few."""
-QUIET_SECONDS, QUIET_UNITS = 1.0, 60.0
-RISE_GROWTH, MAX_RISE = 0.05, 1.5
+QUIET_UNITS, RISE_GROWTH, MAX_RISE = 60.0, 0.05, 1.5
 """After a second and 60 write units without a loss the rate rises: by 0.05 per second, as a power of e, twice as fast
 each 0.25 s, and by 1.5 at most."""
 PAUSE = 0.1
-"""Seconds of silence after a call of which nothing was taken."""
+"""Seconds of silence after a call of which nothing was taken. Shorter ones waste more on a table that is closed to the
+end of a second, longer ones miss more of the next."""
 CLOSED, CLOSED_UNITS = 2.5, 50.0
 """Where a table closes to the end of a second, quiet and rising take 2.5 times as long: a loss shows once a second. So
 many units lost tell whether it does."""
@@ -252,7 +252,8 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def _fallen(self, now: float) -> SendRate:
         if self.lost == self.sent:  # A table that is closed for a moment does not tell how fast it is when open.
-            return self._counting_from(now)
+            is_over = now - self.judged_at > 2 * WINDOW
+            return self.restarted(now) if is_over else self._counting_from(now)
         age = now - self.since
         if age < REACTION_SECONDS or (self.sent < CALL_UNITS and age < WINDOW):
             return self
@@ -280,7 +281,7 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def _quiet(self) -> float:
         """Seconds without a loss after which the rate rises."""
-        return max(QUIET_SECONDS * (CLOSED if self.closes else 1), min(MAX_WINDOW, QUIET_UNITS / self.rate))
+        return max(WINDOW * (CLOSED if self.closes else 1), min(MAX_WINDOW, QUIET_UNITS / self.rate))
 
     def _risen(self, lost: float, before: float, now: float) -> SendRate:
         most = MAX_RISE / CLOSED if self.closes else MAX_RISE

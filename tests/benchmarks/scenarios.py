@@ -1,7 +1,7 @@
 """What the send rate is for, as scenarios in virtual time: the real writer against tables that do what tables do.
 
-`python -m tests.benchmarks.scenarios [--only 'leave|step'] [--seeds 201,202] [--set CUT=0.4]` prints each scenario's figures, the means
-over the seeds. The same seed gives the same figures. Seeds 1 to 199 are for tuning; judge by others.
+`python -m tests.benchmarks.scenarios [--only 'leave|step'] [--seeds 201,202] [--set CUT=0.4]` prints each scenario's
+figures, the means over the seeds. The same seed gives the same figures. Seeds 1 to 199 are for tuning; judge by others.
 """
 
 from __future__ import annotations

@@ -226,11 +226,14 @@ def test_a_fall_goes_on_by_the_share_that_is_lost_and_ends_where_little_is() -> 
     assert ended.rate == fallen.rate
 
 
-def test_a_fall_waits_while_the_table_takes_nothing_at_all() -> None:
-    pace, _ = watched(replace(held(1000.0), state=State.FALL), 1.0, 2.0)
+def test_a_fall_waits_while_the_table_takes_nothing_at_all_but_not_for_ever() -> None:
+    closed, now = watched(replace(held(1000.0), state=State.FALL), 1.0, 1.9)
+    assert closed.state is State.FALL
+    assert closed.rate == 1000.0
 
-    assert pace.state is State.FALL
-    assert pace.rate == 1000.0
+    restarted, _ = watched(closed, 1.0, 0.2, now)
+    assert restarted.state is State.SEEK
+    assert restarted.rate == SEEK_RATE
 
 
 def test_calls_that_were_in_flight_together_are_one_piece_of_news() -> None:
