@@ -235,7 +235,6 @@ def singles(count: int, prefix: str) -> list[Operation]:
             source=source,
             call="put_item",
             body=b"{}",
-            size=1,
             is_conditional=True,
         )
         for n in range(count)
