@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
 from tests.fakes import Fault, Refusal, ServerError, Throttle, Timeout, Unprocessed, UnprocessedIf
@@ -179,3 +179,20 @@ def test_an_undisturbed_invocation_waits_for_nothing(capsys: pytest.CaptureFixtu
 
     assert numbers["BackoffTime"] == [0]
     assert world.clock.slept == []
+
+
+def test_the_log_line_counts_the_limits_that_throttled_calls_met(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(
+        None, Throttle(), Throttle(), Throttle("ThrottlingException", "TableWriteKeyRangeThroughputExceeded")
+    )
+    outcome = world.run(*puts(60))
+    capsys.readouterr()
+
+    metrics.log(Logger(service="test"), outcome)
+
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["message"] == "batch handled"
+    assert line["throttling"] == {
+        "TableWriteProvisionedThroughputExceeded": 2,
+        "TableWriteKeyRangeThroughputExceeded": 1,
+    }
