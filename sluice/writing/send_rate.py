@@ -270,7 +270,7 @@ class SendRate(Struct, frozen=True, gc=False):
         if age < WINDOW or (self.sent < CALL_UNITS and age < MAX_WINDOW):
             return self
         taken = (self.sent - self.lost) / age
-        if self.lost and taken < (1 - LARGE_LOSS) * self.rate:
+        if self.lost and self.is_used and taken < (1 - LARGE_LOSS) * self.rate:
             # Halfway only: a second that is not the table's own has less of it, or more.
             return self._to(State.HOLD, max(math.sqrt(taken * self.rate), self.rate * CUT), now)
         target = TARGET_LOSS / self.rate**FAIRNESS

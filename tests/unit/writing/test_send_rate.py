@@ -307,10 +307,10 @@ def test_the_few_units_of_a_slow_writer_move_its_rate_less_than_the_many_of_a_fa
 
 
 def test_a_call_of_which_nothing_was_taken_is_followed_by_silence() -> None:
-    pace = held(1000.0).learn(25.0, 25.0, 0.5, 0.5)
+    pace = held(1000.0).spend(100.0, 0.5).learn(5.0, 5.0, 0.5, 0.5)
 
-    assert pace.wait(0.5) == pytest.approx(PAUSE - 0.1)  # What was saved in half a second is gone.
-    in_flight_with_it = pace.learn(25.0, 25.0, 0.4, 0.5)
+    assert pace.wait(0.5) == pytest.approx(PAUSE)
+    in_flight_with_it = pace.learn(5.0, 5.0, 0.4, 0.5)
     assert in_flight_with_it.wait(0.5) == pace.wait(0.5)
 
 
@@ -338,6 +338,14 @@ def test_a_table_that_closes_must_be_quiet_for_more_than_two_seconds() -> None:
     assert watched(held(1000.0, closed=1.0), 0.0, 2.6)[0].state is State.RISE
 
 
+def test_a_rise_is_slower_where_the_table_closes() -> None:
+    def risen(closed: float) -> float:
+        quiet = replace(held(1000.0, closed=closed), state=State.RISE, before=1000.0)
+        return math.log(watched(quiet, 0.0, 3.0)[0].rate / 1000.0)
+
+    assert risen(0.0) > 1.5 * risen(1.0) > 0.5
+
+
 def test_the_first_loss_undoes_the_end_of_a_rise() -> None:
     risen, now = watched(held(1000.0), 0.0, 2.5)
 
@@ -359,6 +367,15 @@ def kept_trickling(pace: SendRate) -> SendRate:
 
 def test_a_rate_that_is_not_used_does_not_rise() -> None:
     assert kept_trickling(held(1000.0)).rate == pytest.approx(1000.0, rel=0.01)
+
+
+def test_nor_does_it_grow_where_something_is_lost_now_and_then() -> None:
+    pace = held(1000.0)
+    for tenth in range(1, 1_000):
+        now = tenth / 10
+        pace = pace.spend(25.0, now).learn(25.0, 0.0 if tenth % 9 else 0.1, now - 0.005, now)
+
+    assert pace.rate == 1000.0
 
 
 def test_seeking_that_meets_no_limit_ends_in_none() -> None:
