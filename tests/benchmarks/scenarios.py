@@ -342,6 +342,21 @@ def _all() -> dict[str, Callable[[int], Figures]]:
 
 SCENARIOS = _all()
 
+GOALS: Sequence[tuple[str, str, bool, float]] = (
+    *((f"whole, {writers} on 1,000/s, 1 s", "used", True, 0.97) for writers in (1, 4, 16)),
+    ("whole, 1 on 1,000/s, 1 s", "wasted", False, 0.03),
+    ("whole, 4 on 1,000/s, 1 s", "wasted", False, 0.06),
+    ("whole, 16 on 1,000/s, 1 s", "wasted", False, 0.10),
+    *((f"leave, {bucket.name}", "90 % after s", False, 2.5) for bucket in BUCKETS),
+    *((f"step, {writers}, 1 s", figure, False, 4.0) for writers in (1, 4) for figure in ("down after s", "up after s")),
+    *((f"constant, {loss}", "written of unpaced", True, 0.8) for loss in ("10%", "30%", "50%", "70%")),
+    ("fifo, 36%", "of plain backoff", False, 1.5),
+    ("neighbour, 1", "share", True, 0.2),
+    ("neighbour, 1", "95 % after s", False, 4.0),
+    ("bounded", "most in a second", False, 1.0),
+)
+"""Of a scenario the figure, whether it is to be that much at least (else at most), and how much."""
+
 
 def run(name: str, seeds: Sequence[int]) -> Figures:
     """The means over the seeds."""
