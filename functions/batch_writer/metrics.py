@@ -88,6 +88,7 @@ def _summary(outcome: Outcome) -> Mapping[str, object]:
         "dead_lettered": len(outcome.dead_lettered),
         "batch_writes": len(outcome.operations.batch_fills),
         "trouble": outcome.operations.trouble or None,
+        "throttling": dict(outcome.operations.throttling),
     }
 
 

@@ -35,7 +35,7 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 
 from . import endpoint, shapes, unreached
-from .answer import Answer, NoAnswer, NotConfigured, Refusal, error_code, json_object
+from .answer import Answer, NoAnswer, NotConfigured, Refusal, error_code, json_object, throttling_reasons
 from .endpoint import Endpoint
 from .signature import Credentials
 
@@ -226,7 +226,7 @@ def _refusal(response: Mapping[str, Any]) -> Refusal:
     code, words, stored = details.get("Code", ""), details.get("Message", ""), response.get("Item")
     if code == "TransactionCanceledException" and (reasons := response.get("CancellationReasons")):
         code, words, stored = reasons[0].get("Code"), reasons[0].get("Message"), reasons[0].get("Item")
-    return Refusal(str(code), str(words), stored, status)
+    return Refusal(str(code), str(words), stored, status, throttling_reasons(response))
 
 
 def _send_body(params: dict[str, Any], **_: Any) -> None:

@@ -6,6 +6,7 @@ chance and the executor of the calls are arguments.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
@@ -46,6 +47,8 @@ class WriteOutcome:
     """Milliseconds of each call that came back."""
     unprocessed: int = 0
     throttled_calls: int = 0
+    throttling: Counter[str] = field(default_factory=Counter)
+    """How often each reason was given, as the service names it; UnprocessedItems have none."""
     consumed: float = 0.0
     """Write units."""
     backoff: float = 0.0
@@ -100,7 +103,7 @@ class Writer:
         self._table = table
         self._deadline = deadline
         self._patience = patience
-        self._calls = Calls(table, connections, executor)
+        self._calls = Calls(table, connections, executor, now=clock())
         self._clock = clock
         self._sleep = sleep
         self._random = random
@@ -162,9 +165,11 @@ class Writer:
         return self._clock() < self._deadline and self.outcome.error is None
 
     def _send_what_may_go(self) -> None:
-        while self._calls.has_room() and self.outcome.error is None:
+        while self.outcome.error is None:
             now = self._clock()
-            sending = self._pending.next(now, singles_only=self._calls.takes_singles_only)
+            if not self._calls.has_room(now):
+                return
+            sending = self._pending.next(now, singles_only=self._calls.takes_singles_only(now))
             if sending is None:
                 return
             if sending.batch[0].goes_in_batches:
@@ -175,9 +180,9 @@ class Writer:
         """Until a call comes back or something may be sent."""
         now = self._clock()
         pause = self._deadline - now
-        if self._calls.has_room():
-            waits = self._pending.wait(now, singles_only=self._calls.takes_singles_only)
-            pause = pause if waits is None else min(pause, waits)
+        waits = self._pending.wait(now, singles_only=self._calls.takes_singles_only(now))
+        if waits is not None:
+            pause = min(pause, self._calls.wait(waits, now))
         pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
         if self._calls:
             self._settle_finished(pause)
@@ -191,7 +196,7 @@ class Writer:
             self._settle_finished(left)
 
     def _settle_finished(self, seconds: float) -> None:
-        for sent, reply in self._calls.finished(seconds):
+        for sent, reply in self._calls.finished(seconds, self._clock):
             self._settle(sent, reply)
 
     def _settle(self, sent: Sending, reply: Reply) -> None:
@@ -199,9 +204,9 @@ class Writer:
         self.outcome.latencies.append((now - sent.at) * 1000)
         self.outcome.consumed += sum(reply.consumed.values())
         lost = _lost(sent.batch, reply)
-        self._pending.answered(sent, reply.consumed, lost, now)
+        self._pending.answered(sent, reply.consumed, lost, now, reply.reasons)
         if lost is not None and len(lost) < len(sent.batch):
-            self._calls.grow()
+            self._calls.grow(sent)
         if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
             self._accept(sent, reply, now)
             return
@@ -210,6 +215,7 @@ class Writer:
                 self.outcome.throttled_calls += 1
                 self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)
+                self.outcome.throttling.update(reason.reason for reason in reply.reasons)
             case Meaning.CONDITION_FAILED if isinstance(single := sent.batch[0], SingleWrite):
                 self._end_condition(single, reply)
             case Meaning.UNSURE | Meaning.CONDITION_FAILED:  # A batch has no condition: the answer cannot be its own.

@@ -446,7 +446,8 @@ def _returned_values(kwargs: Parameters, old: Item | None, new: Item | None, act
 def _throttled(table: Table, fault: Throttle) -> RefusedError:
     # botocore's model spells ThrottlingException's member in lower case and drops any other spelling.
     member = "throttlingReasons" if fault.code == "ThrottlingException" else "ThrottlingReasons"
-    reasons = [{"reason": fault.reason, "resource": arn(table.name)}]
+    resource = f"{arn(table.name)}/index/{fault.index}" if fault.index else arn(table.name)
+    reasons = [{"reason": fault.reason, "resource": resource}]
     message = "The level of configured provisioned throughput for the table was exceeded"
     return RefusedError(fault.code, message, members={"message": message, member: reasons})
 

@@ -166,7 +166,7 @@ def check_is_boto3s(found: Endpoint) -> None:
     assert found.are_static == ("AWS_CREDENTIAL_EXPIRATION" not in os.environ)
     region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")  # boto3 reads only the first.
     core = botocore.session.Session()
-    core.register_component("data_loader", LOADER)
+    core.register_component("data_loader", LOADER())
     client = boto3.Session(region_name=region, botocore_session=core).client(found.service)
     frozen = boto3.Session().get_credentials().get_frozen_credentials()
     credentials = found.credentials()

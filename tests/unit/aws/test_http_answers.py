@@ -12,7 +12,7 @@ from botocore.parsers import create_parser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.aws.answer import NoAnswer, Refusal, understood
+from sluice.aws.answer import NoAnswer, Refusal, ThrottlingReason, understood
 from sluice.aws.meanings import Meaning, failure
 
 MODEL = botocore.session.Session().get_service_model("dynamodb")
@@ -58,6 +58,50 @@ def test_an_error_is_called_what_boto3_calls_it(
 
     theirs, message = botocores_error(status, headers, content)
     assert answer == Refusal(theirs, message)
+
+
+ORDERS = "arn:aws:dynamodb:us-east-1:123456789012:table/orders"
+BY_DAY = f"{ORDERS}/index/by-day"
+
+
+def reasons_of(**members: Any) -> list[ThrottlingReason]:
+    return list(understood(400, {}, json.dumps({"__type": "x#ThrottlingException", **members}).encode()).reasons)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("member", ["ThrottlingReasons", "throttlingReasons"])
+def test_the_reasons_of_a_throttle_are_read_in_either_spelling(member: str) -> None:
+    table = {"reason": "TableWriteKeyRangeThroughputExceeded", "resource": ORDERS}
+    index = {"reason": "IndexWriteAccountLimitExceeded", "resource": BY_DAY}
+
+    assert reasons_of(**{member: [table, index]}) == [
+        ThrottlingReason("TableWriteKeyRangeThroughputExceeded", "orders"),
+        ThrottlingReason("IndexWriteAccountLimitExceeded", "orders", "by-day"),
+    ]
+
+
+def test_a_reason_that_looks_unlike_one_is_none_and_a_resource_that_does_stays_unnamed() -> None:
+    strange = [{"reason": "s3cret", "resource": ORDERS}, {"reason": 1}, {"resource": ORDERS}, "Table", None, []]
+
+    assert reasons_of(ThrottlingReasons=strange) == []
+    assert reasons_of(ThrottlingReasons="TableWrite") == reasons_of(ThrottlingReasons=None) == []
+    for resource in ("s3cret", f"{ORDERS}/stream/1", None, 1):
+        found = reasons_of(ThrottlingReasons=[{"reason": "TableWriteAccountLimitExceeded", "resource": resource}])
+        assert found == [ThrottlingReason("TableWriteAccountLimitExceeded")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_of_a_part"),
+    [
+        ("TableWriteProvisionedThroughputExceeded", False),
+        ("TableWriteMaxOnDemandThroughputExceeded", False),
+        ("TableWriteAccountLimitExceeded", False),
+        ("TableWriteKeyRangeThroughputExceeded", True),
+        ("IndexWriteProvisionedThroughputExceeded", True),
+        ("IndexWriteKeyRangeThroughputExceeded", True),
+    ],
+)
+def test_an_index_and_a_range_of_keys_are_a_part_of_the_table(reason: str, is_of_a_part: bool) -> None:
+    assert ThrottlingReason(reason).is_of_a_part == is_of_a_part
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>busy</html>", b"[]", b"null", b"\xff", b"{", b"[" * 100_000])

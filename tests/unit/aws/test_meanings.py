@@ -574,6 +574,21 @@ def test_throttling_starts_no_isolation_and_is_counted(fault: Throttle) -> None:
     assert here.letters() == []
 
 
+@pytest.mark.parametrize("operation", ["BatchWriteItem", "PutItem"])
+@pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
+def test_the_limit_that_was_met_and_what_it_is_of_are_told_and_counted(code: str, operation: str) -> None:
+    here = world()
+    index = Throttle(code, "IndexWriteKeyRangeThroughputExceeded", index="by-day")
+    here.db.always(index, operation=operation)
+
+    outcome = here.run(PUT if operation == "BatchWriteItem" else SINGLES[operation])
+
+    assert outcome.operations.trouble == f"{code}: IndexWriteKeyRangeThroughputExceeded of orders-table/index/by-day"
+    calls = len(here.db.calls)
+    assert calls > 1
+    assert outcome.operations.throttling == {"IndexWriteKeyRangeThroughputExceeded": calls}
+
+
 @pytest.mark.parametrize("fault", THROTTLES)
 def test_throttling_in_the_middle_of_an_isolation_rejects_nobody_else(fault: Throttle) -> None:
     here = world()

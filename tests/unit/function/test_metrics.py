@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
 from functions.batch_writer.metrics import by_rank
@@ -125,7 +125,7 @@ def test_operations_are_counted_one_by_one(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_calls_and_their_fill_are_those_that_the_service_saw(capsys: pytest.CaptureFixture[str]) -> None:
-    world = world_with(Throttle(), None, Unprocessed(4), Throttle("ThrottlingException"))
+    world = world_with(None, Unprocessed(4), Throttle(), Throttle("ThrottlingException"))
 
     numbers = emitted(world.run(*puts(60)), capsys)
 
@@ -196,3 +196,20 @@ def test_an_undisturbed_invocation_waits_for_nothing(capsys: pytest.CaptureFixtu
 
     assert numbers["BackoffTime"] == [0]
     assert world.clock.slept == []
+
+
+def test_the_log_line_counts_the_limits_that_throttled_calls_met(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(
+        None, Throttle(), Throttle(), Throttle("ThrottlingException", "TableWriteKeyRangeThroughputExceeded")
+    )
+    outcome = world.run(*puts(60))
+    capsys.readouterr()
+
+    metrics.log(Logger(service="test"), outcome)
+
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["message"] == "batch handled"
+    assert line["throttling"] == {
+        "TableWriteProvisionedThroughputExceeded": 2,
+        "TableWriteKeyRangeThroughputExceeded": 1,
+    }
