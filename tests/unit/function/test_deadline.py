@@ -127,7 +127,7 @@ def test_nothing_new_is_sent_after_the_deadline(calls: Overlapping) -> None:
     outcome = here.run(*bodies(200, "PutItem"))
 
     assert max(sent_at) < 25.0
-    assert len(outcome.written) == len(sent_at) == 4 + 12 * SINGLES_PER_CONNECTION
+    assert len(outcome.written) == len(sent_at) == 13 * SINGLES_PER_CONNECTION
     check_proven(here, outcome)
 
 
