@@ -37,8 +37,9 @@ from sluice.sending.outbox import BILLED_BYTES, MAX_BYTES
 from sluice.sending.region import region_of
 from sluice.sending.sender import Sender
 
+from .options import add_input_options, input_of
 from .packing import Packing, StoppedAtError
-from .reading import Reader, add_input_options, input_of
+from .reading import Reader
 from .resume import alone, begin, journal_of
 from .sending import Rejects, Sending, beyond
 from .source import ReadError
@@ -103,6 +104,7 @@ def run(options: argparse.Namespace) -> int:
     target = Target(tables(options), is_fifo, most_bytes)
     _check_groups(options, target)
     reader = Reader(given, target.key_types(given.table))
+    reader.check_text()
     for line in _description(reader, target):
         say(line)
     with Interrupt() as interrupt, alone(reader):
@@ -275,15 +277,14 @@ def _check_groups(options: argparse.Namespace, target: Target) -> None:
 
 def _description(reader: Reader, target: Target) -> Iterator[str]:
     columns = reader.columns
-    encoding = reader.source.encoding
-    yield f"Reading {reader.source.name} as {reader.kind}{f', in {encoding.upper()}' if encoding else ''}."
+    yield f"Reading {reader.source.name} as {reader.form}."
     if not reader.source.is_text():
-        yield f"Not all of it is {(encoding or 'UTF-8').upper()}: --encoding names another encoding, such as cp1252."
+        yield "Some of its first lines are not UTF-8, and cost themselves."
     if columns is not None:
+        if columns.why is not None:
+            yield f"Delimiter: {columns.delimiter!r} ({columns.why})"
         types = ", ".join(f"{name}={kind}" for name, kind in zip(columns.names, columns.types, strict=True))
-        if columns.is_told:
-            yield f"Its first line says that {columns.delimiter!r} stands between cells."
-        yield f"Columns: {types}" + (f" (inferred from {columns.sampled:,} rows)" if columns.sampled else "")
+        yield f"Columns: {types}" + (f" (inferred from {counted(columns.sampled, 'row')})" if columns.sampled else "")
     if not target.tables:
         yield (
             "Keys and item sizes are not checked, as the table is not known:"

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ MAX_LINE_BYTES = 16 << 20
 """A longer line is cut, and cannot be a record: an item has 400 KB at most."""
 _BLOCK = 1 << 20
 UTF_8 = "utf-8"
+_LETTER_OF_UTF_8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+"""How packed files begin, whatever their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,10 @@ class Source:
     def __init__(self, name: str, encoding: str | None = None) -> None:
         self.name = name
         self._encoding = encoding
+        self._is_said = encoding is not None
         self.is_file = name != "-" and (self.path.is_file() or not self.path.exists())
         """Not standard input nor a pipe: it can be read twice."""
-        self._packing = next((one for one in (".gz", ".zst") if name.lower().endswith(one)), None)
+        self._packed_by: str | None = None
         self._head: bytes | None = None
         self._raw: IO[bytes] | None = None
         self._stream: Any = None
@@ -81,9 +86,24 @@ class Source:
         return Path(self.name)
 
     @property
+    def _packing(self) -> str | None:
+        if self._packed_by is None:
+            by_name = next((one for one in _PACKED.values() if self.name.lower().endswith(one)), "")
+            self._packed_by = by_name
+            if not by_name and self.is_file:
+                with _reading(self.name), self.path.open("rb") as file:
+                    mark = file.read(4)
+                self._packed_by = next((one for begin, one in _PACKED.items() if mark.startswith(begin)), "")
+        return self._packed_by or None
+
+    @property
     def stem(self) -> str:
         """The name without the extension of its packing."""
-        return self.name if self._packing is None else self.name[: -len(self._packing)]
+        return (
+            self.name[: -len(self._packing)]
+            if self._packing and self.name.lower().endswith(self._packing)
+            else self.name
+        )
 
     def identity(self) -> Identity:
         """What the file is now."""
@@ -103,8 +123,9 @@ class Source:
         return self._raw.tell() if self._raw is not None else 0
 
     def head(self, *, lines: int | None = None) -> bytes:
-        """The first MiB; less where the end comes before, or where so many lines are enough."""
-        if self._head is None or (lines is None and not self.is_file):
+        """The first MiB; less where the end comes before, or where so many lines of standard input are enough."""
+        lines = None if self.is_file else lines
+        if self._head is None or not self.is_file:
             with _reading(self.name):
                 stream = self._unpacked() if self.is_file else self._once()
                 head = self._head or b""
@@ -117,20 +138,31 @@ class Source:
 
     def is_text(self) -> bool:
         """Whether the first MiB, as far as it is known, can be read."""
-        try:
-            codecs.getincrementaldecoder(UTF_8)().decode(self._head or b"")
-        except UnicodeDecodeError:
-            return False
-        return True
+        return _is(self._head or b"", UTF_8)
+
+    def other_encoding(self) -> str | None:
+        """What the file looks to be written in where none was said and it is not UTF-8."""
+        head = self._head or b""
+        if self._encoding not in (None, UTF_8) or self._is_said:
+            return None
+        if len(head) > 3 and (head[1] == head[3] == 0 or head[0] == head[2] == 0):
+            return "utf-16-le" if head[1] == 0 else "utf-16-be"
+        # One that has letters of UTF-8 is a file of UTF-8 with something bad in it.
+        is_cp1252 = not self.is_text() and not _LETTER_OF_UTF_8.search(head) and _is(head, "cp1252")
+        return "cp1252" if is_cp1252 else None
 
     def lines(self, start: Position = START) -> Lines:
         """The lines from a position on; those of standard input can be had once."""
+        return Lines(self.stream(start), start)
+
+    def stream(self, start: Position = START) -> io.BufferedReader:
+        """The bytes from a position on; those of standard input can be had once."""
         with _reading(self.name):
             if not self.is_file:
-                return Lines(_Again(self._head or b"", self._once()).buffered(), start)
+                return _Again(self._head or b"", self._once()).buffered()
             self._open = stream = self._unpacked()
             _skip(stream, start.offset)
-            return Lines(stream, start)
+            return stream
 
     def _unpacked(self) -> io.BufferedReader:
         if self.encoding is None:
@@ -169,6 +201,14 @@ class Source:
         """Around whatever takes lines: says by a `CommandError` what is wrong with the file."""
         with _reading(self.name):
             yield
+
+
+def _is(text: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(text)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class ReadError(CommandError):

@@ -45,7 +45,7 @@ could be compared, 2 usage."""
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    from sluice.send.reading import add_input_options
+    from sluice.send.options import add_input_options
 
     parser.epilog = _EXAMPLES
     add_input_options(parser)
@@ -76,7 +76,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Verify; returns the exit status."""
-    from sluice.send.reading import Reader, input_of
+    from sluice.send.options import input_of
+    from sluice.send.reading import Reader
     from sluice.send.target import tables
 
     from .expected import Expectations

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from sluice.cli import CommandError
 from sluice.message.operation import Rejection
 from sluice.send.journal import Heading, Journal, State
+from sluice.send.options import Input
 from sluice.send.packing import Packing, Rejected, StoppedAtError
-from sluice.send.reading import Input, Reader
+from sluice.send.reading import Reader
 from sluice.send.sending import Rejects, Sending
 from sluice.send.source import Identity
 from sluice.sending.check import Checker

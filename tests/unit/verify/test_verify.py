@@ -19,7 +19,8 @@ from sluice import cli
 from sluice.cli import CommandError, main
 from sluice.message import items
 from sluice.message.settings import KeyAttribute, Table
-from sluice.send.reading import Input, Reader
+from sluice.send.options import Input
+from sluice.send.reading import Reader
 from sluice.verify.comparison import Outcome
 from sluice.verify.expected import Expectations
 from sluice.verify.table import PATIENCE, Budget, TableReader
