@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from sluice.cli import UsageError
+from sluice.cli import UsageError, counted
 from sluice.message import items
 from sluice.message.exact_json import parse_json
 from sluice.message.operation import Rejection
@@ -87,8 +87,10 @@ class Columns:
     """Cells without a value, "" among them."""
     table: str | None
     bare: bool
+    guessed: Mapping[str, str]
+    """The types that were inferred."""
     sampled: int
-    """Rows that the types were inferred from."""
+    """The rows that they were inferred from."""
 
     def records(self, source: Source, start: Position) -> Iterator[Record]:
         """The rows after a position, each as an operation or item."""
@@ -110,6 +112,13 @@ class Columns:
                 yield Record(line, end, text, Rejection(*bad.args))
             else:
                 yield Record(line, end, allowed(body), None, text)
+
+    def description(self) -> Iterator[str]:
+        """Delimiter and columns, in lines."""
+        if self.why is not None:
+            yield f"Delimiter: {self.delimiter!r} ({self.why})"
+        types = ", ".join(f"{name}={kind}" for name, kind in zip(self.names, self.types, strict=True))
+        yield f"Columns: {types}" + (f" (inferred from {counted(self.sampled, 'row')})" if self.sampled else "")
 
     def _converter(self) -> Callable[[list[str]], bytes]:
         encode = msgspec.json.Encoder().encode
@@ -176,7 +185,8 @@ def columns_of(source: Source, given: Input, key_types: Mapping[str, str]) -> Co
     if absent := [name for name, _ in given.types if name not in head.names]:
         columns = ", ".join(map(repr, filter(None, head.names)))[:300]
         raise UsageError(f"--types names {absent[0]!r}, which is no column of {source.name}; it has {columns}")
-    known = (inferred(head.names, head.sample, given.nulls) if given.infer else {}) | known
+    guessed = inferred(head.names, head.sample, given.nulls) if given.infer else {}
+    known = guessed | known
     if given.bare and "B" in known.values():
         raise UsageError("binary columns (B) do not go with --format item: plain JSON has no binary")
     types = tuple(known.get(name, "S") if name else OMITTED if name is None else BLANK for name in head.names)
@@ -191,6 +201,7 @@ def columns_of(source: Source, given: Input, key_types: Mapping[str, str]) -> Co
         nulls=given.nulls | {""},
         table=given.table,
         bare=given.bare,
+        guessed=guessed,
         sampled=len(head.sample),
     )
 

@@ -60,8 +60,14 @@ class Input:
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
-    """FILE, and how to read it."""
-    parser.add_argument("file", metavar="FILE", help="the file, `-` for standard input; .gz and .zst are unpacked")
+    """FILE…, and how to read them."""
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="a file, a directory, a pattern such as 'orders-*.csv', the manifest of a DynamoDB export, any of these in"
+        " S3 (s3://BUCKET/KEY), or `-` for standard input; what is packed by gzip or zstd is unpacked",
+    )
     group = parser.add_argument_group("input")
     group.add_argument(
         "--input",
@@ -114,7 +120,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
 def input_of(options: argparse.Namespace) -> Input:
     """Raises `UsageError` for options that do not fit together."""
     given = Input(
-        file=options.file,
+        file=options.files[0],
         kind=None if options.input == "auto" else options.input,
         delimiter={"\\t": "\t", "tab": "\t", "comma": ","}.get(options.delimiter, options.delimiter),
         columns=tuple(options.columns.split(",")) if options.columns else (),

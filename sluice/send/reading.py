@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -16,7 +17,7 @@ from .elements import Elements
 from .options import NATIVE, Input
 from .requests import requests
 from .rows import TOO_LONG
-from .source import MAX_LINE_BYTES, Source
+from .source import MAX_LINE_BYTES, Source, Store
 
 
 class Reader:
@@ -25,8 +26,9 @@ class Reader:
     Raises `CommandError` where the file cannot be read, `UsageError` where it is not what the options say.
     """
 
-    def __init__(self, given: Input, key_types: Mapping[str, str] | None = None) -> None:
-        self.source = Source(given.file, given.encoding)
+    def __init__(self, given: Input, key_types: Mapping[str, str] | None = None, store: Store | None = None) -> None:
+        self.source = Source(given.file, given.encoding, store)
+        self._store, self._key_types = store, key_types
         self._given = given
         self._content = content_of(self.source, given)
         self.kind = self._content.kind
@@ -37,6 +39,10 @@ class Reader:
         if self.kind != "csv" and given.for_csv:
             raise UsageError(f"{given.for_csv[0]} is for CSV, and {given.file} holds {self.kind}")
         self.columns = columns_of(self.source, given, key_types or {}) if self.kind == "csv" else None
+
+    def with_types(self, types: Mapping[str, str]) -> Reader:
+        """The same file, with these types of its columns."""
+        return Reader(replace(self._given, types=tuple(types.items()), infer=False), self._key_types, self._store)
 
     @property
     def header(self) -> bytes | None:

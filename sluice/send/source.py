@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from sluice.cli import CommandError
 from sluice.sending.record import START, Position
@@ -66,18 +66,46 @@ class Lines:
         return line
 
 
+class Store(Protocol):
+    """Where files are."""
+
+    def identity(self, name: str) -> Identity: ...
+
+    def size(self, name: str) -> int: ...
+
+    def open(self, name: str) -> io.RawIOBase: ...
+
+
+class _Disk:
+    """The files of this machine."""
+
+    def identity(self, name: str) -> Identity:
+        with Path(name).open("rb") as file:
+            status = os.fstat(file.fileno())
+            return Identity(status.st_size, status.st_mtime_ns, hashlib.sha256(file.read(_BLOCK)).hexdigest())
+
+    def size(self, name: str) -> int:
+        return Path(name).stat().st_size
+
+    def open(self, name: str) -> io.RawIOBase:
+        return Path(name).open("rb", buffering=0)
+
+
 class Source:
     """A file, unpacked by its extension (.gz, .zst), or `-`. Raises `CommandError` where it cannot be read."""
 
-    def __init__(self, name: str, encoding: str | None = None) -> None:
+    def __init__(self, name: str, encoding: str | None = None, store: Store | None = None) -> None:
         self.name = name
+        self._store = store or _Disk()
+        self.is_local = store is None
         self._encoding = encoding
         self._is_said = encoding is not None
-        self.is_file = name != "-" and (self.path.is_file() or not self.path.exists())
+        self.is_file = not self.is_local or (name != "-" and (self.path.is_file() or not self.path.exists()))
         """Not standard input nor a pipe: it can be read twice."""
+        self._has_text = True
         self._packed_by: str | None = None
         self._head: bytes | None = None
-        self._raw: IO[bytes] | None = None
+        self._raw: Any = None
         self._stream: Any = None
         self._open: io.BufferedReader | None = None  # Held, for it closes the file when it goes.
 
@@ -91,8 +119,8 @@ class Source:
             by_name = next((one for one in _PACKED.values() if self.name.lower().endswith(one)), "")
             self._packed_by = by_name
             if not by_name and self.is_file:
-                with _reading(self.name), self.path.open("rb") as file:
-                    mark = file.read(4)
+                with _reading(self.name), self._store.open(self.name) as file:
+                    mark = file.read(4) or b""
                 self._packed_by = next((one for begin, one in _PACKED.items() if mark.startswith(begin)), "")
         return self._packed_by or None
 
@@ -107,14 +135,13 @@ class Source:
 
     def identity(self) -> Identity:
         """What the file is now."""
-        with _reading(self.name), self.path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            return Identity(status.st_size, status.st_mtime_ns, hashlib.sha256(file.read(_BLOCK)).hexdigest())
+        with _reading(self.name):
+            return self._store.identity(self.name)
 
     def size(self) -> int | None:
         """Bytes of the file as it is, packed or not; None for standard input."""
         with _reading(self.name):
-            return self.path.stat().st_size if self.is_file else None
+            return self._store.size(self.name) if self.is_file else None
 
     def done(self, position: Position) -> int:
         """Bytes of the file up to a position; of a packed file those that have been read, which is a little more."""
@@ -136,9 +163,15 @@ class Source:
                 self._head = head
         return self._head
 
+    def forget(self) -> None:
+        """Let go of the first MiB, where it can be had again."""
+        if self.is_file:
+            self._has_text = self.is_text()
+            self._head, self._open = None, None
+
     def is_text(self) -> bool:
-        """Whether the first MiB, as far as it is known, can be read."""
-        return _is(self._head or b"", UTF_8)
+        """Whether the first MiB, as far as it was looked at, can be read."""
+        return self._has_text if self._head is None else _is(self._head, UTF_8)
 
     def other_encoding(self) -> str | None:
         """What the file looks to be written in where none was said and it is not UTF-8."""
@@ -161,7 +194,10 @@ class Source:
             if not self.is_file:
                 return _Again(self._head or b"", self._once()).buffered()
             self._open = stream = self._unpacked()
-            _skip(stream, start.offset)
+            if stream.raw is self._raw:
+                stream.seek(start.offset)
+            else:
+                _skip(stream, start.offset)
             return stream
 
     def _unpacked(self) -> io.BufferedReader:
@@ -179,7 +215,7 @@ class Source:
         return None if self._encoding in (None, UTF_8) else self._encoding
 
     def _packed(self) -> io.BufferedReader:
-        self._raw = raw = self.path.open("rb", buffering=0)
+        self._raw = raw = self._store.open(self.name)
         if self._packing == ".gz":
             # Fed by gzip in big blocks; GzipFile's own readline goes through Python for each line.
             return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
@@ -225,9 +261,6 @@ def _reading(name: str) -> Iterator[None]:
 
 
 def _skip(stream: io.BufferedReader, count: int) -> None:
-    if isinstance(stream.raw, io.FileIO):
-        stream.seek(count)
-        return
     while count:
         block = stream.read(min(count, _BLOCK))
         if not block:
@@ -259,7 +292,7 @@ class _Zstandard(io.RawIOBase):
 
     _FEED = 8 << 10  # A few bytes can unpack to 128 KiB (RFC 8878), so memory is bounded by feeding little at a time.
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Any) -> None:
         import zstandard
 
         self._error = zstandard.ZstdError

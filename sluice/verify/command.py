@@ -76,36 +76,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Verify; returns the exit status."""
-    from sluice.send.options import input_of
-    from sluice.send.reading import Reader
+    from sluice.send.inputs import inputs_of
     from sluice.send.target import tables
 
     from .expected import Expectations
     from .table import Budget, TableReader
     from .verifying import Verification
 
-    given = input_of(options)
     found = tables(options)
     if not found:
         raise UsageError("--table-name and --function must not be empty")
     if options.table is not None and options.function and options.table not in _names(found):
         raise UsageError(f"function {options.function} knows no table {options.table!r}")
-    reader = Reader(given, {attribute.name: attribute.type for attribute in _default(found, options).key})
-    say(f"Comparing {reader.source.name}, read as {reader.kind}, with {', '.join(one.name for one in found)}.")
+    inputs = inputs_of(options, {attribute.name: attribute.type for attribute in _default(found, options).key})
+    say(*inputs.description(), f"Comparing with {', '.join(one.name for one in found)}.")
     stopping = threading.Event()
     dynamodb = client(options, "dynamodb", connections=options.connections)
     budget = Budget(options.max_read_units, time.monotonic, stopping.wait)
-    with ThreadPoolExecutor(options.connections) as executor, progress("compared", reader.source.size(), "B") as show:
+    with ThreadPoolExecutor(options.connections) as executor, progress("compared", inputs.size(), "B") as show:
         verification = Verification(
             expectations=Expectations(found, options.format, options.region),
             reader=TableReader(dynamodb, budget, stopping.wait, random.random, options.keys_only),
             executor=executor,
             connections=options.connections,
             consistent=options.consistent,
-            show=lambda record, count: show(reader.source.done(record.end), counted(count, "record")),
+            show=lambda record, count: show(inputs.done(record.end), counted(count, "record")),
         )
         try:
-            result = verification.run(reader.records(), options.examples)
+            result = verification.run(inputs.records(), options.examples)
         finally:
             stopping.set()
             executor.shutdown(wait=True, cancel_futures=True)
@@ -196,7 +194,7 @@ def _as_json(result: Any, options: argparse.Namespace) -> dict[str, Any]:
     from .comparison import Outcome
 
     return {
-        "file": options.file,
+        "file": options.files[0],
         "keys_only": options.keys_only,
         "records": result.records,
         "equal": result.count(Outcome.EQUAL, Outcome.ABSENT),

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from sluice.cli import CommandError, UsageError
 from sluice.send import elements
 from sluice.send.options import Input
-from sluice.send.reading import Reader, Record
+from sluice.send.reading import Reader
 from sluice.sending.check import Checker
+from sluice.sending.record import Position, Record
 from tests.world import ORDERS
 
 REPEATABLE = settings(deadline=None, derandomize=True, database=None, max_examples=150)
@@ -101,10 +102,9 @@ def test_what_is_no_json_costs_itself(tmp_path: Path, rejected_kind: Any) -> Non
 @pytest.mark.parametrize("content", ['[{"pk":"1"},', '[{"pk":"1"}', '[{"pk":"1"},{"pk":', "[", '{"Items":[{"pk":"1"}'])
 def test_an_array_that_is_not_closed_is_a_file_that_is_not_whole(tmp_path: Path, content: str) -> None:
     reader = reader_of(tmp_path / "a.json", content)
-    found = []
 
     with pytest.raises(CommandError, match="not whole"):
-        found.extend(iter(reader.records()))
+        list(reader.records())
     first = next(reader.records()) if '"1"' in content else None
     if first is not None:
         with pytest.raises(CommandError, match="not whole"):
@@ -155,8 +155,8 @@ def test_any_array_is_read_and_gone_on_with_whatever_the_size_of_a_block(
     content = text.encode()
 
     def read(offset: int, line: int) -> list[Any]:
-        stream = io.BufferedReader(io.BytesIO(content[offset:]), block)
-        start = elements.Position(offset, line)
+        stream = cast(io.BufferedReader, io.BufferedReader(io.BytesIO(content[offset:]), block))
+        start = Position(offset, line)
         return list(elements.Elements(stream, start, in_array=not is_documents))
 
     with pytest.MonkeyPatch.context() as patch:

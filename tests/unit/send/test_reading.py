@@ -18,11 +18,11 @@ import zstandard
 from sluice.cli import CommandError, UsageError
 from sluice.send import rows, source
 from sluice.send.options import Input, add_input_options, input_of
-from sluice.send.reading import Reader, Record
+from sluice.send.reading import Reader
 from sluice.send.rows import Rows
 from sluice.send.source import Source
 from sluice.sending.check import Checker
-from sluice.sending.record import START
+from sluice.sending.record import START, Record
 from tests.world import ORDERS
 
 GOOD = b'{"pk": "a", "n": 1.10}\n\n{"pk": "b"}\r\n{"pk": "c"}'

@@ -303,7 +303,7 @@ def test_a_record_that_the_function_rejects_is_not_in_the_table(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("row", "code"),
-    [('b,"5 inch', "InvalidRow"), ("b", "InvalidRow"), ("b,\udcff", "InvalidJson"), ('b,"x"y', "InvalidRow")],
+    [('b,"5 inch', "InvalidRow"), ("b", "InvalidRow"), ("b,é\udcff", "InvalidJson"), ('b,"x"y', "InvalidRow")],
 )
 def test_a_file_with_rows_that_cannot_be_read_is_not_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], row: str, code: str
