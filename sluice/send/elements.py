@@ -80,6 +80,9 @@ class Elements:
     def _next(self) -> str:
         """The next character that is not blank; none at the end."""
         while True:
+            first = self._text[self._at : self._at + 1]
+            if first > " " and first != "\ufeff":
+                return first
             gap = _GAP.match(self._text, self._at)
             assert gap is not None
             self._advance(gap.end())

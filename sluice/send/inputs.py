@@ -56,6 +56,11 @@ class Inputs:
         return all(reader.source.is_file for reader in self._readers.values())
 
     @property
+    def is_csv(self) -> bool:
+        """One of the files at least."""
+        return any(reader.kind == "csv" for reader in self._readers.values())
+
+    @property
     def first(self) -> str:
         return self._files[0].name
 
