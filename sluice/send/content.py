@@ -22,7 +22,6 @@ _BLANK = b" \t\r\n\xef\xbb\xbf"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive or a workbook: `unzip -p FILE | sluice send -`, or save its sheet as CSV UTF-8",
     b"\xd0\xcf\x11\xe0": "an old workbook: save its sheet as CSV UTF-8",
-    b"PAR1": "Parquet: `duckdb -c \"COPY (FROM 'FILE') TO 'FILE.jsonl' (FORMAT json)\"` makes JSON Lines of it",
     b"ORC": "ORC: a tool such as DuckDB or Spark makes JSON Lines of it",
     b"Obj\x01": "Avro: `avro-tools tojson` makes JSON Lines of it",
     b"BZh": "packed by bzip2: `bunzip2 -c FILE | sluice send -`",
@@ -44,6 +43,8 @@ class Content(NamedTuple):
 
 def content_of(source: Source, given: Input) -> Content:
     """Raises `UsageError` where it cannot be told, or cannot be read."""
+    if source.head(lines=1).startswith(b"PAR1") or given.kind == "parquet":
+        return Content("parquet", False)
     _check_format(source)
     stem = source.stem.lower()
     if given.kind == "csv" or (given.kind is None and stem.endswith((".csv", ".tsv"))):

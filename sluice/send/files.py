@@ -16,10 +16,10 @@ from .options import Kind
 from .s3 import S3, is_s3
 from .source import Source
 
-_DATA = re.compile(r".*\.(csv|tsv|json|jsonl|ndjson)(\.gz|\.zst)?", re.IGNORECASE | re.DOTALL)
+_DATA = re.compile(r".*\.(?:(csv|tsv|json|jsonl|ndjson)(\.gz|\.zst)?|parquet)", re.IGNORECASE | re.DOTALL)
 _NO_DATA = re.compile(r"(?:^|/)(?:[._]|manifest-)|\.rejected\.jsonl$")
 _MANIFEST, _SUMMARY = "manifest-files.json", "manifest-summary.json"
-_TAKEN = ".csv, .tsv, .json, .jsonl and .ndjson, packed or not, are taken; name others one by one"
+_TAKEN = ".csv, .tsv, .json, .jsonl and .ndjson, packed or not, and .parquet are taken; name others one by one"
 
 
 class Found(NamedTuple):

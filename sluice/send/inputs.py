@@ -118,7 +118,7 @@ class Inputs:
         number, offset = divmod(position.offset, _FILE)
         before = sum((self._sizes or [])[:number])
         if self._reading is not None and self._reading[0] == number:
-            return before + self._reading[1].source.done(Position(offset, position.line))
+            return before + self._reading[1].done(Position(offset, position.line))
         return before + (offset if not self._sizes else min(offset, self._sizes[number]))
 
     def what_matters(self) -> dict[str, Any]:
@@ -142,7 +142,7 @@ class Inputs:
         for alike in list(forms.values())[:_SHOWN]:
             more = len(alike) - 1
             yield f"Reading {alike[0].source.name}{f' and {more:,} more' if more else ''} as {alike[0].form}."
-            if any(not one.source.is_text() for one in alike):
+            if any(one.kind != "parquet" and not one.source.is_text() for one in alike):
                 yield "Some of its first lines are not UTF-8, and cost themselves."
             yield from alike[0].columns.description() if alike[0].columns is not None else ()
         if len(forms) > _SHOWN:

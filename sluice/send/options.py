@@ -9,8 +9,8 @@ from typing import Literal
 
 from sluice.cli import UsageError
 
-Kind = Literal["csv", "items", "operations", "dynamodb", "export", "requests"]
-KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "dynamodb", "export", "requests")
+Kind = Literal["csv", "items", "operations", "dynamodb", "export", "requests", "parquet"]
+KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "dynamodb", "export", "requests", "parquet")
 NATIVE: tuple[Kind, ...] = ("operations", "dynamodb", "export", "requests")
 """What a function that takes bare items cannot be sent."""
 TYPES = {
@@ -75,7 +75,7 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="csv; or JSON, a record a line, in an array, or in the output of `aws dynamodb scan` or `query`: plain"
         " items, operations, items in DynamoDB JSON, lines of DynamoDB's own export to S3, full or incremental, or"
-        " requests as for `aws dynamodb batch-write-item` (default: by the extension and the first record)",
+        " requests as for `aws dynamodb batch-write-item`; or parquet (default: by the extension and the first record)",
     )
     group.add_argument(
         "--encoding", metavar="NAME", help="such as cp1252 (default: UTF-8, and UTF-16 where the file says so)"

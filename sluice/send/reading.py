@@ -15,6 +15,7 @@ from .columns import columns_of
 from .content import content_of
 from .elements import Elements
 from .options import NATIVE, Input
+from .parquet import Parquet
 from .requests import requests
 from .rows import TOO_LONG
 from .source import MAX_LINE_BYTES, Source, Store
@@ -38,7 +39,14 @@ class Reader:
             raise UsageError(f"--table does not go with {self.kind}, which name their tables themselves")
         if self.kind != "csv" and given.for_csv:
             raise UsageError(f"{given.for_csv[0]} is for CSV, and {given.file} holds {self.kind}")
+        self._parquet = Parquet(self.source, given, key_types or {}) if self.kind == "parquet" else None
         self.columns = columns_of(self.source, given, key_types or {}) if self.kind == "csv" else None
+
+    def done(self, position: Position) -> int:
+        """Bytes of the file up to a position, nearly."""
+        if self._parquet is not None:
+            return (self.source.size() or 0) * position.offset // max(1, self._parquet.rows)
+        return self.source.done(position)
 
     def with_types(self, types: Mapping[str, str]) -> Reader:
         """The same file, with these types of its columns."""
@@ -57,7 +65,7 @@ class Reader:
 
     def check_text(self) -> None:
         """Raises `UsageError` where the file seems to be written in another encoding than it was said to be."""
-        other = self.source.other_encoding()
+        other = None if self.kind == "parquet" else self.source.other_encoding()
         if other is not None:
             lines = "--encoding utf-8 reads it all the same, and rejects lines that are not UTF-8"
             raise UsageError(f"{self.source.name} is not UTF-8; it looks like {other}: --encoding {other} ({lines})")
@@ -65,7 +73,9 @@ class Reader:
     def records(self, start: Position = START) -> Iterator[Record]:
         """The records from a position on that is the `end` of a record, or START."""
         with self.source.reading():
-            if self.columns is not None:
+            if self._parquet is not None:
+                yield from self._parquet.records(start)
+            elif self.columns is not None:
                 yield from self.columns.records(self.source, start)
             elif self.kind == "requests":
                 yield from requests(self.source, start)

@@ -104,8 +104,7 @@ class _Object(io.RawIOBase):
         return self._place
 
     def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
-        if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("only from the beginning")
+        place += {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
         if place != self._place:
             self._place = place
             self._end_body()

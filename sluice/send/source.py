@@ -200,6 +200,10 @@ class Source:
                 _skip(stream, start.offset)
             return stream
 
+    def seekable(self) -> Any:
+        """The bytes as they are, as a file to be read in any order."""
+        return io.BufferedReader(self._store.open(self.name), _BLOCK)
+
     def _unpacked(self) -> io.BufferedReader:
         if self.encoding is None:
             return self._packed()

@@ -172,7 +172,6 @@ def test_any_array_is_read_and_gone_on_with_whatever_the_size_of_a_block(
     ("beginning", "told"),
     [
         (b"PK\x03\x04", "save its sheet as CSV UTF-8"),
-        (b"PAR1", "duckdb"),
         (b"$ion_1_0", "DYNAMODB_JSON"),
         (b"BZh9", "bunzip2 -c"),
     ],
