@@ -120,7 +120,8 @@ class Journal:
     def _write_anew(self, state: State) -> None:
         """Replaced in one step, so that a crash leaves the old one or the new one."""
         beside = self.path.with_name(self.path.name + ".new")
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        binary: int = getattr(os, "O_BINARY", 0)  # Windows would write other line ends.
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | binary, 0o600)
         content = self._head.encode() + _line(state)
         try:
             _write(file, content)
@@ -143,7 +144,9 @@ def _write(file: int, content: bytes) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes new names in a directory outlive a power failure."""
+    """Makes new names in a directory outlive a power failure; Windows has nothing for it."""
+    if os.name == "nt":
+        return
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)

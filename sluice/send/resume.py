@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import os
 import secrets
@@ -99,6 +98,10 @@ class _TakenError(Exception):
 
 
 def _lock(file: int) -> None:
+    try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows: two sends of one file at a time are not noticed there.
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -344,6 +344,16 @@ def test_a_limit_sends_no_more_and_a_resume_goes_on(
     assert sent(sqs, url) == [str(n) for n in range(10)]
 
 
+def test_files_may_stand_between_options(queue: tuple[FakeSQS, str], tmp_path: Path) -> None:
+    sqs, url = queue
+    tree(tmp_path, {"a.jsonl": lines("a"), "b.jsonl": lines("b")})
+
+    assert (
+        main(["send", str(tmp_path / "a.jsonl"), "--queue-url", url, str(tmp_path / "b.jsonl"), "--key", "pk:S"]) == 0
+    )
+    assert sent(sqs, url) == ["a", "b"]
+
+
 def test_the_name_of_what_is_noted_follows_what_was_named() -> None:
     files = [Found("x/a.csv"), Found("x/b.csv")]
 
