@@ -406,6 +406,22 @@ REPAIRED = {
         [], ["--input", "export"],
         [('{"N":"2"}', '{"S":"2"}'), ('"3"}', '"3"},"a":{"S":"z"}}}')], {"1": "x", "2": "y", "3": "z"},
     ),
+    "an array": (
+        "a.json", '[\n  {"pk": "1",\n   "a": "x"},\n  {"pk": 2,\n   "a": "y"},\n  {"pk": "3",\n   "a":}\n]',
+        [], ["--input", "operations"], [("2,", '"2",'), ('{"pk": "3", "a":}', '{"put": {"pk": "3", "a": "z"}}')],
+        {"1": "x", "2": "y", "3": "z"},
+    ),
+    "a scan": (
+        "a.json", '{"Items": [\n{"pk":{"S":"1"},"a":{"S":"x"}},\n{"pk":{"N":"2"},"a":{"S":"y"}}\n], "Count": 2}',
+        [], ["--input", "dynamodb"], [('{"N":"2"}', '{"S":"2"}')], {"1": "x", "2": "y"},
+    ),
+    "rows without a header": (
+        "a.csv", "1,x\n2,y,z\n", ["--columns", "pk,a"], ["--columns", "pk,a"], [("2,y,z", "2,yz")],
+        {"1": "x", "2": "yz"},
+    ),
+    "rows with other names": (
+        "a.csv", "Id,a\n1,x\n,y\n", ["--rename", "Id=pk"], ["--rename", "Id=pk"], [(",y", "2,y")], {"1": "x", "2": "y"},
+    ),
 }  # fmt: skip
 
 
