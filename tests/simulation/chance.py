@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
-CALM, USUAL, ROUGH, STORM = 0.0, 0.4, 1.0, 4.0
+CALM, USUAL, ROUGH, STORM = 0.0, 0.5, 1.5, 5.0
 """How much more, or less, frequent all faults are."""
 FAVOURITES = 3
 """So many kinds of faults, drawn anew with the weather, are this many times as frequent as usual:"""
@@ -19,19 +19,20 @@ FLOODS = (0.0, 0.0, 0.0, 0.3, 0.95)
 class Chance:
     """One stream of random numbers for everything, and a count of what it made happen."""
 
-    def __init__(self, seed: int, kinds: Sequence[str]) -> None:
+    def __init__(self, seed: int, kinds: Sequence[str], outages: Sequence[str]) -> None:
         self.random = Random(f"simulation {seed}")
         self.seen: Counter[str] = Counter(dict.fromkeys(kinds, 0))
         """How often each kind of fault has happened."""
-        self._kinds = kinds
+        self._kinds, self._outages = kinds, outages
         self.level = CALM
         self._favourites: frozenset[str] = frozenset()
         self._flood, self._flood_share = "", 0.0
 
     def change(self) -> None:
         """Another weather."""
-        self.level = self.random.choices((CALM, USUAL, ROUGH, STORM), (2, 4, 3, 1))[0]
-        self._flood, self._flood_share = self.random.choice(self._kinds), self.random.choice(FLOODS)
+        self.level = self.random.choices((CALM, USUAL, ROUGH, STORM), (2, 2, 3, 2))[0]
+        kinds = self._kinds if self.random.random() < 0.5 else self._outages
+        self._flood, self._flood_share = self.random.choice(kinds), self.random.choice(FLOODS)
         self._favourites = frozenset(self.random.sample(self._kinds, FAVOURITES))
 
     def clear_up(self) -> None:

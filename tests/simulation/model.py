@@ -18,8 +18,11 @@ from .workload import Message, Operation, Place, Signature, State, Workload, app
 
 TOKEN_SECONDS = 600.0  # API_TransactWriteItems: a ClientRequestToken is valid for 10 minutes.
 MAX_VISIBILITY = 900
-CONTRACT_CODES = frozenset({"AccessDeniedException", "out of date"})
-"""Answers after which the whole event may go back with a TableError."""
+DENIED, OUT_OF_DATE = "AccessDeniedException", "out of date"
+MAX_UNITS_OF_ONE, MIN_WRITING_SECONDS = 4, 20.0
+DEADLINE_MARGIN = 5.0  # Seconds; the default.
+REFUSED_SECONDS, MAX_REFUSED_RATE = 6.0, 100.0
+"""A table that takes nothing for so long is sent no more than so many operations a second by one invocation."""
 
 
 class ViolationError(AssertionError):
@@ -73,8 +76,14 @@ class Invocation:
         self.is_over = False
         self.busy: dict[Place, Any] = {}
         """Items with several operations here, each with the call that is about to write it."""
+        self.changes = 0
+        """Of clocks and credentials, before it began."""
         self.consumed = 0.0
         self.calls = 0
+        self.is_slowed = False
+        """Something was refused for going too fast."""
+        self.shut: dict[str, tuple[float, int]] = {}
+        """Tables that have taken nothing since then, and how many operations they have refused."""
         self._last: dict[Place, int] = {}
         """How far down the list of its operations an item is."""
         self.on_item: dict[Place, list[tuple[int, Operation]]] = {}
@@ -122,8 +131,10 @@ class Model:
         self._adds: Counter[Place] = Counter()
         self._tainted: set[Place] = set()
         """Items that a call has changed long after the function had given it up."""
-        self._ever_applied: set[Signature] = set()
+        self.changes = 0
+        """How often a clock has jumped, or credentials have expired."""
         self.checked: Counter[str] = Counter()
+        self.fastest = 0.0
 
     # What the table does
 
@@ -140,6 +151,8 @@ class Model:
             self._fail(f"{signature} of {place} is applied out of turn, or was never asked for", invocation, place)
             return
         invocation.evidence.add(signature)
+        if invocation.shut:
+            invocation.shut.pop(place[0], None)
         if operation.kind == "add":
             self._count_add(operation, now)
         if is_late:
@@ -149,8 +162,21 @@ class Model:
         if operation.message.group:
             self._check_turn(invocation, operation)
 
-    def condition_failed(self, invocation: Invocation, signature: Signature) -> None:
+    def throttled(self, invocation: Invocation, places: Sequence[Place], now: float) -> None:
+        """Refused for going too fast: the send rate falls."""
+        invocation.is_slowed = True
+        for table, _ in places:
+            since, count = invocation.shut.get(table, (now, 0))
+            invocation.shut[table] = (since, count + 1)
+            if now - since > REFUSED_SECONDS:
+                self.fastest = max(self.fastest, count / (now - since))
+                if count / (now - since) > MAX_REFUSED_RATE:
+                    raise ViolationError(f"{count} operations in {now - since:.1f} s to a table that takes nothing",
+                                         invocation.messages[0].id)  # fmt: skip
+
+    def condition_failed(self, invocation: Invocation, signature: Signature, place: Place) -> None:
         invocation.evidence.add(signature)
+        invocation.shut.pop(place[0], None)
         self.counts["conditions that did not hold"] += 1
 
     def is_repeated(self, invocation: Invocation, signature: Signature) -> None:
@@ -246,6 +272,8 @@ class Model:
             self._check_visibilities(invocation, outcome)
         if error is not None:
             return []
+        if now < invocation.ends - DEADLINE_MARGIN - 0.1 and not invocation.codes[DENIED]:
+            self._check_reasons(outcome)
         failed = {failure["itemIdentifier"] for failure in outcome.item_failures}
         done = [message for message in invocation.messages if message.id not in failed]
         dead = {message.id for message in outcome.dead_lettered}
@@ -272,6 +300,16 @@ class Model:
             if needs_letter:
                 raise ViolationError(f"acknowledged, and {needs_letter[0]} is not dead-lettered", message.id)
 
+    def _check_reasons(self, outcome: Outcome) -> None:
+        """With time left a message is returned only where its dead letter could not be sent, or it waits for such."""
+        groups: set[str] = set()
+        for returned in outcome.returned:
+            message = self._workload.by_id[returned.id]
+            if message.bad:
+                groups.add(message.group)
+            elif not message.group or message.group not in groups:
+                raise ViolationError("given up with time left", message.id)
+
     def _check_counts(self, invocation: Invocation, outcome: Outcome) -> None:
         ids = [m.id for some in (outcome.written, outcome.dead_lettered, outcome.returned) for m in some]
         if sorted(ids) != sorted(message.id for message in invocation.messages):
@@ -280,14 +318,13 @@ class Model:
     def _check_error(self, invocation: Invocation, error: SluiceError) -> None:
         first = invocation.messages[0].id
         if isinstance(error, TableError):
-            if not CONTRACT_CODES & invocation.codes.keys():
+            is_again_out_of_date = invocation.codes[OUT_OF_DATE] > 1 and self.changes > invocation.changes
+            if not invocation.codes[DENIED] and not is_again_out_of_date:
                 raise ViolationError(f"raised without need: {error}", first)
             if invocation.letters:
                 raise ViolationError("raised for a table, and had dead-lettered", first)
         elif not isinstance(error, NothingWrittenError):
             raise ViolationError(f"raised {error!r}", first)
-        elif not invocation.calls:
-            raise ViolationError("nothing written, and no call was made", first)
 
     def _check_visibilities(self, invocation: Invocation, outcome: Outcome) -> None:
         of_group: dict[str, int] = {}
@@ -300,13 +337,16 @@ class Model:
                 raise ViolationError("its group comes back piece by piece", message.id)
 
     def _check_units(self, invocation: Invocation, now: float) -> None:
-        """MAX_WRITE_UNITS_PER_SECOND, but for what one call in each connection may be dearer than estimated."""
-        allowed = self._max_units * (now - invocation.starts + 2.0) + 1000
+        """MAX_WRITE_UNITS_PER_SECOND, but for what calls in flight together may be dearer than estimated."""
+        allowed = self._max_units * (now - invocation.starts + 0.2) + 150
         if invocation.consumed > allowed:
             raise ViolationError(f"{invocation.consumed} units, of {allowed:.0f}", invocation.messages[0].id)
 
     def check_calm(self, invocation: Invocation, outcome: Outcome) -> None:
-        """Without any trouble nothing is returned."""
+        """Without any trouble nothing is returned, unless it may not be written as fast."""
+        count = sum(len(message.operations) for message in invocation.messages)
+        if MAX_UNITS_OF_ONE * count > self._max_units * MIN_WRITING_SECONDS:
+            return
         self.checked["invocations without trouble"] += 1
         if outcome.error is not None or outcome.returned:
             first = outcome.returned[0].id if outcome.returned else invocation.messages[0].id

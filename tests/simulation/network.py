@@ -116,7 +116,7 @@ class SimulatedSocket:
 
     __slots__ = (
         "_inbox", "_is_blocked", "_is_closed", "_is_ended", "_last_arrival", "_last_departure", "_net", "_number",
-        "is_reset", "owner", "peer", "watcher",
+        "answered_at", "is_reset", "owner", "peer", "watcher",
     )  # fmt: skip
 
     def __init__(self, net: Network, owner: Owner) -> None:
@@ -126,6 +126,7 @@ class SimulatedSocket:
         self._inbox = b""
         self._is_ended = self.is_reset = self._is_blocked = self._is_closed = False
         self._last_departure = self._last_arrival = 0.0
+        self.answered_at = 0.0
         self._number = net.open(self)
 
     # What `Connection` calls
@@ -195,12 +196,19 @@ class SimulatedSocket:
     def deliver(self, data: bytes) -> None:
         """Bytes that the service sends now, in one piece or in several."""
         net = self._net
+        self.answered_at = net.time.now
         if len(data) > PIECES and net.chance.level and net.chance.hits("answer in pieces", 0.05):
             self._in_pieces(data, net.random.randrange(2, PIECES + 1), 0.01)
         elif len(data) > PIECES and net.chance.level and net.chance.hits("answer in drips", 0.003):
             self._in_pieces(data, net.random.randrange(2, 12), 2.0)
         else:
             net.time.at(self._next_arrival(0.0), self._arrive, data)
+
+    def surprise(self, data: bytes) -> None:
+        """Bytes that nobody has asked for, at once, if nothing is on its way: no client could tell them later."""
+        is_all_there = max(self._last_departure, self._last_arrival) < self._net.time.now
+        if is_all_there and self._last_departure < self.answered_at and not self._is_blocked:
+            self._arrive(data)
 
     def end(self) -> None:
         """The service closes its end."""
@@ -290,7 +298,7 @@ class Poller:
         net, context = self._net, self._context
         net.time.elapse(context, POLL_SECONDS)
         if net.chance.level and net.chance.hits("stall", 0.0003):
-            net.time.elapse(context, net.random.uniform(0.1, 2.0))
+            net.time.elapse(context, net.random.uniform(0.1, 2.0 if net.random.random() < 0.8 else 40.0))
         if net.chance.level and self._wanted and net.chance.hits("ready for nothing", 0.003):
             number = net.random.choice(list(self._wanted))
             return [(number, self._wanted[number])]

@@ -43,6 +43,8 @@ class Process:
         """Seconds that its wall clock is ahead."""
         self.frozen = 0.0
         """Seconds that its other clock has stood still."""
+        self.is_slowed = False
+        """A table has refused something for going too fast."""
         self.sends_left: int | None = None
         """Until it is killed while it sends."""
         self._credentials = Credentials("key", "secret", services[0].token)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from functions.batch_writer.pipeline import Outcome
 from sluice.message.errors import NothingWrittenError
 from sluice.message.settings import Settings
 
@@ -29,7 +30,8 @@ from .workload import TABLES, Load, Message, Place, Workload
 TIMEOUT = 30.0
 """Seconds that an invocation may take."""
 DLQ_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters"
-MIN_WEATHER, MAX_WEATHER = 2.0, 40.0  # Seconds.
+MAX_WEATHER_CALLS, MAX_WEATHER_SECONDS = 300, 60.0
+"""Weather lasts for so many calls, or seconds where there are fewer: bad weather must not mean little work."""
 LAST_WEATHER = 60.0
 """Seconds after the last message was sent until there are no faults any more."""
 MAX_DRAIN = 6 * 3600.0
@@ -44,6 +46,11 @@ OF_THE_PROCESS = (
     "killed at some time", "killed while sending", "frozen", "clock jumps forward", "clock jumps back",
     "timed out",
 )  # fmt: skip
+OUTAGES = (
+    "throttled", "unprocessed", "silence, not carried out", "error 500, not carried out", "error 500, carried out",
+    "reset, carried out", "connection refused", "name not found",
+)  # fmt: skip
+"""Kinds of which one alone stops all writing."""
 KINDS = (*network.KINDS, *service.KINDS, *queues.KINDS, *OF_THE_PROCESS)
 
 
@@ -69,7 +76,7 @@ class Scene:
             actors=random.choice((1, 2, 3, 4)),
             event=10 if load.groups else random.choice((10, 60, 250, 1000)),
             update_once=random.random() < 0.4,
-            max_units=random.choice((float("inf"), float("inf"), float("inf"), 400.0)),
+            max_units=random.choice((float("inf"), float("inf"), float("inf"), 100.0)),
             is_strict=seed % STRICT_EVERY == 0,
         )
 
@@ -95,7 +102,7 @@ class World:
     def __init__(self, seed: int, messages: int, scene: Scene | None = None) -> None:
         self.scene = scene or Scene.drawn(seed)
         self.time = Time()
-        self.chance = Chance(seed, KINDS)
+        self.chance = Chance(seed, KINDS, OUTAGES)
         self.net = Network(self.time, self.chance)
         self.workload = Workload(Random(f"workload {seed}"), self.scene.load)
         self.trace = Trace()
@@ -121,7 +128,8 @@ class World:
         self._acknowledged = 0
         self._invocations = 0
         self._sent_all_at = 0.0
-        self._tokens = 0
+        self._tokens = self._weather = 0
+        self.dynamodb.calls_are_over = self._change_weather
         self._random = self.chance.random
 
     def _now(self) -> float:
@@ -140,9 +148,11 @@ class World:
     def _change_weather(self) -> None:
         if self._sent_all_at and self.time.now >= self._sent_all_at + LAST_WEATHER:
             self.chance.clear_up()
-            self.dynamodb.capacity, self.dynamodb.denied = None, None
+            self.dynamodb.capacity, self.dynamodb.denied, self.dynamodb.calls_left = None, None, -1
+            self._weather += 1
             return
         if self._acknowledged == self._total:
+            self._weather += 1
             return
         self.chance.change()
         random, level = self._random, self.chance.level
@@ -150,8 +160,15 @@ class World:
         self.dynamodb.denied = self._denied() if level and random.random() < 0.2 else None
         if level and random.random() < 0.2:
             self._tokens += 1
+            self.model.changes += 1
             self.dynamodb.token = self.sqs.token = f"token{self._tokens}"
-        self.time.after(random.uniform(MIN_WEATHER, MAX_WEATHER), self._change_weather)
+        self.dynamodb.calls_left = int(random.uniform(5, MAX_WEATHER_CALLS))
+        self._weather += 1
+        self.time.after(random.uniform(0, MAX_WEATHER_SECONDS), self._end_weather, self._weather)
+
+    def _end_weather(self, number: int) -> None:
+        if number == self._weather:
+            self._change_weather()
 
     def _denied(self) -> Callable[[Place], bool]:
         if self._random.random() < 0.2:
@@ -221,6 +238,7 @@ class World:
         self._invocations += 1
         now = self.time.now
         invocation = Invocation(self._invocations, f"{who} #{self._invocations}", messages, now, now + TIMEOUT)
+        invocation.changes = self.model.changes
         faults, stalls = self._faults(), self.chance.seen["stall"]
         is_calm = self._is_calm()
         self.trace.note(now, f"invoked with {len(messages)} messages", invocation.who, messages)
@@ -232,8 +250,14 @@ class World:
             if killed.args and self.chance.seen["stall"] == stalls:
                 raise ViolationError("does not answer in time", messages[0].id) from None
             return False
+        except ViolationError:
+            raise
+        except Exception as error:
+            raise ViolationError(f"raised {error!r}", messages[0].id) from error
         self._learn(invocation, outcome)
-        if is_calm and self._is_calm() and faults == self._faults():
+        # A send rate that has fallen rises again, but at its own pace.
+        process.is_slowed = process.is_slowed or invocation.is_slowed
+        if is_calm and not process.is_slowed and self._is_calm() and faults == self._faults():
             self.model.check_calm(invocation, outcome)
         return True
 
@@ -241,11 +265,11 @@ class World:
         self.time.at(invocation.ends + 1e-3, self._time_out, process, invocation)
         if not self.chance.level:
             return
-        if self.chance.hits("killed at some time", 0.015):
+        if self.chance.hits("killed at some time", 0.03):
             self.time.after(self._random.random() ** 3 * 10, process.kill, invocation, KilledError())
-        elif self.chance.hits("killed while sending", 0.015):
+        elif self.chance.hits("killed while sending", 0.03):
             process.sends_left = int(self._random.random() ** 2 * 20)
-        if self._random.random() < 0.01 * self.chance.level:
+        if self._random.random() < 0.03 * self.chance.level:
             self.time.after(self._random.random() ** 2 * 5, self._jump, process)
 
     def _time_out(self, process: Process, invocation: Invocation) -> None:
@@ -254,6 +278,7 @@ class World:
             process.kill(invocation, KilledError("timed out"))
 
     def _jump(self, process: Process) -> None:
+        self.model.changes += 1
         before, process.skew = process.skew, self._random.choice((0.0, self._random.uniform(-MAX_JUMP, MAX_JUMP)))
         self.chance.seen["clock jumps forward" if process.skew > before else "clock jumps back"] += 1
 
@@ -263,10 +288,7 @@ class World:
     def _faults(self) -> int:
         return self.chance.seen.total()
 
-    def _learn(self, invocation: Invocation, outcome: object) -> None:
-        from functions.batch_writer.pipeline import Outcome
-
-        assert isinstance(outcome, Outcome)
+    def _learn(self, invocation: Invocation, outcome: Outcome) -> None:
         done = self.model.answered(invocation, outcome, self.time.now)
         counts = self.model.counts
         counts["invocations"] += 1

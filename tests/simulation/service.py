@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from .chance import Chance
-from .model import Invocation, Model, ViolationError
+from .model import DENIED, OUT_OF_DATE, Invocation, Model, ViolationError
 from .network import SimulatedSocket
 from .queues import Queue
 from .tables import Json, Tables, canceled
@@ -49,7 +49,7 @@ CORRUPT = (
 )  # fmt: skip
 UNUSUAL = (
     ("chunked answer", 0.01), ("provisional answer first", 0.01), ("answer closes the connection", 0.01),
-    ("bytes behind the answer", 0.003), ("closed while idle", 0.01), ("reset while idle", 0.005),
+    ("bytes behind the answer", 0.003), ("answered twice", 0.003), ("closed while idle", 0.01), ("reset while idle", 0.005),
     ("answer without length", 0.004),
 )  # fmt: skip
 ALL = (*WITHOUT_ANSWER, *ERRORS, *CORRUPT, *UNUSUAL)
@@ -118,6 +118,10 @@ class ServerConnection:
         if not self._is_reset:
             self._end.deliver(data)
 
+    def surprise(self, data: bytes) -> None:
+        if not self._is_reset:
+            self._end.surprise(data)
+
     def end(self) -> None:
         self._end.end()
 
@@ -134,6 +138,10 @@ class Service:
         self.name = name
         self.token = "token0"
         self.calls = 0
+        self.calls_left = -1
+        """Until the weather changes."""
+        self.calls_are_over: Callable[[], None]
+        self.holds_back = False
         self._shown_at, self._shown, self._stamp_minimum, self._stamp_maximum = -1, "", "", ""
 
     def accept(self, end: SimulatedSocket) -> ServerConnection:
@@ -141,6 +149,9 @@ class Service:
 
     def handle(self, connection: ServerConnection, action: str, content: bytes, date: str, token: str) -> None:
         self.calls += 1
+        self.calls_left -= 1
+        if not self.calls_left:
+            self.calls_are_over()
         connection.invocation.calls += 1
         call = Call(connection, action, msgspec.json.decode(content))
         connection.call = call
@@ -148,7 +159,7 @@ class Service:
         now = self.time.now
         self.model.trace.note(now, f"{action} arrives: {_shown(call)}", call.invocation.who, call.about)
         if refusal := self._out_of_date(date, token):
-            call.invocation.codes["out of date"] += 1
+            call.invocation.codes[OUT_OF_DATE] += 1
             self._answer(call, 400, refusal, {}, "")
             return
         fault = self.chance.one_of(ALL)
@@ -166,7 +177,7 @@ class Service:
     def carry_out(self, call: Call) -> tuple[int, Json]:
         raise NotImplementedError
 
-    def throttle(self) -> Json:
+    def throttle(self, call: Call) -> Json:
         raise NotImplementedError
 
     def wrong_types(self, body: Json) -> Any:
@@ -214,9 +225,12 @@ class Service:
                 call.is_answered = True
                 self._deliver(call, _http(503, {"content-type": "text/html"}, HTML))
             case "throttled":
-                self._answer(call, 400, self.throttle(), {}, "")
+                self._answer(call, 400, self.throttle(call), {}, "")
             case _:
+                # Most harm would do an answer that has lost what was unprocessed.
+                self.holds_back = fault in _OF_CONTENT and self.random.random() < 0.7
                 status, body = self.carry_out(call)
+                self.holds_back = False
                 self._answer(call, status, body, {}, fault)
 
     def _lose(self, call: Call) -> None:
@@ -282,8 +296,12 @@ class Service:
                 connection.deliver(_http(status, headers, content))
         if fault == "answer closes the connection":
             connection.end()
-        elif fault in ("closed while idle", "reset while idle"):
-            act = connection.end if fault == "closed while idle" else connection.reset
+        elif fault in ("closed while idle", "reset while idle", "answered twice"):
+            act: Callable[[], None] = {
+                "closed while idle": connection.end,
+                "reset while idle": connection.reset,
+                "answered twice": lambda: connection.surprise(_http(status, headers, content)),
+            }[fault]
             self.time.after(self.random.uniform(0.0, 0.1 if self.random.random() < 0.5 else 20.0),
                             self._if_idle, connection, call, act)  # fmt: skip
 
@@ -425,7 +443,7 @@ class DynamoDB(Service):
             return 400, refusal
         taken, left = self._divided(call.items)
         if not taken:
-            return 400, self.throttle()
+            return 400, self.throttle(call)
         requests: dict[str, list[Json]] = {}
         for _, (table, _), request in taken:
             requests.setdefault(table, []).append(request)
@@ -439,13 +457,14 @@ class DynamoDB(Service):
         for _, (table, _), request in left:
             unprocessed.setdefault(table, []).append(request)
         if left:
+            call.invocation.is_slowed = True
             self.model.trace.note(now, f"{len(left)} unprocessed", call.invocation.who, call.about)
         capacity = [{"TableName": table, "CapacityUnits": count} for table, count in units.items()]
         return 200, {"UnprocessedItems": unprocessed, "ConsumedCapacity": capacity}
 
     def _divided(self, items: list[Any]) -> tuple[list[Any], list[Any]]:
         left: list[Any] = []
-        if self.chance.level and self.chance.hits("unprocessed", 0.04):
+        if self.holds_back or (self.chance.level and self.chance.hits("unprocessed", 0.04)):
             count = self.random.randint(1, len(items))
             left = self.random.sample(items, count)
             items = [item for item in items if item not in left]
@@ -475,13 +494,13 @@ class DynamoDB(Service):
             return 400, refusal
         if not self._takes(place[0]):
             self.chance.seen["no capacity"] += 1
-            return 400, self.throttle()
+            return 400, self.throttle(call)
         if call.action == "TransactWriteItems" and self.chance.hits("transaction conflict", 0.03):
             return 400, canceled({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"})
         status, body = self._tables.single(call.action, call.body)
         call.invocation.consumed += 2 if call.action == "TransactWriteItems" else 1
         if status != 200:
-            self.model.condition_failed(call.invocation, signature)
+            self.model.condition_failed(call.invocation, signature, place)
         elif call.action == "TransactWriteItems" and "ReadCapacityUnits" in body["ConsumedCapacity"][0]:
             self.model.is_repeated(call.invocation, signature)
         else:
@@ -495,7 +514,7 @@ class DynamoDB(Service):
     def _refused(self, call: Call) -> Json | None:
         if self.denied is not None and any(self.denied(place) for _, place, _ in call.items):
             self.chance.seen["item denied"] += 1
-            call.invocation.codes["AccessDeniedException"] += 1
+            call.invocation.codes[DENIED] += 1
             return {
                 "__type": "com.amazon.coral.service#AccessDeniedException",
                 "Message": f"User: sluice is not authorized to perform: dynamodb:{call.action}",
@@ -512,7 +531,9 @@ class DynamoDB(Service):
             "message": f"One or more parameter values were invalid: poison {signature}",
         }
 
-    def throttle(self) -> Json:
+    def throttle(self, call: Call) -> Json:
+        if not call.is_given_up and not call.invocation.is_over:
+            self.model.throttled(call.invocation, [place for _, place, _ in call.items], self.time.now)
         code = self.random.choice(THROTTLES)
         return {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "too fast"}
 
@@ -581,7 +602,7 @@ class Sqs(Service):
 
     def carry_out(self, call: Call) -> tuple[int, Json]:
         if self.chance.level and self.chance.hits("SQS too fast", 0.02):
-            return 400, self.throttle()
+            return 400, self.throttle(call)
         successful: list[Json] = []
         failed: list[Json] = []
         for entry, message in zip(call.body["Entries"], call.about, strict=True):
@@ -597,7 +618,7 @@ class Sqs(Service):
                 successful.append({"Id": entry["Id"]})
         return 200, {"Successful": successful, "Failed": failed}
 
-    def throttle(self) -> Json:
+    def throttle(self, call: Call) -> Json:  # noqa: ARG002
         return {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "too fast"}
 
     def wrong_types(self, body: Json) -> Any:
