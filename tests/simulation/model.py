@@ -19,10 +19,12 @@ from .workload import Message, Operation, Place, Signature, State, Workload, app
 TOKEN_SECONDS = 600.0  # API_TransactWriteItems: a ClientRequestToken is valid for 10 minutes.
 MAX_VISIBILITY = 900
 DENIED, OUT_OF_DATE = "AccessDeniedException", "out of date"
+MAX_CALM_SECONDS = 6.0
+"""Longer than any call takes that is neither lost nor delayed: what is silent for 8 s is given up."""
 MAX_UNITS_OF_ONE, MIN_WRITING_SECONDS = 4, 20.0
 DEADLINE_MARGIN = 5.0  # Seconds; the default.
-REFUSED_SECONDS, MAX_REFUSED_RATE = 6.0, 100.0
-"""A table that takes nothing for so long is sent no more than so many operations a second by one invocation."""
+MAX_REFUSED_BURST, MAX_REFUSED_RATE = 300, 50.0
+"""A table that takes nothing is sent no more operations by one invocation, and no more a second after that."""
 
 
 class ViolationError(AssertionError):
@@ -168,11 +170,10 @@ class Model:
         for table, _ in places:
             since, count = invocation.shut.get(table, (now, 0))
             invocation.shut[table] = (since, count + 1)
-            if now - since > REFUSED_SECONDS:
-                self.fastest = max(self.fastest, count / (now - since))
-                if count / (now - since) > MAX_REFUSED_RATE:
-                    raise ViolationError(f"{count} operations in {now - since:.1f} s to a table that takes nothing",
-                                         invocation.messages[0].id)  # fmt: skip
+            self.fastest = max(self.fastest, count - MAX_REFUSED_RATE * (now - since))
+            if count > MAX_REFUSED_BURST + MAX_REFUSED_RATE * (now - since):
+                raise ViolationError(f"{count} operations in {now - since:.1f} s to a table that takes nothing",
+                                     invocation.messages[0].id)  # fmt: skip
 
     def condition_failed(self, invocation: Invocation, signature: Signature, place: Place) -> None:
         invocation.evidence.add(signature)
@@ -231,7 +232,9 @@ class Model:
         """It carries the bad operations and no other; a refused one that is superseded may be missing."""
         if not message.is_readable:
             if body != message.body:
-                raise ViolationError("a dead letter with another body than its message, which cannot be read", message.id)
+                raise ViolationError(
+                    "a dead letter with another body than its message, which cannot be read", message.id
+                )
             return
         found = texts_of(body)
         bad = [(operation, texts_of(operation.text)[0]) for operation in message.bad]
@@ -348,6 +351,8 @@ class Model:
         if MAX_UNITS_OF_ONE * count > self._max_units * MIN_WRITING_SECONDS:
             return
         self.checked["invocations without trouble"] += 1
+        if max(outcome.operations.latencies, default=0.0) > MAX_CALM_SECONDS * 1000:
+            raise ViolationError("a call is given up without need", invocation.messages[0].id)
         if outcome.error is not None or outcome.returned:
             first = outcome.returned[0].id if outcome.returned else invocation.messages[0].id
             raise ViolationError(f"returned without need: {outcome.error or outcome.operations.trouble}", first)

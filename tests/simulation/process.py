@@ -109,9 +109,7 @@ class Process:
 
     def _route(self, of: service.Service, prefix: str, connections: int) -> Route:
         name = cast("Service", of.name)
-        endpoint = Endpoint(
-            name, "https", f"{name}.{REGION}.amazonaws.com", 443, REGION, "", lambda: self._credentials
-        )
+        endpoint = Endpoint(name, "https", f"{name}.{REGION}.amazonaws.com", 443, REGION, "", lambda: self._credentials)
         client = HttpClient(
             endpoint,
             connections,
@@ -147,5 +145,3 @@ class _Executor:
 
     def wait(self, calls: Collection[Running[T]], seconds: float, *, for_all: bool = False) -> Sequence[Running[T]]:
         return self._loop.wait(cast("Collection[Polled[T]]", calls), seconds, for_all=for_all)
-
-

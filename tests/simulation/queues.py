@@ -49,9 +49,7 @@ class StandardQueue:
             self._show(message, now + seconds)
 
     def next_visible(self) -> float:
-        while self._heap and (
-            self._heap[0][2] != self._heap[0][3].queue_entry or self._heap[0][3].is_acknowledged
-        ):
+        while self._heap and (self._heap[0][2] != self._heap[0][3].queue_entry or self._heap[0][3].is_acknowledged):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 

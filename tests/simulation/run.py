@@ -18,7 +18,7 @@ from sluice.message.errors import NothingWrittenError
 from sluice.message.settings import Settings
 
 from . import network, queues, service
-from .chance import CALM, Chance
+from .chance import Chance
 from .model import Invocation, Model, Trace, ViolationError
 from .network import Network
 from .process import KilledError, Process
@@ -155,14 +155,16 @@ class World:
             self._weather += 1
             return
         self.chance.change()
-        random, level = self._random, self.chance.level
-        self.dynamodb.capacity = random.choice((20.0, 100.0, 500.0, 2000.0)) if level and random.random() < 0.3 else None
-        self.dynamodb.denied = self._denied() if level and random.random() < 0.2 else None
-        if level and random.random() < 0.2:
+        random, is_bad = self._random, not self.chance.is_calm
+        self.dynamodb.capacity = (
+            random.choice((20.0, 100.0, 500.0, 2000.0)) if is_bad and random.random() < 0.3 else None
+        )
+        self.dynamodb.denied = self._denied() if is_bad and random.random() < 0.2 else None
+        if is_bad and random.random() < 0.2:
             self._tokens += 1
             self.model.changes += 1
             self.dynamodb.token = self.sqs.token = f"token{self._tokens}"
-        self.dynamodb.calls_left = int(random.uniform(5, MAX_WEATHER_CALLS))
+        self.dynamodb.calls_left = -1 if self.chance.is_outage else int(random.uniform(5, MAX_WEATHER_CALLS))
         self._weather += 1
         self.time.after(random.uniform(0, MAX_WEATHER_SECONDS), self._end_weather, self._weather)
 
@@ -177,7 +179,7 @@ class World:
             def is_of_table(place: Place) -> bool:
                 if place[0] != table:
                     return False
-                self.chance.seen["table denied"] += 1
+                self.chance.count("table denied")
                 return True
 
             return is_of_table
@@ -274,19 +276,19 @@ class World:
 
     def _time_out(self, process: Process, invocation: Invocation) -> None:
         if process.invocation is invocation:
-            self.chance.seen["timed out"] += 1
+            self.chance.count("timed out")
             process.kill(invocation, KilledError("timed out"))
 
     def _jump(self, process: Process) -> None:
         self.model.changes += 1
         before, process.skew = process.skew, self._random.choice((0.0, self._random.uniform(-MAX_JUMP, MAX_JUMP)))
-        self.chance.seen["clock jumps forward" if process.skew > before else "clock jumps back"] += 1
+        self.chance.count("clock jumps forward" if process.skew > before else "clock jumps back")
 
     def _is_calm(self) -> bool:
-        return self.chance.level == CALM and self.dynamodb.capacity is None and self.dynamodb.denied is None
+        return self.chance.is_calm and self.dynamodb.capacity is None and self.dynamodb.denied is None
 
     def _faults(self) -> int:
-        return self.chance.seen.total()
+        return self.chance.harmful
 
     def _learn(self, invocation: Invocation, outcome: Outcome) -> None:
         done = self.model.answered(invocation, outcome, self.time.now)

@@ -333,14 +333,14 @@ class Service:
     def _out_of_date(self, date: str, token: str) -> Json | None:
         self._look_at_the_clock()
         if not self._stamp_minimum <= date <= self._stamp_maximum:
-            self.chance.seen["signature refused"] += 1
+            self.chance.count("signature refused")
             words = "Signature expired: " if date < self._stamp_minimum else "Signature not yet current: "
             return {
                 "__type": "com.amazonaws#InvalidSignatureException",
                 "message": f"{words}{date} is now off {self._stamp_minimum}",
             }
         if token != self.token:
-            self.chance.seen["credentials expired"] += 1
+            self.chance.count("credentials expired")
             return {
                 "__type": "com.amazonaws#ExpiredTokenException",
                 "message": "The security token included in the request is expired",
@@ -472,7 +472,7 @@ class DynamoDB(Service):
             allowed = [self._takes(item[1][0]) for item in items]
             refused = [item for item, is_allowed in zip(items, allowed, strict=True) if not is_allowed]
             if refused:
-                self.chance.seen["no capacity"] += 1
+                self.chance.count("no capacity")
                 left = [*left, *refused]
                 items = [item for item, is_allowed in zip(items, allowed, strict=True) if is_allowed]
         return items, left
@@ -493,7 +493,7 @@ class DynamoDB(Service):
         if refusal := self._refused(call):
             return 400, refusal
         if not self._takes(place[0]):
-            self.chance.seen["no capacity"] += 1
+            self.chance.count("no capacity")
             return 400, self.throttle(call)
         if call.action == "TransactWriteItems" and self.chance.hits("transaction conflict", 0.03):
             return 400, canceled({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"})
@@ -513,7 +513,7 @@ class DynamoDB(Service):
 
     def _refused(self, call: Call) -> Json | None:
         if self.denied is not None and any(self.denied(place) for _, place, _ in call.items):
-            self.chance.seen["item denied"] += 1
+            self.chance.count("item denied")
             call.invocation.codes[DENIED] += 1
             return {
                 "__type": "com.amazon.coral.service#AccessDeniedException",
@@ -522,7 +522,7 @@ class DynamoDB(Service):
         poisoned = [item for item in call.items if "poison" in _attributes(item[2])]
         if not poisoned:
             return None
-        self.chance.seen["poison refused"] += 1
+        self.chance.count("poison refused")
         signature, _, _ = poisoned[0]
         if len(call.items) == 1:
             call.invocation.refused.add(signature)
@@ -547,7 +547,11 @@ class DynamoDB(Service):
         return self.random.choice(wrong)
 
     def without_member(self, body: Json) -> Json:
-        return {name: value for name, value in body.items() if name != ("UnprocessedItems" if len(body) > 1 else "ConsumedCapacity")}
+        return {
+            name: value
+            for name, value in body.items()
+            if name != ("UnprocessedItems" if len(body) > 1 else "ConsumedCapacity")
+        }
 
     def about_something_else(self, body: Json) -> Json:
         if "UnprocessedItems" not in body:

@@ -148,9 +148,7 @@ class StrictTables:
             self._db.create_table(table.name, partition_key=("pk", "S"))
 
     def states(self) -> Mapping[Place, State]:
-        return {
-            (table.name, item["pk"]["S"]): _state(item) for table in TABLES for item in self._db.items(table.name)
-        }
+        return {(table.name, item["pk"]["S"]): _state(item) for table in TABLES for item in self._db.items(table.name)}
 
     def batch(self, requests: Mapping[str, Sequence[Json]]) -> dict[str, float]:
         status, body = self._ask("BatchWriteItem", {"RequestItems": requests, "ReturnConsumedCapacity": "TOTAL"})
