@@ -105,7 +105,8 @@ class Invocation:
             if other is operation:
                 later = True
             elif later and other.replaces_everything and other.signature in self.evidence:
-                if not operation.message.group or other.message is operation.message:
+                is_ordered = bool(operation.message.group)  # Then only within a message.
+                if not is_ordered or other.message is operation.message:
                     return True
         return False
 

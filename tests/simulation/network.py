@@ -25,9 +25,9 @@ MAX_SILENT_CONNECT = 5.0  # Seconds; longer than anybody waits for a connection.
 PIECES = 4
 
 KINDS = (
-    "partial send", "blocked send", "slow way there", "partial read", "ready for nothing", "stall", "shuffled readiness",
-    "answer in pieces", "answer in drips", "connection refused", "name not found", "connect too slow", "no route",
-    "TLS handshake fails", "slow connect",
+    "partial send", "blocked send", "slow way there", "partial read", "ready for nothing", "stall",
+    "shuffled readiness", "answer in pieces", "answer in drips", "connection refused", "name not found",
+    "connect too slow", "no route", "TLS handshake fails", "slow connect",
 )  # fmt: skip
 
 
@@ -320,7 +320,7 @@ class Poller:
         ready: list[tuple[int, int]] = []
         watched = self._net.watched
         for number in list(self._told):
-            end, events = watched.get(number), self._wanted[number] if number in self._wanted else 0
+            end, events = watched.get(number), self._wanted.get(number, 0)
             if end is None:
                 ready.append((number, select.POLLNVAL))
             elif end.is_ready(events):

@@ -1,4 +1,4 @@
-"""One environment of Lambda: the real function on simulated sockets and clocks; it is frozen, and killed, at any time."""
+"""One environment of Lambda: the real function on simulated sockets and clocks; it is frozen and killed at any time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class KilledError(BaseException):
 
 class Process:
     def __init__(
-        self, net: Network, context: Context, settings: Settings, services: tuple[service.DynamoDB, service.Sqs]
+        self, net: Network, context: Context, settings: Settings, services: tuple[service.Service, service.Service]
     ) -> None:
         self.net, self.context = net, context
         self._services = services

@@ -19,10 +19,12 @@ from sluice.message.settings import Settings
 
 from . import network, queues, service
 from .chance import Chance
+from .dynamodb import DynamoDB
 from .model import Invocation, Model, Trace, ViolationError
 from .network import Network
 from .process import KilledError, Process
 from .queues import FifoQueue, Queue, StandardQueue
+from .sqs import Sqs
 from .tables import FastTables, StrictTables, Tables
 from .virtual_time import Context, DeadlockError, Time
 from .workload import TABLES, Load, Message, Place, Workload
@@ -114,8 +116,8 @@ class World:
         self.queue_arn = f"arn:aws:sqs:us-east-1:123456789012:work{'.fifo' if is_fifo else ''}"
         dlq = f"{DLQ_URL}{'.fifo' if is_fifo else ''}"
         self.tables: Tables = StrictTables(self._now) if self.scene.is_strict else FastTables(self._now)
-        self.dynamodb = service.DynamoDB(self.time, self.chance, self.model, self.workload, self.tables)
-        self.sqs = service.Sqs(self.time, self.chance, self.model, self.workload, self.queue, dlq)
+        self.dynamodb = DynamoDB(self.time, self.chance, self.model, self.workload, self.tables)
+        self.sqs = Sqs(self.time, self.chance, self.model, self.workload, self.queue, dlq)
         self.settings = Settings(
             TABLES,
             dead_letter_queue_url=dlq,
