@@ -399,6 +399,9 @@ class Model:
         states: dict[Place, State] = {}
         last: dict[Place, Operation] = {}
         unclear: set[Place] = set()
+        # Whether these hold may be different when their group is applied again from an earlier message on; and with
+        # UPDATE_ONCE a put is applied again then, and the update behind it is not (docs/guarantees.md, "Limits").
+        unclear_kinds = {"update if there", "delete if older", *(["update"] if self._update_once else [])}
         for message in self._workload.messages:
             for operation in message.operations if message.group else ():
                 if operation.code or operation.kind == "add":
@@ -406,8 +409,7 @@ class Model:
                 place = operation.place
                 if operation.replaces_everything:
                     unclear.discard(place)
-                elif operation.kind in ("update if there", "delete if older"):
-                    # Whether that holds may be different when its group is applied again from an earlier message on.
+                elif operation.kind in unclear_kinds:
                     unclear.add(place)
                 states[place], last[place] = applied(operation, states.get(place)), operation
         for place, state in states.items():

@@ -111,7 +111,8 @@ class FastTables:
         elif action == "DeleteItem":
             self._items.pop(place, None)
         else:
-            values, old = arguments["ExpressionAttributeValues"], self._items.get(place, arguments["Key"])
+            values: Json = arguments["ExpressionAttributeValues"]
+            old: Json = self._items.get(place) or arguments["Key"]
             if arguments["UpdateExpression"] == "SET u = :m":
                 self._items[place] = {**old, "u": values[":m"]}
             else:

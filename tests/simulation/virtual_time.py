@@ -42,7 +42,7 @@ class Context:
 class Time:
     def __init__(self) -> None:
         self.now = 0.0
-        self._events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._events: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._order = 0
         self._ready: deque[Context] = deque()
         self._main = Context("main")
@@ -55,12 +55,12 @@ class Time:
 
     # What happens
 
-    def at(self, when: float, event: Callable[..., None], *arguments: Any) -> None:
+    def at(self, when: float, event: Callable[..., object], *arguments: Any) -> None:
         """Have it called at that time, in the thread of whoever waits then. What it raises ends the simulation."""
         self._order += 1
         heapq.heappush(self._events, (when if when > self.now else self.now, self._order, event, arguments))
 
-    def after(self, seconds: float, event: Callable[..., None], *arguments: Any) -> None:
+    def after(self, seconds: float, event: Callable[..., object], *arguments: Any) -> None:
         self.at(self.now + seconds, event, *arguments)
 
     def elapse(self, context: Context, seconds: float) -> None:
