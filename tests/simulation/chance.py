@@ -12,7 +12,7 @@ FAVOURITES = 3
 """So many kinds of faults, drawn anew with the weather, are this many times as frequent as usual:"""
 FAVOURED = 8.0
 MAX_CHANCE = 0.7
-FLOODS = (0.0, 0.0, 0.0, 0.3, 0.95)
+FLOODS = (0.0, 0.0, 0.0, 0.3, 1.0)
 """Of one kind of fault, drawn anew with the weather, so large a share of all cases."""
 
 

@@ -79,7 +79,6 @@ class Service:
         self.calls_left -= 1
         if not self.calls_left:
             self.calls_are_over()
-        connection.invocation.calls += 1
         call = Call(connection, action, msgspec.json.decode(content))
         connection.call = call
         self.read(call)
