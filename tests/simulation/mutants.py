@@ -34,6 +34,7 @@ class Mutant:
     new: str
 
 
+LANES = "sluice/writing/lanes.py"
 WRITER, PENDING, PACE = "sluice/writing/writer.py", "sluice/writing/pending.py", "sluice/writing/send_rate.py"
 HTTP, CONNECTION, PARSER = "sluice/aws/http.py", "sluice/aws/connection.py", "sluice/aws/http_parser.py"
 TABLES, QUEUE, MEANINGS = "sluice/aws/tables.py", "sluice/aws/queue.py", "sluice/aws/meanings.py"
@@ -45,11 +46,10 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("what came back unprocessed counts as written", WRITER, "unwritten = set(reply.unwritten)", "unwritten: set[Operation] = set()"),
     Mutant("a throttled call is not tried again", WRITER, "                self.outcome.throttled_calls += 1\n                self.outcome.trouble = reply.error\n                self._try_later(sent.batch, sent.alone, now)",
            "                self.outcome.throttled_calls += 1\n                self.outcome.trouble = reply.error"),
-    Mutant("superseded before the write that replaces it is there", WRITER, "            lane.extend(steps)",
-           "            lane.extend(steps)\n            self.outcome.superseded.update(o for s in steps for o in s.superseded)"),
-    Mutant("the second write of an item does not wait for the first", WRITER, "                self._pending.extend([steps[0].operation])",
-           "                self._pending.extend([step.operation for step in steps])"),
-    Mutant("what a refused write would have replaced is forgotten", WRITER, "lane.extendleft(reversed(lane.popleft().without()))", "self.outcome.superseded.update(lane.popleft().superseded)"),
+    Mutant("superseded before the write that replaces it is there", WRITER, "        self._pending.extend(self._lanes.add(plan.interleave(operations)))",
+           "        self._pending.extend(self._lanes.add(plan.interleave(operations)))\n        self.outcome.superseded.update(o for lane in self._lanes._steps.values() for s in lane for o in s.superseded)"),
+    Mutant("the second write of an item does not wait for the first", LANES, "                first.append(steps[0].operation)", "                first.extend(step.operation for step in steps)"),
+    Mutant("what a refused write would have replaced is forgotten", LANES, "lane.extendleft(reversed(lane.popleft().without()))", "lane.popleft()"),
     Mutant("whoever is denied is rejected", WRITER, "self.outcome.denied[sent.batch[0]] = reply.error", "self._reject(sent.batch[0], reply)"),
     # The send rate, and what waits
     Mutant("what came back is not sent again", PENDING, "                queues.repeated.append(operation)", "                pass"),

@@ -330,16 +330,31 @@ class Poller:
         return ready
 
 
+class Bell:
+    """One for all threads of an invocation: rung when a call in one of them is over, until somebody hears it."""
+
+    def __init__(self, net: Network) -> None:
+        self.watcher: Poller | None = None
+        self.number = net.open(self)
+        self.is_rung = False
+
+    def is_ready(self, events: int) -> bool:  # noqa: ARG002
+        return self.is_rung
+
+    def ring(self) -> None:
+        self.is_rung = True
+        if self.watcher is not None:
+            self.watcher.tell(self.number)
+
+
 class Submitted:
-    """A call in a thread of its own, as in `sluice.aws.threads`, with a descriptor for each in place of one bell."""
+    """A call in a thread of its own, as in `sluice.aws.threads`."""
 
     events = select.POLLIN
     due = math.inf
 
-    def __init__(self, net: Network, fn: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self.watcher: Poller | None = None
-        self._net = net
-        self._number = net.open(self)
+    def __init__(self, net: Network, bell: Bell, fn: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._bell = bell
         self._result: Any = None
         self._error: BaseException | None = None
         self._is_done = False
@@ -351,16 +366,15 @@ class Submitted:
             except Exception as error:  # noqa: BLE001  # Raised again where the result is asked for.
                 self._error = error
             self._is_done = True
-            if self.watcher is not None:
-                self.watcher.tell(self._number)
+            bell.ring()
 
         net.time.spawn(body)
 
-    def is_ready(self, events: int) -> bool:  # noqa: ARG002
-        return self._is_done
-
     def fileno(self) -> int:
-        return self._number
+        return self._bell.number
+
+    def hear(self) -> None:
+        self._bell.is_rung = False
 
     def done(self) -> bool:
         return self._is_done
@@ -375,7 +389,6 @@ class Submitted:
         """Nothing to do: it ends all the same."""
 
     def result(self) -> Any:
-        self._net.watched.pop(self._number, None)
         if self._error is not None:
             raise self._error
         return self._result

@@ -19,7 +19,7 @@ from sluice.message.settings import Settings
 
 from . import service
 from .model import Invocation, ViolationError
-from .network import Network, Poller, SimulatedSocket, Submitted
+from .network import Bell, Network, Poller, SimulatedSocket, Submitted
 from .virtual_time import Context
 
 T = TypeVar("T")
@@ -138,10 +138,13 @@ class _Executor:
 
     def __init__(self, process: Process) -> None:
         self._net = process.net
+        self._bell: Bell | None = None
         self._loop = Loop(Poller(process.net, process.context), process.clock)
 
     def submit(self, fn: Callable[..., T], /, *args: Any) -> Running[T]:
-        return Submitted(self._net, fn, args)
+        if self._bell is None:
+            self._bell = Bell(self._net)
+        return Submitted(self._net, self._bell, fn, args)
 
     def wait(self, calls: Collection[Running[T]], seconds: float, *, for_all: bool = False) -> Sequence[Running[T]]:
         return self._loop.wait(cast("Collection[Polled[T]]", calls), seconds, for_all=for_all)

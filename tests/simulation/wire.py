@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -11,15 +10,8 @@ from .network import SimulatedSocket
 from .tables import Json
 from .workload import Message, Place, Signature
 
-_HEADER = re.compile(
-    rb"^POST / HTTP/1\.1\r\nHost: (?P<host>[a-z0-9.-]+)\r\n.*?"
-    rb"X-Amz-Target: [A-Za-z0-9_]+\.(?P<action>[A-Za-z]+)\r\nX-Amz-Date: (?P<date>[0-9TZ]{16})\r\n"
-    rb"X-Amz-Security-Token: (?P<token>[a-z0-9]+)\r\nAuthorization: AWS4-HMAC-SHA256 [^\r]+\r\n.*?"
-    rb"Content-Length: (?P<length>[0-9]+)\r\n\r\n",
-    re.DOTALL,
-)
-
-
+_FIRST_LINE = b"POST / HTTP/1.1"
+_NEEDED = (b"Host", b"Content-Type", b"X-Amz-Target", b"X-Amz-Date", b"X-Amz-Security-Token", b"Authorization")
 HTML = b"<html><body><h1>503 Service Unavailable</h1></body></html>"
 
 
@@ -62,19 +54,22 @@ class ServerConnection:
         if self.call is not None and not self.call.is_answered:
             raise ViolationError("sent on a connection that still owes an answer", first_id(self.call.invocation))
         self._received += data
-        match = _HEADER.match(self._received)
-        if match is None:
-            if b"\r\n\r\n" in self._received:
-                raise ViolationError(f"a request that AWS would not take: {self._received[:300]!r}")
+        head, end, body = self._received.partition(b"\r\n\r\n")
+        if not end:
             return
-        length = match.end() + int(match["length"])
-        if len(self._received) < length:
+        first, *lines = head.split(b"\r\n")
+        headers = dict([line.split(b": ", 1) for line in lines])
+        if first != _FIRST_LINE or len(headers) < len(lines) or not all(map(headers.get, _NEEDED)):
+            raise ViolationError(f"a request that AWS would not take: {head!r}", first_id(self.invocation))
+        length = int(headers[b"Content-Length"])
+        if len(body) < length:
             return
-        if len(self._received) > length:
-            raise ViolationError("bytes behind a request")
-        body = self._received[match.end() :]
+        if len(body) > length:
+            raise ViolationError("bytes behind a request", first_id(self.invocation))
         self._received = b""
-        self._service.handle(self, match["action"].decode(), body, match["date"].decode(), match["token"].decode())
+        action = headers[b"X-Amz-Target"].decode().partition(".")[2]
+        date, token = headers[b"X-Amz-Date"].decode(), headers[b"X-Amz-Security-Token"].decode()
+        self._service.handle(self, action, body, date, token)
 
     def ended(self) -> None:
         self.is_closed_by_client = True
