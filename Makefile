@@ -12,7 +12,7 @@ NO_VENV = $(PYTHON) -m venv failed for the reason above; on Debian and Ubuntu in
 NO_PIP = pip could not install the Python packages for the reason above ('from versions: none' is an index that did not answer); behind a proxy set HTTPS_PROXY, with a mirror of PyPI PIP_INDEX_URL, $(AGAIN)
 NO_NPM = npm could not install the CDK command line for the reason above; behind a proxy set HTTPS_PROXY, with a mirror of npm NPM_CONFIG_REGISTRY, $(AGAIN)
 
-.PHONY: help venv demo soak fuzz bench dashboard synth check test lock clean
+.PHONY: help venv demo soak simulate fuzz bench dashboard synth check test lock clean
 
 help:  ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -38,6 +38,11 @@ PROFILE ?= hostile
 SEED ?= 1
 soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1 UNTIL=kills=3
 	@.venv/bin/python -m sluice.local.soak --profile $(PROFILE) $(if $(SECONDS),--seconds $(SECONDS)) --seed $(SEED) $(if $(FIFO),--fifo) $(foreach each,$(UNTIL),--until $(each))
+
+SEEDS ?= 1-20
+MESSAGES ?= 50000
+simulate: venv  ## The whole function on simulated sockets in virtual time, under seeded faults: SEEDS=1-20 MESSAGES=50000 (of each)
+	@.venv/bin/python -m tests.simulation --seeds $(SEEDS) --messages $(MESSAGES)
 
 fuzz: venv  ## 100,000 bodies and 12,000 services' answers, good and garbled: nothing raises, and nothing counts as done that is not
 	@.venv/bin/python -m tests.property.fuzz

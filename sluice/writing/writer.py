@@ -7,7 +7,7 @@ chance and the executor of the calls are arguments.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 from sluice.aws.in_flight import Executor
@@ -204,7 +204,7 @@ class Writer:
         self.outcome.latencies.append((now - sent.at) * 1000)
         self.outcome.consumed += sum(reply.consumed.values())
         lost = _lost(sent.batch, reply)
-        self._pending.answered(sent, reply.consumed, lost, now, reply.reasons)
+        self._pending.answered(sent, _spent(sent, reply), lost, now, reply.reasons)
         if lost is not None and len(lost) < len(sent.batch):
             self._calls.grow(sent)
         if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
@@ -314,6 +314,11 @@ class Writer:
         if self._lanes:
             self._lanes.undo(offender)
             self._go_on(offender.key, [offender])
+
+
+def _spent(sent: Sending, reply: Reply) -> Mapping[str, float]:
+    """Write units by table; the estimate where the call consumes them and does not say so, or may have."""
+    return sent.units if reply.meaning in (Meaning.CONDITION_FAILED, Meaning.UNSURE) else reply.consumed
 
 
 def _lost(batch: Batch, reply: Reply) -> Sequence[Operation] | None:
