@@ -34,7 +34,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=seeds_of, default="1-20")
     parser.add_argument("--messages", type=int, default=50_000, help="of each seed")
     options = parser.parse_args(arguments)
-    gc.set_threshold(100_000)  # What a seed keeps for its model is not worth looking at again and again.
     results: list[Result] = []
     for seed in options.seeds:
         results.append(simulate(seed, options.messages))
@@ -95,4 +94,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(100_000)  # What a seed keeps for its model is not worth looking at again and again.
     sys.exit(main(sys.argv[1:]))

@@ -23,6 +23,8 @@ MAX_CALM_SECONDS = 6.0
 """Longer than any call takes that is neither lost nor delayed: what is silent for 8 s is given up."""
 MAX_UNITS_OF_ONE, MIN_WRITING_SECONDS = 4, 20.0
 DEADLINE_MARGIN = 5.0  # Seconds; the default.
+MAX_OVERDRAFT = 60
+"""Write units: the last call may be of 25 and dearer than estimated, and others are in flight with it."""
 MAX_REFUSED_BURST, MAX_REFUSED_RATE = 300, 150.0
 """A table that takes nothing is sent no more operations by one invocation, and no more a second after that: after each
 call of which all was lost there is a pause, of 0.2 s in the end."""
@@ -336,7 +338,7 @@ class Model:
 
     def _check_units(self, invocation: Invocation, now: float) -> None:
         """MAX_WRITE_UNITS_PER_SECOND, but for what calls in flight together may be dearer than estimated."""
-        allowed = self._max_units * (now - invocation.starts + 0.2) + 150
+        allowed = self._max_units * (now - invocation.starts + 0.2) + MAX_OVERDRAFT
         if invocation.consumed > allowed:
             raise ViolationError(f"{invocation.consumed} units, of {allowed:.0f}", invocation.messages[0].id)
 

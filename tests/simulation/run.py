@@ -78,7 +78,7 @@ class Scene:
             actors=random.choice((1, 2, 3, 4)),
             event=10 if load.groups else random.choice((10, 60, 250, 1000)),
             update_once=random.random() < 0.4,
-            max_units=random.choice((float("inf"), float("inf"), float("inf"), 100.0)),
+            max_units=random.choice((float("inf"), float("inf"), float("inf"), 50.0)),
             is_strict=seed % STRICT_EVERY == 0,
         )
 
