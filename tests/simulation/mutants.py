@@ -55,7 +55,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("what came back is not sent again", PENDING, "                queues.repeated.append(operation)", "                pass"),
     Mutant("the share of write units is not paid", PENDING, "            self._share = self._share.spend(estimate, now)\n            queues", "            queues"),
     Mutant("a bucket of write units is never empty", PACE, "return self if self.rate == math.inf else Bucket(self.rate, self._filled(now) - units, now)", "return self"),
-    Mutant("the send rate learns nothing", PACE, "        pace = self._counted(sent, lost, now)\n", "        return self\n        pace = self._counted(sent, lost, now)\n"),
+    Mutant("the send rate learns nothing", PACE, "        closed = self.closed + (", "        return self\n        closed = self.closed + ("),
     Mutant("single writes of a table that may go are not seen", PENDING, "            if queues.single and self._pace_of(table).wait(now) <= 0:\n                return", "            if queues.single and self._pace_of(table).wait(now) < 0:\n                return"),
     # The HTTP client, its connections and the parser
     Mutant("a connection that still owes an answer is used again", HTTP, "        if self._connection is not None:\n            self._connection.close()\n        self._outcome = error",
