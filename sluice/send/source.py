@@ -165,10 +165,10 @@ class Source:
         return self._head
 
     def forget(self) -> None:
-        """Let go of the first MiB, where it can be had again."""
+        """Let go of the first MiB and of the open file, where they can be had again."""
         if self.is_file:
             self._has_text = self.is_text()
-            self._head, self._open = None, None
+            self._head = self._open = self._raw = None
 
     def is_text(self) -> bool:
         """Whether the first MiB, as far as it was looked at, can be read."""
