@@ -176,11 +176,15 @@ def test_one_bad_file_of_many_is_named_before_anything_is_read(tmp_path: Path) -
 
 
 def test_types_are_inferred_of_all_files_together(tmp_path: Path) -> None:
-    tree(tmp_path, {"1.csv": "pk,a,b,c\n1,1,1,\n", "2.csv": "pk,a,b,c\n2,2,x,3\n", "3.csv": "pk,d\n3,true\n"})
+    tree(tmp_path, {"1.csv": "pk,a,b,c,e\n1,1,1,,x\n", "2.csv": "pk,a,b,c,e\n2,2,x,3,1\n", "3.csv": "pk,d\n3,true\n"})
 
     found = [json.loads(record.body)["put"] for record in inputs_of([str(tmp_path)], infer=True).records()]
 
-    assert found == [{"pk": "1", "a": 1, "b": "1"}, {"pk": "2", "a": 2, "b": "x", "c": 3}, {"pk": "3", "d": True}]
+    assert found == [
+        {"pk": "1", "a": 1, "b": "1", "e": "x"},
+        {"pk": "2", "a": 2, "b": "x", "c": 3, "e": "1"},
+        {"pk": "3", "d": True},
+    ]
 
 
 @pytest.mark.parametrize("is_packed", [False, True])
