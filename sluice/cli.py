@@ -34,6 +34,7 @@ COMMANDS = {
     "dlq": Command("sluice.dlq.command", "show, export, redrive or purge dead letters"),
     "local": Command("sluice.local.playground.command", "a local AWS with the deployed stack, to play with"),
     "cost": Command("sluice.cost.command", "what a million records cost"),
+    "completion": Command("sluice.completion", "a script that lets your shell complete commands and options"),
 }
 
 
@@ -89,6 +90,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, arguments: Sequence[str]) -> int:
+    own = parser_of(name)
+    # Options may stand between two files; commands of a command begin the options of their own.
+    options = (own.parse_args if own._subparsers else own.parse_intermixed_args)(arguments)
+    if vars(options).get("action", "") is None:  # It has commands of its own, and none was given.
+        own.print_help(sys.stderr)
+        return USAGE
+    return int(importlib.import_module(COMMANDS[name].module).run(options))
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """What a command takes."""
     command = importlib.import_module(COMMANDS[name].module)
     own = argparse.ArgumentParser(
         prog=f"sluice {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -96,12 +108,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     command.configure(own)
     own.add_argument("--version", action="version", version=f"sluice {__version__}")
     own.epilog = f"{own.epilog or ''}\n\n{_EVERYWHERE}".lstrip()
-    # Options may stand between two files; commands of a command begin the options of their own.
-    options = (own.parse_args if own._subparsers else own.parse_intermixed_args)(arguments)
-    if vars(options).get("action", "") is None:  # It has commands of its own, and none was given.
-        own.print_help(sys.stderr)
-        return USAGE
-    return int(command.run(options))
+    return own
 
 
 def _in_order(given: list[str]) -> list[str]:

@@ -52,11 +52,14 @@ class Elements:
         self._indent: str | None = ""
         """What stands on the line before the place that is read; None where that is not blank."""
         self._inside = in_array and start.offset > 0
+        self.is_unsure = False
+        """The file ends where reading began, and only from its beginning could be told whether its array is closed."""
 
     def __iter__(self) -> Iterator[tuple[int, Position, bytes, Rejection | None]]:
         """Line, end, text on one line, and what is wrong with it."""
-        if self._inside and self._next() not in (",", "]", ""):
+        if self._inside and (first := self._next()) not in (",", "]"):
             self._inside = False  # What comes next is a document.
+            self.is_unsure = first == ""
         while (next_one := self._next()) != "":
             if next_one == ",":
                 self._inside = True

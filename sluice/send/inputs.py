@@ -74,6 +74,8 @@ class Inputs:
         """The records from a position on that is the `end` of a record, or START."""
         first, offset = divmod(start.offset, _FILE)
         for number in range(first, len(self._files)):
+            if self._reading is not None and len(self) > 1:
+                self._reading[1].source.forget()
             reader = self._readers.get(number) or self._made(number)
             self._reading = number, reader
             place = Position(offset, start.line) if number == first else START

@@ -36,4 +36,4 @@ class Pace:
         """A call with these messages begins."""
         amounts = [self.amount(message) for message in messages]
         self._largest = max(self._largest, *amounts)
-        self._next = max(self._next, self.clock()) + sum(amounts) / self.per_second
+        self._next = self.clock() + sum(amounts) / self.per_second

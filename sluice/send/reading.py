@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -97,7 +98,10 @@ class Reader:
                 yield Record(line, end, allowed(before + body + after), None, text if is_shown else None)
 
     def _elements(self, start: Position) -> Iterator[tuple[int, Position, bytes, Rejection | None]]:
-        return iter(Elements(self.source.stream(start), start, in_array=self._content.in_array))
+        elements = Elements(self.source.stream(start), start, in_array=self._content.in_array)
+        yield from elements
+        if elements.is_unsure:  # Raises where the array is not closed.
+            deque(Elements(self.source.stream(), START, in_array=False), maxlen=0)
 
     def _lines(self, start: Position) -> Iterator[tuple[int, Position, bytes, Rejection | None]]:
         lines = self.source.lines(start)

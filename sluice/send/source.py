@@ -20,6 +20,7 @@ from sluice.cli import CommandError
 from sluice.sending.record import START, Position
 
 from .recoded import Recoded
+from .streams import Again, Zstandard, skip
 
 HEAD_BYTES = 1 << 20
 """As much of the beginning is looked at to tell what the file is."""
@@ -164,10 +165,10 @@ class Source:
         return self._head
 
     def forget(self) -> None:
-        """Let go of the first MiB, where it can be had again."""
+        """Let go of the first MiB and of the open file, where they can be had again."""
         if self.is_file:
             self._has_text = self.is_text()
-            self._head, self._open = None, None
+            self._head = self._open = self._raw = None
 
     def is_text(self) -> bool:
         """Whether the first MiB, as far as it was looked at, can be read."""
@@ -192,12 +193,12 @@ class Source:
         """The bytes from a position on; those of standard input can be had once."""
         with _reading(self.name):
             if not self.is_file:
-                return _Again(self._head or b"", self._once()).buffered()
+                return Again(self._head or b"", self._once()).buffered()
             self._open = stream = self._unpacked()
             if stream.raw is self._raw:
                 stream.seek(start.offset)
             else:
-                _skip(stream, start.offset)
+                skip(stream, start.offset)
             return stream
 
     def seekable(self) -> Any:
@@ -224,7 +225,7 @@ class Source:
             # Fed by gzip in big blocks; GzipFile's own readline goes through Python for each line.
             return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
         if self._packing == ".zst":
-            return io.BufferedReader(_Zstandard(raw), _BLOCK)
+            return io.BufferedReader(Zstandard(raw), _BLOCK)
         return io.BufferedReader(raw, _BLOCK)
 
     def _once(self) -> Any:
@@ -262,69 +263,3 @@ def _reading(name: str) -> Iterator[None]:
     except (OSError, EOFError, zlib.error) as error:  # A cut or corrupt .gz raises EOFError, BadGzipFile or zlib.error.
         text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ReadError(f"cannot read {name}: {text}") from error
-
-
-def _skip(stream: io.BufferedReader, count: int) -> None:
-    while count:
-        block = stream.read(min(count, _BLOCK))
-        if not block:
-            raise EOFError("it ends before the place where it is to be continued")
-        count -= len(block)
-
-
-class _Again(io.RawIOBase):
-    """Bytes that have been read already, and then the stream that they came from."""
-
-    def __init__(self, head: bytes, rest: Any) -> None:
-        self._head, self._rest = memoryview(head), rest
-
-    def buffered(self) -> io.BufferedReader:
-        return io.BufferedReader(self, _BLOCK)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._head[: len(buffer)] or self._rest.read1(len(buffer))
-        self._head = self._head[len(buffer) :]
-        buffer[: len(block)] = block
-        return len(block)
-
-
-class _Zstandard(io.RawIOBase):
-    """A .zst file of one or more frames, unpacked. One that is cut short raises, which the package's own does not."""
-
-    _FEED = 8 << 10  # A few bytes can unpack to 128 KiB (RFC 8878), so memory is bounded by feeding little at a time.
-
-    def __init__(self, file: Any) -> None:
-        import zstandard
-
-        self._error = zstandard.ZstdError
-        self._new = zstandard.ZstdDecompressor().decompressobj
-        self._file = file
-        self._frame: Any = None
-        self._packed = b""
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            self._packed = self._packed or self._file.read(self._FEED)
-            if not self._packed:
-                if self._frame is not None:
-                    raise EOFError("the zstd data ends before its end marker")
-                return 0
-            self._frame = self._frame or self._new()
-            try:
-                self._ready = memoryview(self._frame.decompress(self._packed))
-            except self._error as error:
-                raise OSError(f"not zstd data: {error}") from error
-            self._packed = b""
-            if self._frame.eof:
-                self._packed, self._frame = self._frame.unused_data, None
-        count = min(len(buffer), len(self._ready))
-        buffer[:count] = self._ready[:count]
-        self._ready = self._ready[count:]
-        return count

@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sluice.local": {"sluice.cli", "sluice.arguments", "sluice.interrupt", "sluice.terminal"},
     # The frame of every command.
     "sluice.cli": {"sluice", "sluice.terminal"},
+    "sluice.completion": {"sluice.cli"},
     "sluice.arguments": set(),
     "sluice.interrupt": set(),
     "sluice.terminal": set(),

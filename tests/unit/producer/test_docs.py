@@ -53,10 +53,10 @@ def run_with(sqs: FakeSQS, program: str, url: str) -> None:
             return sqs
 
     class Producer(sluice.Producer):
-        def __init__(self, queue_url: str) -> None:
-            super().__init__(queue_url, session=Session())
+        def __init__(self, queue_url: str, **given: Any) -> None:
+            super().__init__(queue_url, session=Session(), **given)
 
-    real, sluice.Producer = sluice.Producer, Producer  # type: ignore[misc, assignment]
+    real, sluice.Producer = sluice.Producer, Producer  # type: ignore[misc]
     try:
         exec(program, {"queue_url": url})
     finally:
@@ -79,7 +79,7 @@ def test_the_readme() -> None:
 def test_python(capsys: pytest.CaptureFixture[str]) -> None:
     sqs = FakeSQS()
     url = sqs.create_queue("work")
-    first, second = snippets("python")
+    first, second, _ = snippets("python")
 
     run_with(sqs, first, url)
 
@@ -93,6 +93,18 @@ def test_python(capsys: pytest.CaptureFixture[str]) -> None:
 
     exec(second, {"producer": Failing()})
     assert capsys.readouterr().out == "AccessDenied b'{}'\n"
+
+
+@pytest.mark.parametrize("buffer", ["", ", message_bytes=1_000, buffer_bytes=2_000"])
+def test_asyncio(buffer: str) -> None:
+    sqs = FakeSQS()
+    url = sqs.create_queue("work")
+    _, _, program = snippets("python")
+
+    run_with(sqs, program.replace('when_full="raise"', f'when_full="raise"{buffer}'), url)
+
+    sent = [key for message in sqs.messages(url) for key in keys(message["Body"])]
+    assert sorted(sent) == sorted(f"order#{n}" for n in range(500))
 
 
 def test_shell(tmp_path: Path) -> None:

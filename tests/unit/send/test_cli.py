@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -189,6 +190,39 @@ def test_options_may_stand_before_the_command_and_the_same_everywhere(
     assert main(["probe", "--output", "text"]) == 0
     assert not seen[-1].json
     assert capsys.readouterr().err.startswith("hello\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("sluice ver", {"verify"}),
+        ("sluice --v", {"--version"}),
+        ("sluice send a.csv --que", {"--queue-url"}),
+        ("sluice dlq redr", {"redrive"}),
+        ("sluice dlq redrive --thr", {"--through"}),
+        ("sluice verify --queue", set()),
+    ],
+)
+def test_a_shell_completes_commands_and_options(
+    capsys: pytest.CaptureFixture[str], line: str, expected: set[str]
+) -> None:
+    assert main(["completion", "bash"]) == 0
+    script = capsys.readouterr().out
+    script += 'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sluice; echo "${COMPREPLY[@]}"'
+
+    completed = subprocess.run(
+        ["bash", "-c", script, "-", *line.split()], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+    assert set(completed.split()) == expected
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells_have_their_scripts(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    assert main(["completion", shell]) == 0
+
+    script = capsys.readouterr().out
+    assert all(word in script for word in (*cli.COMMANDS, "--queue-url", "--max-read-units"))
 
 
 def test_every_command_tells_its_version(probe: Any, capsys: pytest.CaptureFixture[str]) -> None:

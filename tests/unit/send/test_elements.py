@@ -53,6 +53,7 @@ FORMS = {
     "a scan of nothing": ('{"Items": [\n], "Count": 0, "ScannedCount": 0}', "items", []),
     "no elements": ("[ ]", "items", []),
     "export lines in an array": (json.dumps([{"Item": item} for item in NATIVE]), "export", NATIVE_PUTS),
+    "an array, and documents behind it": ("\n".join(map(json.dumps, [PLAIN, *PLAIN])), "items", PUTS * 2),
     "one item": ('{"pk": "1"}', "items", [{"put": {"pk": "1"}}]),
 }
 

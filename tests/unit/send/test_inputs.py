@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from sluice import cli
 from sluice.cli import CommandError, UsageError, main
+from sluice.send import source
 from sluice.send.files import Found, beside, found
 from sluice.send.inputs import Inputs
 from sluice.send.options import Input
@@ -174,11 +176,37 @@ def test_one_bad_file_of_many_is_named_before_anything_is_read(tmp_path: Path) -
 
 
 def test_types_are_inferred_of_all_files_together(tmp_path: Path) -> None:
-    tree(tmp_path, {"1.csv": "pk,a,b,c\n1,1,1,\n", "2.csv": "pk,a,b,c\n2,2,x,3\n", "3.csv": "pk,d\n3,true\n"})
+    tree(tmp_path, {"1.csv": "pk,a,b,c,e\n1,1,1,,x\n", "2.csv": "pk,a,b,c,e\n2,2,x,3,1\n", "3.csv": "pk,d\n3,true\n"})
 
     found = [json.loads(record.body)["put"] for record in inputs_of([str(tmp_path)], infer=True).records()]
 
-    assert found == [{"pk": "1", "a": 1, "b": "1"}, {"pk": "2", "a": 2, "b": "x", "c": 3}, {"pk": "3", "d": True}]
+    assert found == [
+        {"pk": "1", "a": 1, "b": "1", "e": "x"},
+        {"pk": "2", "a": 2, "b": "x", "c": 3, "e": "1"},
+        {"pk": "3", "d": True},
+    ]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_no_more_than_one_file_is_held_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_packed: bool) -> None:
+    content = lines("1", "2").encode()
+    names = [f"{number}.jsonl{'.gz' if is_packed else ''}" for number in range(30)]
+    tree(tmp_path, {name: gzip.compress(content) if is_packed else content for name in names})
+    opened = weakref.WeakSet[Any]()
+    real = source._Disk.open
+
+    def noted(disk: Any, name: str) -> Any:
+        file = real(disk, name)
+        opened.add(file)
+        return file
+
+    monkeypatch.setattr(source._Disk, "open", noted)
+    inputs = inputs_of([str(tmp_path)])
+
+    held = [sum(not file.closed for file in opened) for _ in inputs.records()]
+
+    assert len(held) == 60
+    assert max(held) == 1
 
 
 # Exports

@@ -182,6 +182,10 @@ def test_another_delimiter_is_told_by_the_first_line_and_shown(
     assert found == rows
 
 
+def test_the_usual_delimiter_is_believed_where_the_first_line_has_it(tmp_path: Path) -> None:
+    assert bodies(read(tmp_path / "a.csv", "pk,a;b;c\n1,x;y\n")) == [{"put": {"pk": "1", "a;b;c": "x;y"}}]
+
+
 def test_columns_of_a_file_without_a_header_are_named(tmp_path: Path) -> None:
     reader = Reader(Input(write(tmp_path / "a.csv", "1,x\n2,y\n"), columns=("pk", "a")), {"pk": "N"})
 
