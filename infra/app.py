@@ -11,8 +11,8 @@ import sys
 from aws_cdk import App
 
 from infra import nag, reading
-from infra.context import ConfigError
 from infra.stack import SluiceStack
+from sluice.cdk.context import ConfigError
 
 
 def main() -> None:

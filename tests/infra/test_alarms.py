@@ -10,9 +10,9 @@ import pytest
 from aws_cdk import App, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 
-from infra import throttling
-from infra.config import Config
-from infra.throttling import causes_of
+from sluice.cdk import throttling
+from sluice.cdk.config import Config
+from sluice.cdk.throttling import causes_of
 from sluice.local.dashboard.expression import evaluate
 from sluice.local.dashboard.recording import Metric
 from sluice.local.dashboard.series import Series

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import bundle
-from infra.bundle import Bundle, BundleError
-from infra.function import BUNDLE
+from sluice.cdk import bundle
+from sluice.cdk.bundle import BUNDLE, Bundle, BundleError
 from sluice.local import native_packages
 from tests.infra.command import run_app
 from tests.infra.template import ROOT, resolved

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from infra.bundle import sources
-from infra.sections import ERROR_CODES
+from sluice.cdk.bundle import sources
+from sluice.cdk.sections import ERROR_CODES
 from sluice.cost import Prices
 from sluice.local.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
 from sluice.local.dashboard.insights import sums

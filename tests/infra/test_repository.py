@@ -15,8 +15,8 @@ from urllib.parse import unquote
 import pytest
 import yaml  # type: ignore[import-untyped]  # It ships no type information.
 
-from infra import bundle
-from infra.function import BUNDLE
+from sluice.cdk import bundle
+from sluice.cdk.bundle import BUNDLE
 from sluice.cli import COMMANDS
 from tests.infra.template import ROOT
 
@@ -175,7 +175,7 @@ def test_cdk_watch_sees_what_is_deployed_and_nothing_that_it_changes_itself() ->
         assert all(path.exists() for path in found), pattern
         seen |= found
 
-    infra = set((ROOT / "infra").rglob("*.py"))
+    infra = {path for top in ("infra", "sluice/cdk") for path in (ROOT / top).rglob("*.py")}
     wings = {wing for path in infra for wing in re.findall(r"^from sluice\.(\w+)", path.read_text(), re.MULTILINE)}
     library = {
         path for wing in wings for path in (ROOT / "sluice" / wing).rglob("*") if path.suffix in (".py", ".json")

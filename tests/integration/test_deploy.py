@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import Config
+from sluice.cdk.config import Config
 from sluice.local.aws import LocalAws, local_aws
 from sluice.local.deploy import Cdk, Outputs
 from sluice.message.settings import KeyAttribute, Settings, Table

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from infra.context import Parse
 from sluice.message.envelope import Envelope
 from sluice.message.errors import SettingsError
 from sluice.message.settings import KEY_TYPES, KeyAttribute, KeyType
+
+from .context import Parse
 
 
 def whole(low: int, high: int, unit: str) -> Parse:

@@ -12,9 +12,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched
-from infra.topic import AlarmTopic
 from sluice.message.redelivery import MAX_VISIBILITY
+
+from .metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched
+from .topic import AlarmTopic
 
 MAX_RETURNED_PERCENT = 50
 """Of the messages received; up to it the function still finishes more than it puts off."""

@@ -1,0 +1,43 @@
+"""Everything about the stack that can be chosen: what the construct takes, and what only a stack has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sluice.cdk.config import Config
+from sluice.cdk.context import Setting, setting
+from sluice.cdk.parsers import flag, matching, optional, tags
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackConfig(Config):
+    """The stack's settings; `infra.reading` checks each by itself and all of them together."""
+
+    stack_name: str = setting(
+        "Sluice",
+        matching(r"[A-Za-z][A-Za-z0-9-]{0,127}", "1 to 128 letters, digits and hyphens, beginning with a letter"),
+        "CloudFormation's rule for names. The dashboard has this name too, and the metrics have it as their `service`.",
+    )
+    stage: str | None = setting(
+        None,
+        optional(matching(r"[A-Za-z0-9-]{1,32}", "1 to 32 letters, digits and hyphens")),
+        "Appended to stackName, so that test and production can live in one account and region.",
+    )
+    tags: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "setting": Setting(
+                tags, "For cost allocation and your own policies; CloudFormation puts them on every resource."
+            )
+        },
+    )
+
+    termination_protection: bool = setting(
+        False, flag, "With it `cdk destroy` is refused until it is set to false and deployed."
+    )
+
+    @property
+    def full_name(self) -> str:
+        """The stack's name with its stage, where there is one."""
+        return self.stack_name if self.stage is None else f"{self.stack_name}-{self.stage}"
