@@ -41,3 +41,9 @@ class StackConfig(Config):
     def full_name(self) -> str:
         """The stack's name with its stage, where there is one."""
         return self.stack_name if self.stage is None else f"{self.stack_name}-{self.stage}"
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the stack takes its tables with it when it goes."""
+        made = [table for table in self.tables if table.existing_table is None]
+        return bool(made) and all(table.table_removal == "destroy" for table in made)
