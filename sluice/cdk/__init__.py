@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import Config
-    from .construct import FunctionOptions, Sluice
+    from .construct import Sluice
     from .context import ConfigError
     from .existing import ExistingTable
+    from .function import FunctionOptions
     from .table_config import TableConfig
 
 _MODULES = {
     "Config": "config",
     "ConfigError": "context",
     "ExistingTable": "existing",
-    "FunctionOptions": "construct",
+    "FunctionOptions": "function",
     "Sluice": "construct",
     "TableConfig": "table_config",
 }

@@ -105,7 +105,9 @@ class Bundle:
                 " Behind a proxy set HTTPS_PROXY, with a mirror of PyPI PIP_INDEX_URL, and try again"
             ) from None
         if "No module named pip" in done.stderr:
-            raise BundleError(f"{sys.executable} has no pip, which makes the function's package: run -m ensurepip")
+            raise BundleError(
+                f"{sys.executable} has no pip, which makes the function's package: run {sys.executable} -m ensurepip"
+            )
         if done.returncode != 0:
             raise BundleError(f"pip could not install {REQUIREMENTS} for the function:\n{done.stdout}{done.stderr}")
 

@@ -145,7 +145,7 @@ class Sluice(Construct):
     def grant_send(self, producer: iam.IGrantable) -> iam.Grant:
         """Allow a producer to send to the queue, and to use its key for that."""
         if (key := self.queue.encryption_master_key) is not None:
-            key.grant(producer, "kms:GenerateDataKey", "kms:Decrypt")
+            key.grant(producer, "kms:Decrypt", "kms:GenerateDataKey")
         return iam.Grant.add_to_principal_or_resource(
             grantee=producer,
             actions=["sqs:SendMessage"],
