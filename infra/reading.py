@@ -29,9 +29,22 @@ def from_context(context: Mapping[str, Any]) -> StackConfig:
     if one_table:
         given["tables"] = (table_reading.from_context(context),)
     config = StackConfig(**given)
-    for contradiction in (*_of_names(config), *contradictions(config, config.tables, set(given), config.full_name)):
+    for contradiction in (
+        *_of_names(config),
+        *_of_vpc(config),
+        *contradictions(config, config.tables, set(given), config.full_name),
+    ):
         raise ConfigError(contradiction)
     return config
+
+
+def _of_vpc(config: StackConfig) -> Iterator[str]:
+    if config.function_vpc is None and (config.function_subnets or config.function_security_groups):
+        yield "functionSubnets and functionSecurityGroups need the functionVpc that they are in: set it as well"
+    if config.function_vpc is not None and not config.function_subnets:
+        yield f"functionVpc {config.function_vpc} needs functionSubnets: nothing is looked up in the account"
+    if config.alarm_topic_key is not None and config.alarm_topic_arn is not None:
+        yield f"alarmTopicKey is for a topic that the stack makes, got alarmTopicArn {config.alarm_topic_arn}"
 
 
 def _of_names(config: StackConfig) -> Iterator[str]:

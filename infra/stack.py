@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, DefaultStackSynthesizer, Stack
+from aws_cdk import Annotations, CfnOutput, DefaultStackSynthesizer, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from infra.stack_config import StackConfig
-from sluice.cdk import Sluice
+from sluice.cdk import FunctionOptions, Sluice
 
 
 class SluiceStack(Stack):
@@ -25,9 +28,43 @@ class SluiceStack(Stack):
             "synthesizer": DefaultStackSynthesizer(generate_bootstrap_version_rule=False),
         }
         super().__init__(scope, config.full_name, **(of_settings | options))
+        if config.permissions_boundary is not None:
+            boundary = iam.ManagedPolicy.from_managed_policy_arn(self, "Boundary", config.permissions_boundary)
+            iam.PermissionsBoundary.of(self).apply(boundary)
         # CDK leaves the id `Default` out of logical ids, so that they are those of a stack without the construct.
-        self.sluice = Sluice(self, "Default", config=config)
+        self.sluice = Sluice(
+            self,
+            "Default",
+            config=config,
+            alarm_topic_key=self._key("AlarmTopicKey", config.alarm_topic_key),
+            function_options=FunctionOptions(
+                **self._vpc(config),
+                log_key=self._key("LogKey", config.log_key),
+                environment_key=self._key("VariablesKey", config.variables_key),
+            ),
+        )
         self._put_out(self.sluice)
+
+    def _key(self, construct_id: str, arn: str | None) -> kms.IKey | None:
+        return kms.Key.from_key_arn(self, construct_id, arn) if arn is not None else None
+
+    def _vpc(self, config: StackConfig) -> dict[str, Any]:
+        if config.function_vpc is None:
+            return {}
+        groups = [
+            ec2.SecurityGroup.from_security_group_id(self, f"SecurityGroup{n}", each)
+            for n, each in enumerate(config.function_security_groups)
+        ]
+        vpc = ec2.Vpc.from_vpc_attributes(
+            self,
+            "Vpc",
+            vpc_id=config.function_vpc,
+            # Of no use to the function, and unknown: nothing is looked up. One for each subnet is asked for.
+            availability_zones=[str(n) for n, _ in enumerate(config.function_subnets)],
+            private_subnet_ids=list(config.function_subnets),
+        )
+        Annotations.of(vpc).acknowledge_warning("@aws-cdk/aws-ec2:noSubnetRouteTableId", "No route is made here.")
+        return {"vpc": vpc, "security_groups": groups}
 
     def _put_out(self, sluice: Sluice) -> None:
         names = {alias: table.table_name for alias, table in sluice.tables.items()}

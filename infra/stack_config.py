@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sluice.cdk.config import Config
 from sluice.cdk.context import Setting, setting
-from sluice.cdk.parsers import flag, matching, optional, tags
+from sluice.cdk.parsers import KMS_KEY_ARN, flag, ids, matching, optional, tags
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,37 @@ class StackConfig(Config):
 
     termination_protection: bool = setting(
         False, flag, "With it `cdk destroy` is refused until it is set to false and deployed."
+    )
+
+    permissions_boundary: str | None = setting(
+        None,
+        optional(matching(r"arn:[a-z-]+:iam::(\d{12}|aws):policy/[\w+=,.@/-]+", "the ARN of an IAM policy")),
+        "For the function's role, where the account asks for one. It must allow what the role does.",
+    )
+    log_key: str | None = setting(
+        None,
+        optional(KMS_KEY_ARN),
+        "Encrypts the function's log. The key's policy must let in CloudWatch Logs for this log group.",
+    )
+    variables_key: str | None = setting(
+        None, optional(KMS_KEY_ARN), "Encrypts the function's variables, which hold names and no secrets."
+    )
+    alarm_topic_key: str | None = setting(
+        None,
+        optional(KMS_KEY_ARN),
+        "Encrypts the topic that the stack makes. The key's policy must let CloudWatch use it. With queueEncryption"
+        " kms the stack's own key does, unless this names another.",
+    )
+    function_vpc: str | None = setting(
+        None,
+        optional(matching(r"vpc-[0-9a-f]+", "the id of a VPC (vpc-…)")),
+        "For a function that must be in one. It then needs ways to DynamoDB and SQS (docs/operations.md).",
+    )
+    function_subnets: tuple[str, ...] = setting(
+        (), ids("subnet"), "With functionVpc: the function's subnets, best in two availability zones or more."
+    )
+    function_security_groups: tuple[str, ...] = setting(
+        (), ids("sg"), "With functionVpc: they must let out HTTPS. Without one, the stack makes one that lets out all."
     )
 
     @property

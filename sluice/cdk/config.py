@@ -213,6 +213,11 @@ class Config:
         optional(matching(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+", "the ARN of an SNS topic")),
         "Without one, the stack creates a topic. The policy of yours must let CloudWatch publish to it.",
     )
+    runbook_url: str | None = setting(
+        None,
+        optional(matching(r"https?://[^\s#]+", "an http(s) URL without #")),
+        "Where docs/runbook.md can be read: each alarm then carries a link that opens at its heading.",
+    )
 
     def __post_init__(self) -> None:
         check_values(self)

@@ -49,13 +49,14 @@ class Sluice(Construct):
         dead_letter_queue: sqs.IQueue | None = None,
         queue_key: kms.IKey | None = None,
         alarm_topic: sns.ITopic | None = None,
+        alarm_topic_key: kms.IKey | None = None,
         function_options: FunctionOptions | None = None,
     ) -> None:
         """Raises `ConfigError` for settings that contradict each other.
 
         `tables` stand in place of those of `config`; the first is the default. A `queue` of the app keeps its own
-        settings; without a `dead_letter_queue` its own is taken, or one is made. `queue_key` encrypts queues that are
-        made here.
+        settings; without a `dead_letter_queue` its own is taken, or one is made. `queue_key` and
+        `alarm_topic_key` encrypt queues and a topic that are made here.
         """
         super().__init__(scope, construct_id)
         config = config or Config()
@@ -74,7 +75,7 @@ class Sluice(Construct):
         """By alias, the default first."""
         self._writer = self._make_writer(config, configs, function_options or FunctionOptions())
         self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables)
-        self._alarms = self._make_alarms(config, alarm_topic)
+        self._alarms = self._make_alarms(config, alarm_topic, alarm_topic_key)
         self._dashboard = Dashboard(
             self,
             "Overview",
@@ -251,7 +252,7 @@ class Sluice(Construct):
         )
         return writer
 
-    def _make_alarms(self, config: Config, topic: sns.ITopic | None) -> Alarms:
+    def _make_alarms(self, config: Config, topic: sns.ITopic | None, topic_key: kms.IKey | None) -> Alarms:
         if topic is None and config.alarm_topic_arn is not None:
             topic = sns.Topic.from_topic_arn(self, "AlarmTopic", config.alarm_topic_arn)
         return Alarms(
@@ -264,7 +265,8 @@ class Sluice(Construct):
             max_message_age=config.max_message_age,
             topic=topic,
             email=config.alarm_email,
-            topic_key=self.key,
+            topic_key=topic_key or self.key,
+            runbook_url=config.runbook_url,
         )
 
     def _keep(self, config: Config, tables: Sequence[TableConfig], *, made_queue: bool) -> None:

@@ -22,7 +22,7 @@ from .asset import function_code
 from .bundle import HANDLER, Bundle
 from .context import ConfigError
 from .metrics import METRICS_NAMESPACE
-from .nag import acknowledge
+from .nag import acknowledge, acknowledge_regulated
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
@@ -56,7 +56,7 @@ class FunctionOptions:
     """Variables besides those that the settings make, such as AWS_CA_BUNDLE."""
     layers: Sequence[lambda_.ILayerVersion] = ()
     vpc: ec2.IVpc | None = None
-    """It needs ways to SQS, DynamoDB and CloudWatch Logs: docs/operations.md, In a VPC."""
+    """It needs ways to DynamoDB and SQS: docs/operations.md, In a VPC."""
     vpc_subnets: ec2.SubnetSelection | None = None
     security_groups: Sequence[ec2.ISecurityGroup] = ()
     environment_key: kms.IKey | None = None
@@ -183,10 +183,13 @@ class BatchWriter(Construct):
                 self.mapping = mapping
 
     def _acknowledge(self, *, tracing: bool, in_vpc: bool) -> None:
-        acknowledge(
-            self.function,
-            "Serverless-LambdaDLQ",
-            "It is for asynchronous invocations; messages of SQS go back to their queue, which has one.",
+        no_dead_letters = "It is for asynchronous invocations; messages of SQS go back to their queue, which has one."
+        acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
+        acknowledge_regulated(self.function, "LambdaDLQ", no_dead_letters)
+        acknowledge_regulated(
+            self.role,
+            "IAMNoInlinePolicy",
+            "The policy is of this one role and names the stack's own resources: nobody else could use it.",
         )
         if tracing or in_vpc:
             acknowledge(

@@ -132,6 +132,22 @@ def attribute_name(max_bytes: int) -> Parse:
     return parse
 
 
+def ids(prefix: str) -> Parse:
+    """Ids of AWS resources as an array, or as comma-separated text."""
+    what = f"an array, or comma-separated text, of ids ({prefix}-…)"
+
+    def parse(value: Any) -> tuple[str, ...]:
+        found = [part.strip() for part in value.split(",")] if isinstance(value, str) and value[:1] != "[" else value
+        found = from_json(found)
+        if not isinstance(found, (list, tuple)):
+            raise ValueError(what)
+        if not all(isinstance(name, str) and re.fullmatch(rf"{prefix}-[0-9a-f]+", name) for name in found if name):
+            raise ValueError(what)
+        return tuple(dict.fromkeys(name for name in found if name))
+
+    return parse
+
+
 def expression(value: Any) -> str:
     """A JMESPath expression that the function can compile."""
     if not isinstance(value, str):

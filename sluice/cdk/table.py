@@ -13,7 +13,7 @@ from constructs import Construct
 from sluice.message.settings import KeyAttribute
 
 from .capacity import Capacity, Provisioned
-from .nag import acknowledge
+from .nag import acknowledge, acknowledge_regulated
 
 TYPES = {
     "S": dynamodb.AttributeType.STRING,
@@ -74,6 +74,11 @@ class RecordTable(Construct):
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
             **_throughput(capacity),
+        )
+        acknowledge_regulated(
+            self.table,
+            "DynamoDBInBackupPlan",
+            "Point-in-time recovery is on unless it is turned off; a plan of AWS Backup is the account's to make.",
         )
         if recovery_days == 0:
             acknowledge(
