@@ -36,7 +36,10 @@ MAX_NAME_LENGTH = 200
 
 
 class Sluice(Construct):
-    """Whatever of queue, tables, key and topic is not given is made; what was made can be had from it."""
+    """Whatever of queue, tables, key and topic is not given is made; what was made can be had from it.
+
+    Longer than other classes, for it only lists: what each part is made with, and the parts as properties.
+    """
 
     def __init__(
         self,

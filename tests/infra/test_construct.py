@@ -51,7 +51,7 @@ def test_what_is_not_given_is_made_and_given_back(stack: Stack) -> None:
     writer = Sluice(stack, "Writer")
     template = template_of(stack)
 
-    kinds = {
+    kinds: dict[str, list[Any]] = {
         "AWS::SQS::Queue": [writer.queue, writer.dead_letter_queue],
         "AWS::DynamoDB::Table": [writer.table],
         "AWS::Lambda::Function": [writer.function],
@@ -64,7 +64,7 @@ def test_what_is_not_given_is_made_and_given_back(stack: Stack) -> None:
         "AWS::CloudWatch::Dashboard": [writer.dashboard],
     }
     for kind, made in kinds.items():
-        ids = {stack.get_logical_id(each.node.default_child or each) for each in made}  # type: ignore[arg-type]
+        ids = {stack.get_logical_id(each.node.default_child or each) for each in made}
         assert ids == template.ids(kind), kind
     assert writer.tables == {"records": writer.table}
     assert writer.key is None

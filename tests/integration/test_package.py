@@ -228,7 +228,7 @@ def test_the_app_of_the_docs_is_synthesised_from_the_wheel(wheel: Path, tmp_path
     zipfile.ZipFile(wheel).extractall(installed)
     [app] = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "construct.md").read_text(), re.MULTILINE | re.DOTALL)
     told = "from sluice.cdk import bundle\nprint(bundle.__file__, bundle.BUNDLE.digest())\n"
-    context = {"aws:cdk:bundling-stacks": []}
+    context: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
 
     # The CDK comes from this environment, Sluice from the wheel; the package is not made, but its digest is taken.
     done = subprocess.run(
