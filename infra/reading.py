@@ -51,7 +51,7 @@ def _of_names(config: StackConfig) -> Iterator[str]:
     if len(config.full_name) > 128:
         yield (
             f"stackName and stage together have {len(config.full_name)} characters ({config.full_name});"
-            " CloudFormation takes 128"
+            " CloudFormation takes 128: shorten one of them"
         )
 
 

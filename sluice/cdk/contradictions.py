@@ -42,7 +42,7 @@ def _of_fifo(config: Config, given: set[str]) -> Iterator[str]:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     if not config.is_fifo:
         for setting in sorted({"deduplication_scope", "content_based_deduplication"} & given):
-            yield f"{camel_case(setting)} is for queueType fifo, got queueType {config.queue_type}"
+            yield f"{camel_case(setting)} is for queueType fifo, got queueType {config.queue_type}: leave it out"
         return
     if config.batch_size > 10:
         yield f"batchSize {config.batch_size} must be at most 10 with queueType fifo"
@@ -51,7 +51,10 @@ def _of_fifo(config: Config, given: set[str]) -> Iterator[str]:
     for producer in config.producers:
         # https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
         if producer.kind == "sns" and not producer.name.endswith(".fifo"):
-            yield f"producers has the standard topic {producer.name}, which cannot deliver to a queue of queueType fifo"
+            yield (
+                f"producers has the standard topic {producer.name}, which cannot deliver to a queue of queueType fifo:"
+                " name a FIFO topic"
+            )
 
 
 def _of_time(config: Config) -> Iterator[str]:
@@ -113,7 +116,7 @@ def _of_outage(config: Config) -> Iterator[str]:
     if count > outage.MAX_RECEIVES:
         yield (
             f"survivedOutage {config.survived_outage} with timeout {config.timeout} would need a maxReceiveCount of"
-            f" more than {outage.MAX_RECEIVES}, SQS's maximum"
+            f" more than {outage.MAX_RECEIVES}, SQS's maximum: lower survivedOutage"
         )
         return
     minutes = math.floor(outage.outage_survived(count, config.visibility_timeout) / 60)
@@ -138,9 +141,15 @@ def _of_others(config: Config, tables: Sequence[TableConfig], given: set[str]) -
             " subscribe the address to that topic"
         )
     if config.record_format == "item" and len(tables) > 1:
-        yield f"recordFormat item needs exactly one table, as an item names none, got {len(tables)} tables"
+        yield (
+            f"recordFormat item needs exactly one table, as an item names none, got {len(tables)} tables:"
+            " deploy a stack for each"
+        )
     if config.queue_encryption == "sqs" and "data_key_reuse" in given:
-        yield f"dataKeyReuse {config.data_key_reuse} is for KMS, got queueEncryption {config.queue_encryption}"
+        yield (
+            f"dataKeyReuse {config.data_key_reuse} is for KMS, got queueEncryption {config.queue_encryption}:"
+            " leave it out"
+        )
 
 
 def _of_environment(config: Config, tables: Sequence[TableConfig], name: str) -> Iterator[str]:
@@ -148,7 +157,7 @@ def _of_environment(config: Config, tables: Sequence[TableConfig], name: str) ->
     if size > environment.MAX_BYTES:
         yield (
             f"tables ({len(tables)}) and recordExpression may take {size} bytes of the function's environment;"
-            f" Lambda allows {environment.MAX_BYTES}"
+            f" Lambda allows {environment.MAX_BYTES}: have fewer tables, or shorter names of keys and aliases"
         )
 
 

@@ -42,7 +42,10 @@ def refuse_contradictions(tables: Collection[TableConfig], existing: Collection[
 def _contradictions(table: TableConfig) -> list[str]:
     found = [*_of_keys(table), *_of_capacity(table)]
     if table.deletion_protection and table.table_removal == "destroy":
-        found.append("deletionProtection true contradicts tableRemoval destroy: nothing can delete a protected table")
+        found.append(
+            "deletionProtection true contradicts tableRemoval destroy, as nothing can delete a protected table:"
+            " leave one of them out"
+        )
     return found
 
 
@@ -76,9 +79,11 @@ def _of_existing(table: TableConfig, given: set[str]) -> list[str]:
     name = f"existingTable {table.existing_table!r}"
     found = []
     if "partition_key" not in given:
-        found.append(f"{name} needs its partitionKey given: nothing is looked up in the account")
+        found.append(
+            f"{name} needs its partitionKey given, and its sortKey if it has one: nothing is looked up in the account"
+        )
     if of_new := sorted(camel_case(field) for field in given - _ALLOWED_FOR_EXISTING):
-        found.append(f"{name} is not created here, so {', '.join(of_new)} cannot be set")
+        found.append(f"{name} is not created here, so {', '.join(of_new)} cannot be set: leave it out")
     return found
 
 
