@@ -12,7 +12,7 @@ NO_VENV = $(PYTHON) -m venv failed for the reason above; on Debian and Ubuntu in
 NO_PIP = pip could not install the Python packages for the reason above ('from versions: none' is an index that did not answer); behind a proxy set HTTPS_PROXY, with a mirror of PyPI PIP_INDEX_URL, $(AGAIN)
 NO_NPM = npm could not install the CDK command line for the reason above; behind a proxy set HTTPS_PROXY, with a mirror of npm NPM_CONFIG_REGISTRY, $(AGAIN)
 
-.PHONY: help venv demo soak fuzz bench dashboard synth check test lock clean
+.PHONY: help venv demo soak simulate fuzz bench dashboard synth check test lock clean
 
 help:  ## What each target does
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -39,12 +39,17 @@ SEED ?= 1
 soak: venv  ## The function under faults, SIGKILL and redelivery: PROFILE=... SECONDS=... SEED=... FIFO=1 UNTIL=kills=3
 	@.venv/bin/python -m sluice.local.soak --profile $(PROFILE) $(if $(SECONDS),--seconds $(SECONDS)) --seed $(SEED) $(if $(FIFO),--fifo) $(foreach each,$(UNTIL),--until $(each))
 
+SEEDS ?= 1-20
+MESSAGES ?= 50000
+simulate: venv  ## The whole function on simulated sockets in virtual time, under seeded faults: SEEDS=1-20 MESSAGES=50000 (of each)
+	@.venv/bin/python -m tests.simulation --seeds $(SEEDS) --messages $(MESSAGES)
+
 fuzz: venv  ## 100,000 bodies and 12,000 services' answers, good and garbled: nothing raises, and nothing counts as done that is not
 	@.venv/bin/python -m tests.property.fuzz
 	@.venv/bin/python -m tests.property.answers
 
-bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrangler and PynamoDB; writes docs/benchmarks.md: ONLY=cpu,cost
-	@.venv-bench/bin/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrangler and PynamoDB; writes docs/benchmarks.md: ONLY=cpu,cost PEERS=1
+	@.venv-bench/bin/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(if $(PEERS),--peers)
 
 .venv-bench/.ready: tests/benchmarks/requirements.txt
 	@$(STOP) $(PYTHON) -m venv .venv-bench || stop "$(NO_VENV)"
@@ -80,7 +85,8 @@ lock: venv  ## Resolve the requirements again into requirements.lock and functio
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements-dev.txt --output-file requirements.lock
 	uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock functions/batch_writer/requirements.in --output-file functions/batch_writer/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/benchmarks/peers/python_v4/requirements.in --output-file tests/benchmarks/peers/python_v4/requirements.txt
 
 clean:  ## Remove everything that make has made
-	rm -rf .venv .venv-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .peers-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find functions infra sluice tests -name __pycache__ -prune -exec rm -rf {} +

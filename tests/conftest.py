@@ -5,7 +5,10 @@ Every profile but `thorough` draws the same examples in every run, so that a red
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
+
+from tests.world import way
 
 # Some examples are 16 MB long, and the machine that runs them may be busy.
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
@@ -18,3 +21,17 @@ settings.register_profile("thorough", _COMMON, max_examples=5_000)
 # For mutants: that a property fails is all that counts, not the smallest example.
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+
+@pytest.fixture(params=[False, True], ids=["http", "boto3"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test twice: with all calls of a `World` over HTTP, and with all of them through boto3."""
+    monkeypatch.setattr(way, "is_by_boto3", request.param)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_cache_of_cdks_library(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The 200 MB of CDK's library are unpacked once for all tests, and not for each that deploys."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(shared / "jsii"))

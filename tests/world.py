@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from functions.batch_writer.pipeline import Outcome, Pipeline
-from sluice.aws import boto
+from sluice.aws import boto, queue, tables
 from sluice.aws import in_flight as calls
 from sluice.aws.answer import Answer
-from sluice.aws.in_flight import Running
+from sluice.aws.http import Request
+from sluice.aws.http_parser import HttpResponse
+from sluice.aws.in_flight import Running, Submit
 from sluice.aws.queue import Queue
 from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
@@ -20,7 +22,7 @@ from sluice.aws.tables import Tables
 from sluice.message.operation import BatchWrite, Operation
 from sluice.message.settings import KeyAttribute, Settings, Table
 from tests.fakes import Clock, FakeDynamoDB, FakeSQS
-from tests.fakes.protocol import FakeWire
+from tests.fakes.protocol import FakeWire, with_bytes
 
 T = TypeVar("T")
 ORDERS = Table("orders", "orders-table", KeyAttribute("pk", "S"))
@@ -119,18 +121,58 @@ class _OverlappingExecutor:
         return future
 
 
-class FakeSdk:
-    """What goes through boto3, with the fake as the client."""
+def _anything(_: float) -> None:
+    """However many seconds."""
 
-    def __init__(self, db: FakeDynamoDB, allow: Callable[[float], object]) -> None:
-        self._db, self._allow = db, allow
 
-    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:  # noqa: ARG002
-        raise AssertionError("no batch goes through boto3 here")
+class FakeBoto:
+    """What goes through boto3, with the fakes as its clients."""
+
+    def __init__(
+        self, db: FakeDynamoDB, sqs: FakeSQS | None = None, allow: Callable[[float], object] = _anything
+    ) -> None:
+        self._db, self._sqs, self._allow = db, sqs, allow
+
+    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
+        given = with_bytes(json.loads(body), self._db.meta.service_model.operation_model("BatchWriteItem").input_shape)
+        assert set(tables) == set(given["RequestItems"])
+        return self.call("batch_write_item", given, seconds)
 
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
         self._allow(seconds)
         return boto.answer(self._db, operation, arguments)
+
+    def call_sqs(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
+        return boto.answer(self._sqs, operation, arguments, seconds=seconds)
+
+
+class Way:
+    """Which way the calls of a `World` go, unless it is told."""
+
+    is_by_boto3 = False
+
+
+way = Way()
+
+
+class _Wire:
+    """A wire to whatever the service is now."""
+
+    def __init__(self, wire: Callable[[], FakeWire], world: World) -> None:
+        self._wire, self._world = wire, world
+
+    def begin(self, request: Request, seconds: float, then: Callable[[Any], T], submit: Submit) -> Running[T]:
+        """A call that is over at once if connections are open; else it goes to the executor."""
+        return self._wire().begin(request, seconds, then, Inline().submit if self._world.are_connected else submit)
+
+    def post(self, request: Request, seconds: float) -> HttpResponse:
+        return self._wire().post(request, seconds)
+
+    def has_room(self) -> bool:
+        return True
+
+    def correct_clock(self, date: str) -> None:
+        """There is none."""
 
 
 @dataclass
@@ -148,6 +190,7 @@ class World:
     executor: Callable[[int], calls.Executor] = Inline
     are_connected: bool = False
     """Connections are open, as they are in most invocations."""
+    by_boto3: bool = field(default_factory=lambda: way.is_by_boto3)
 
     def __post_init__(self) -> None:
         self._sent = 0
@@ -172,8 +215,13 @@ class World:
         settings = Settings(tuple(self.tables), dead_letter_queue_url=url, **self.settings)
         self.pipeline = Pipeline(
             settings,
-            Tables(settings.tables, self._dynamodb(), update_once=settings.update_once),
-            Queue(lambda: self.sqs, clock=self.clock, executor=self.executor, renew=self._renew),
+            Tables(settings.tables, self._route(self._dynamodb, tables.PREFIX), update_once=settings.update_once),
+            Queue(
+                self._route(lambda: FakeWire(self.sqs), queue.PREFIX),
+                lambda: str(self.sqs.meta.endpoint_url),
+                clock=self.clock,
+                executor=self.executor,
+            ),
             region="us-east-1",
             clock=self.clock,
             sleep=self.clock.sleep,
@@ -181,30 +229,22 @@ class World:
             executor=self.executor,
         )
 
-    def _dynamodb(self) -> Route:
-        """As in Lambda, with the fake behind the wire and in the place of boto3's client."""
-        credentials = Credentials("key", "secret")
-        return Route(lambda: FakeSdk(self.db, self._allow), self, lambda: credentials, renew=self._renew)
+    def _route(self, wire: Callable[[], FakeWire], prefix: str) -> Route:
+        """As in Lambda, with the fakes behind the wire, or in the place of boto3's clients."""
+        return Route(
+            lambda: FakeBoto(self.db, self.sqs, self._allow),
+            None if self.by_boto3 else _Wire(wire, self),
+            lambda: Credentials("key", "secret"),
+            prefix=prefix,
+            connections=8,
+            renew=self._renew,
+        )
+
+    def _dynamodb(self) -> FakeWire:
+        return FakeWire(self.db, sent=lambda _, seconds: self._allow(seconds))
 
     def _renew(self) -> None:
         self.renewals += 1
-
-    def begin(
-        self, body: bytes, credentials: Credentials, seconds: float, then: Callable[[Any], T]
-    ) -> Future[T] | None:
-        """A call that is over at once if connections are open; else it goes to the executor."""
-
-        def ended() -> T:
-            try:
-                return then(self.post(body, credentials, seconds))
-            except OSError as error:
-                return then(error)
-
-        return Inline().submit(ended) if self.are_connected else None
-
-    def post(self, body: bytes, credentials: Credentials, seconds: float) -> Any:
-        """Be the wire to whatever `db` is now."""
-        return FakeWire(self.db, sent=lambda _, seconds: self._allow(seconds)).post(body, credentials, seconds)
 
     def _allow(self, seconds: float) -> None:
         self.allowed.append((self.clock(), seconds))

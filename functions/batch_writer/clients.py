@@ -6,58 +6,58 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from sluice.aws import endpoint
+from sluice.aws import endpoint, queue, tables
+from sluice.aws.endpoint import Endpoint
 from sluice.aws.http import HttpClient
-from sluice.aws.queue import SQSClient
 from sluice.aws.route import Route
+from sluice.writing.calls import SINGLES_PER_CONNECTION
 
 if TYPE_CHECKING:
     from sluice.aws.boto import BotoClient
 
 
 class Aws:
-    """What talks to AWS. boto3 is loaded where the environment needs it, or else when something needs it."""
+    """What talks to AWS. boto3 is loaded where the environment needs it, or somebody watches it."""
 
     def __init__(self, connections: int) -> None:
+        """`connections`: calls at once, where each takes a thread."""
         self._connections = connections
         self._lock = threading.Lock()
-        self._sdk: BotoClient | None = None
-        self._loading: threading.Thread | None = None
+        self._boto: BotoClient | None = None
+        endpoint.check(os.environ)
 
     def dynamodb(self) -> Route:
-        endpoint.check(os.environ)
-        found = endpoint.plain(os.environ) or self.sdk().endpoint()
-        if found is None:
-            return Route(self.sdk, None, lambda: None, on_trouble=self.load_beside, renew=self.renew)
+        return self._route(endpoint.plain(os.environ, "dynamodb") or self.boto().endpoint(), tables.PREFIX)
+
+    def sqs(self) -> Route:
+        return self._route(endpoint.plain(os.environ, "sqs"), queue.PREFIX)
+
+    def sqs_url(self) -> str:
+        """The URL below which the queues are, by account and name."""
+        found = endpoint.plain(os.environ, "sqs")
+        return self.boto().sqs_url() if found is None else found.url
+
+    def _route(self, found: Endpoint | None, prefix: str) -> Route:
         return Route(
-            self.sdk,
-            HttpClient(found, self._connections),
-            found.credentials,
-            are_static=found.are_static,
-            on_trouble=self.load_beside,
+            self.boto,
+            None if found is None else HttpClient(found, SINGLES_PER_CONNECTION * self._connections),
+            (lambda: None) if found is None else found.credentials,
+            prefix=prefix,
+            connections=self._connections,
+            are_static=found is None or found.are_static,
             renew=self.renew,
-            host=found.authority,
+            host="AWS" if found is None else found.authority,
         )
 
     def renew(self) -> None:
         """Have credentials looked up anew where they come from; those of the environment cannot be others."""
-        if self._sdk is not None:
-            self._sdk.renew()
+        if self._boto is not None:
+            self._boto.renew()
 
-    def sdk(self) -> BotoClient:
+    def boto(self) -> BotoClient:
         from sluice.aws.boto import BotoClient  # boto3: it takes longer to load than all the rest.
 
         with self._lock:
-            if self._sdk is None:
-                self._sdk = BotoClient(self._connections)
-            return self._sdk
-
-    def sqs(self) -> SQSClient:
-        sqs: SQSClient = self.sdk().sqs()
-        return sqs
-
-    def load_beside(self) -> None:
-        """Make the client for SQS in a thread of its own, once: at the end there may be no time for it."""
-        if self._loading is None:
-            self._loading = threading.Thread(target=self.sqs, daemon=True)
-            self._loading.start()
+            if self._boto is None:
+                self._boto = BotoClient(self._connections)
+            return self._boto

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
@@ -18,9 +18,6 @@ from . import metrics as report
 from .clients import Aws
 from .pipeline import Outcome, Pipeline
 
-if TYPE_CHECKING:
-    pass
-
 TIME_LEFT_WITHOUT_CONTEXT = 30.0  # Seconds, for a caller that is not Lambda.
 
 _service = os.environ.get("POWERTOOLS_SERVICE_NAME", "sluice")
@@ -31,12 +28,10 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Slui
 def _pipeline(settings: Settings) -> Pipeline:
     connections = settings.max_connections
     aws = Aws(connections)
-    if any(table.version is not None for table in settings.tables):
-        aws.sdk()  # Each write will need it.
     return Pipeline(
         settings,
         Tables(settings.tables, aws.dynamodb(), update_once=settings.update_once),
-        Queue(aws.sqs, connections=connections, renew=aws.renew),
+        Queue(aws.sqs(), aws.sqs_url, connections=connections),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from .pipeline import Outcome
 
+MAX_VALUES = 100
+"""Of a metric in one line of the embedded metric format:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
 MAX_EXAMPLES = 20
 """Messages that a log line names; the rest is counted."""
 
@@ -25,7 +28,7 @@ def count(metrics: Metrics, outcome: Outcome) -> None:
     # First what has many values: Powertools sends by itself at 100 of them, and there must be something left to flush.
     for fill in operations.batch_fills:
         metrics.add_metric("BatchFill", MetricUnit.Count, fill)
-    for milliseconds in operations.latencies:
+    for milliseconds in by_rank(operations.latencies):
         metrics.add_metric("WriteLatency", MetricUnit.Milliseconds, round(milliseconds, 3))
     metrics.add_metric("BackoffTime", MetricUnit.Milliseconds, round(operations.backoff, 3))
     _add(
@@ -45,6 +48,15 @@ def count(metrics: Metrics, outcome: Outcome) -> None:
             "ConsumedWriteUnits": operations.consumed,
         },
     )
+
+
+def by_rank(values: Sequence[float]) -> Sequence[float]:
+    """At most MAX_VALUES of them, evenly spaced by rank so that percentiles hold, with the lowest and the highest."""
+    if len(values) <= MAX_VALUES:
+        return values
+    ranked = sorted(values)
+    step = (len(ranked) - 1) / (MAX_VALUES - 1)
+    return [ranked[round(position * step)] for position in range(MAX_VALUES)]
 
 
 def log(logger: Logger, outcome: Outcome) -> None:
@@ -76,6 +88,7 @@ def _summary(outcome: Outcome) -> Mapping[str, object]:
         "dead_lettered": len(outcome.dead_lettered),
         "batch_writes": len(outcome.operations.batch_fills),
         "trouble": outcome.operations.trouble or None,
+        "throttling": dict(outcome.operations.throttling),
     }
 
 

@@ -17,8 +17,9 @@ from sluice.message.errors import NothingWrittenError, SettingsError, SluiceErro
 from sluice.message.operation import Operation, Rejection
 from sluice.message.settings import Settings
 from sluice.writing import refusals
+from sluice.writing.calls import TablePort
 from sluice.writing.send_rate import SendRate
-from sluice.writing.writer import TablePort, WriteOutcome, Writer
+from sluice.writing.writer import WriteOutcome, Writer
 
 from . import fates
 from .fifo import Groups

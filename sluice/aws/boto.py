@@ -1,4 +1,4 @@
-"""DynamoDB and SQS through boto3: all but the short way of BatchWriteItem, and that too where it must not be taken.
+"""DynamoDB and SQS through boto3, where a call must not go straight over HTTP: see `Route`.
 
 Loaded when it is first needed, as boto3 takes longer to load than all the rest together.
 """
@@ -35,7 +35,7 @@ from botocore.parsers import ResponseParserError
 from botocore.utils import get_environ_proxies
 
 from . import endpoint, shapes, unreached
-from .answer import Answer, NoAnswer, NotConfigured, Refusal, error_code, json_object
+from .answer import Answer, NoAnswer, NotConfigured, Refusal, error_code, json_object, throttling_reasons
 from .endpoint import Endpoint
 from .signature import Credentials
 
@@ -86,15 +86,24 @@ class BotoClient:
             _body.reset(token)
 
     def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
-        """Any other operation, by the name that boto3's clients give it."""
+        """Any other operation of DynamoDB, by the name that boto3's clients give it."""
         started = time.monotonic()
         client = self.client(seconds)
         return answer(client, operation, arguments, seconds=seconds - (time.monotonic() - started))
 
+    def call_sqs(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
+        """An operation of SQS, by the name that boto3's clients give it."""
+        started = time.monotonic()
+        try:
+            client = self.sqs()
+        except BotoCoreError as error:  # SQS has settings of its own; what is written stays written.
+            return NotConfigured(str(error))
+        return answer(client, operation, arguments, seconds=seconds - (time.monotonic() - started))
+
     def sqs(self) -> Any:
-        """The client for SQS; its calls are repeated once."""
+        """The client for SQS."""
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": 2},
+            retries={"mode": "standard", "total_max_attempts": 1},
             max_pool_connections=self._connections,
             connect_timeout=1,
             read_timeout=2,
@@ -112,8 +121,12 @@ class BotoClient:
                 self._by_timeout[timeout] = self._made(timeout)
             return self._by_timeout[timeout]
 
+    def sqs_url(self) -> str:
+        """Where SQS is."""
+        return str(self.sqs().meta.endpoint_url).rstrip("/")
+
     def endpoint(self) -> Endpoint | None:
-        """Where boto3 would send a BatchWriteItem, and as whom; None where only boto3 knows how."""
+        """Where boto3 would send a call to DynamoDB, and as whom; None where only boto3 knows how."""
         client = self.client(READ_TIMEOUTS[-1] * 2)
         url, region, config = client.meta.endpoint_url.rstrip("/"), client.meta.region_name, client.meta.config
         is_usual = (
@@ -143,7 +156,7 @@ class BotoClient:
         bundle = self._core.get_config_variable("ca_bundle")
         # Any other kind may ask a service for new ones before they expire.
         are_static = type(source) is botocore.credentials.Credentials
-        return endpoint.at(url, region, os.environ, credentials, bundle=bundle, are_static=are_static)
+        return endpoint.at(url, "dynamodb", region, os.environ, credentials, bundle=bundle, are_static=are_static)
 
     def _made(self, timeout: int) -> Any:
         config = Config(
@@ -209,10 +222,11 @@ def _no_answer(error: Exception) -> str:
 
 def _refusal(response: Mapping[str, Any]) -> Refusal:
     details = response.get("Error", {})
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     code, words, stored = details.get("Code", ""), details.get("Message", ""), response.get("Item")
     if code == "TransactionCanceledException" and (reasons := response.get("CancellationReasons")):
         code, words, stored = reasons[0].get("Code"), reasons[0].get("Message"), reasons[0].get("Item")
-    return Refusal(str(code), str(words), stored)
+    return Refusal(str(code), str(words), stored, status, throttling_reasons(response))
 
 
 def _send_body(params: dict[str, Any], **_: Any) -> None:

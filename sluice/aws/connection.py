@@ -45,6 +45,9 @@ class Connection:
     def close(self) -> None:
         self._socket.close()
 
+    def __del__(self) -> None:
+        self.close()  # Of a call that was given up before it had its connection.
+
     def is_quiet(self) -> bool:
         """Whether nothing has come since the last answer: neither the end of the connection nor anything else."""
         return not self._readable.poll(0)

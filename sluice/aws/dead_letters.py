@@ -134,7 +134,7 @@ def dead_letter(record: Mapping[str, Any], body: str, rejections: Sequence[Rejec
 
     if not add("ErrorCode", _string(first.code)):
         return None
-    id = records.message_id(record)
+    id = records.as_sqs_takes_it(records.message_id(record))
     add("SourceMessageId", _string(id))
     add("SourceQueueArn", _string(records.queue_arn(record) or "unknown"))
     add("ReceiveCount", {"DataType": "Number", "StringValue": str(records.receive_count(record))})

@@ -1,4 +1,4 @@
-"""Where DynamoDB is and who calls it, from the environment alone, as Lambda sets it.
+"""Where DynamoDB and SQS are and who calls them, from the environment alone, as Lambda sets it.
 
 boto3 takes longer to find the same out than all else does to start. So only what is certain is decided here: static
 credentials in variables, a region of the partition aws, and no variable or file that could mean anything else. A test
@@ -11,14 +11,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from botocore.credentials import EnvProvider
-from botocore.exceptions import PartialCredentialsError
+from typing import Literal
 
 from sluice.message.errors import SettingsError
 
 from . import trust
 from .signature import Credentials
+
+Service = Literal["dynamodb", "sqs"]
 
 _REGION = re.compile("(us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]{1,2}")  # botocore's data/partitions.json: aws
 _URL = re.compile(r"(https?)://([A-Za-z0-9][A-Za-z0-9.-]*)(?::([0-9]{1,5}))?/?")
@@ -40,7 +40,7 @@ _KNOWN = frozenset(
         # Where credentials come from that are asked for only where the variables above have none.
         *("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_IMDS_USE_IPV6"),
         *("AWS_METADATA_SERVICE_TIMEOUT", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "AWS_STS_REGIONAL_ENDPOINTS"),
-        # What no call to DynamoDB has.
+        # What no call to DynamoDB or SQS has.
         *("AWS_REQUEST_CHECKSUM_CALCULATION", "AWS_RESPONSE_CHECKSUM_VALIDATION", "AWS_SDK_UA_APP_ID"),
         *("AWS_DISABLE_REQUEST_COMPRESSION", "AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES"),
         # Of other SDKs and tools; boto3 does not read them.
@@ -57,8 +57,9 @@ _HARMLESS = (
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """DynamoDB's address, the region that signatures name, and the credentials of the moment."""
+    """A service's address, the region that signatures name, and the credentials of the moment."""
 
+    service: Service
     scheme: str
     host: str
     port: int
@@ -96,28 +97,21 @@ def check(environ: Mapping[str, str]) -> None:
     trust.check(environ)
 
 
-def plain(environ: Mapping[str, str]) -> Endpoint | None:
-    """The endpoint of an environment in which nothing unusual is set; None where boto3 has to be asked."""
+def plain(environ: Mapping[str, str], service: Service) -> Endpoint | None:
+    """The endpoint in an environment in which nothing unusual is set; None where boto3 has to be asked."""
     if not all(_is_harmless(name) for name in environ) or _has_config_file(environ):
         return None
     found = region(environ)
-    try:
-        source = EnvProvider(dict(environ)).load()
-    except PartialCredentialsError:
+    access_key, secret_key = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    if not access_key or not secret_key or not _REGION.fullmatch(found):
         return None
-    if source is None or not _REGION.fullmatch(found):
-        return None
-    frozen = source.get_frozen_credentials()
-    credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+    credentials = Credentials(access_key, secret_key, environ.get("AWS_SESSION_TOKEN") or None)
     if not are_printable(credentials):
         return None
-    url = environ.get("AWS_ENDPOINT_URL_DYNAMODB", environ.get("AWS_ENDPOINT_URL"))
-    return at(
-        f"https://dynamodb.{found}.amazonaws.com" if url is None else url,
-        found,
-        environ,
-        lambda: credentials,
-    )
+    url = environ.get(f"AWS_ENDPOINT_URL_{service.upper()}", environ.get("AWS_ENDPOINT_URL"))
+    if url is None:
+        url = f"https://{service}.{found}.amazonaws.com"
+    return at(url, service, found, environ, lambda: credentials)
 
 
 def region(environ: Mapping[str, str]) -> str:
@@ -132,6 +126,7 @@ def are_printable(credentials: Credentials) -> bool:
 
 def at(
     url: str,
+    service: Service,
     region: str,
     environ: Mapping[str, str],
     credentials: Callable[[], Credentials | None],
@@ -151,7 +146,7 @@ def at(
     if scheme == "https" and not certificates:
         return None
     port = int(match[3]) if match[3] else {"https": 443, "http": 80}[scheme]
-    return Endpoint(scheme, match[2].lower(), port, region, certificates, credentials, are_static)
+    return Endpoint(service, scheme, match[2].lower(), port, region, certificates, credentials, are_static)
 
 
 def _is_harmless(name: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from sluice.message import items
 from sluice.message.operation import AttributeValue, Operation
 
-from .answer import NoAnswer, NotConfigured, Refusal
+from .answer import NoAnswer, NotConfigured, Refusal, ThrottlingReason
 
 MAX_UNITS = 25 * 400 * 2 * (1 + 2 * 25)
 """Write units that a call can consume: 25 items of 400 KB in a transaction, with 20 global and 5 local indexes, each of
@@ -109,6 +109,8 @@ class Reply:
     """The item that stands in the table where a condition failed."""
     error: str = ""
     """The service's words, or the name of the exception; never an item's values."""
+    reasons: Sequence[ThrottlingReason] = ()
+    """Of a THROTTLED call: which limits it met, as far as the service says."""
 
 
 def failure(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -> Reply:
@@ -127,7 +129,10 @@ def failure(answer: Refusal | NoAnswer | NotConfigured, tables: Iterable[str]) -
     if meaning in (Meaning.STOP, Meaning.OUT_OF_DATE):
         words = words.partition(_REQUEST_AS_SIGNED)[0].rstrip()
         words = f"{words} (writing to {', '.join(sorted(tables))})"
-    if meaning in (Meaning.THROTTLED, Meaning.UNSURE):
+    if meaning is Meaning.THROTTLED:
+        named = ", ".join(dict.fromkeys(map(str, answer.reasons)))
+        return Reply(meaning, error=f"{answer.name}: {named}" if named else answer.name, reasons=answer.reasons)
+    if meaning is Meaning.UNSURE:
         # It is logged, and words that nobody has seen yet may quote a value.
         return Reply(meaning, error=answer.name)
     return Reply(meaning, error=f"{code}: {words}", stored=answer.stored)

@@ -9,13 +9,17 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from .answer import Answer, NoAnswer, NotConfigured, Refusal
 from .dead_letters import MAX_MESSAGE_BYTES, DeadLetter
-from .in_flight import Executor, Running
+from .in_flight import Executor, Running, Submit
+from .route import Call
 from .threads import Threads
 
+PREFIX = "AmazonSQS."  # Of X-Amz-Target.
 MAX_ENTRIES = 10
 
 T = TypeVar("T")
@@ -23,11 +27,10 @@ Entries = list[dict[str, Any]]
 """Of one call."""
 
 
-class SQSClient(Protocol):
+class SqsCalls(Protocol):
+    def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]: ...
     @property
-    def meta(self) -> Any: ...
-    def send_message_batch(self, **request: Any) -> Any: ...
-    def change_message_visibility_batch(self, **request: Any) -> Any: ...
+    def renew(self) -> Callable[[], object]: ...
 
 
 @dataclass(slots=True)
@@ -54,19 +57,19 @@ class Sent:
 
 
 class Queue:
-    """SQS through boto3. The client is made when it is first needed: most invocations have nothing to report."""
+    """Sends dead letters, and delays what is returned. `url` is where queues are known by account and name."""
 
     def __init__(
         self,
-        client: Callable[[], SQSClient],
+        sqs: SqsCalls,
+        url: Callable[[], str],
         *,
         connections: int = 8,
         clock: Callable[[], float] = time.monotonic,
         executor: Callable[[int], Executor] | None = None,
-        renew: Callable[[], object] = lambda: None,
     ) -> None:
-        self._client = client
-        self._renew = renew
+        self._sqs = sqs
+        self._url = url
         self._clock = clock
         self._connections = connections
         self._executor = executor or Threads()
@@ -78,7 +81,7 @@ class Queue:
         """
         is_fifo = url.endswith(".fifo")
         entries = ((letter.entry(position, is_fifo), letter.size) for position, letter in enumerate(letters))
-        return self._in_parallel("send_message_batch", _packed(entries), lambda _: url, until)
+        return self._in_parallel(_SEND, url, _packed(entries), until)
 
     def delay(self, queue_arn: str, receipts: Iterable[tuple[str, int]], *, until: float) -> Sent:
         """Let returned messages (receipt handle, seconds) be received again only after their seconds."""
@@ -87,59 +90,68 @@ class Queue:
             for position, (receipt, seconds) in enumerate(receipts)
         )
         account, name = queue_arn.split(":")[4:6]
+        return self._in_parallel(_DELAY, f"{self._url()}/{account}/{name}", _packed(entries), until)
 
-        def url(client: SQSClient) -> str:
-            return f"{str(client.meta.endpoint_url).rstrip('/')}/{account}/{name}"
-
-        return self._in_parallel("change_message_visibility_batch", _packed(entries), url, until)
-
-    def _in_parallel(
-        self, action: str, batches: Iterator[Entries], url: Callable[[SQSClient], str], until: float
-    ) -> Sent:
+    def _in_parallel(self, action: _Action, url: str, batches: Iterator[Entries], until: float) -> Sent:
+        """Each batch is tried twice where that may help."""
         sent, has_renewed = Sent(), False
         executor = self._executor(self._connections)
-
-        def call(entries: Entries) -> Answer:
-            from botocore.exceptions import BotoCoreError  # Loaded with the client, which is made when it is needed.
-
-            from . import boto
-
-            try:
-                client = self._client()
-            except BotoCoreError as error:  # SQS has settings of its own; what is written stays written.
-                return NotConfigured(str(error))
-            request = {"QueueUrl": url(client), "Entries": entries}
-            return boto.answer(client, action, request, seconds=until - self._clock())
-
+        left: Iterator[tuple[Entries, bool]] = ((entries, False) for entries in batches)
         # As many at a time as there are connections, so that nothing is still waiting to be sent at the end.
-        is_over = False
-        while not is_over:
-            calls: dict[Running[Answer], Entries] = {}
-            while len(calls) < self._connections and not is_over:
-                if self._clock() >= until:
+        while True:
+            calls: dict[Running[Answer], tuple[Entries, bool]] = {}
+            while len(calls) < self._connections:
+                is_over = self._clock() >= until
+                if (following := next(left, None)) is None:
+                    break
+                if is_over:
                     sent.failures.append("no time was left for more")
-                    is_over = True
-                elif (entries := next(batches, None)) is None:
-                    is_over = True
-                else:
-                    calls[executor.submit(call, entries)] = entries
-            refused: list[Entries] = []
-            finished = executor.wait(calls, max(0.0, until - self._clock()), for_all=True)
-            for each in finished:
-                answer, entries = each.result(), calls[each]
-                if isinstance(answer, Refusal) and answer.is_out_of_date and not has_renewed:
-                    refused.append(entries)
-                else:
-                    sent.learn(answer, entries)
+                    break
+                call = _call(action, {"QueueUrl": url, "Entries": following[0]})
+                calls[self._sqs.begin(call, until - self._clock(), executor.submit)] = following
+            finished = executor.wait(calls, max(0.0, until - self._clock()), for_all=True) if calls else ()
             if len(finished) < len(calls):
                 sent.failures.append("SQS did not answer in time")
-                break
-            if refused:
-                has_renewed = True
-                self._renew()
-                batches = itertools.chain(refused, batches)
-                is_over = False
-        return sent
+            again: list[tuple[Entries, bool]] = []
+            for each in finished:
+                answer, (entries, is_again) = each.result(), calls[each]
+                if _may_pass(answer) and not is_again:
+                    again.append((entries, True))
+                else:
+                    sent.learn(answer, entries)
+                if isinstance(answer, Refusal) and answer.is_out_of_date and not has_renewed:
+                    has_renewed = True
+                    self._sqs.renew()
+            if not calls or len(finished) < len(calls):
+                return sent
+            left = itertools.chain(again, left)
+
+
+class _Action(NamedTuple):
+    """What it is called by the API, and by boto3."""
+
+    name: str
+    method: str
+
+
+_SEND = _Action("SendMessageBatch", "send_message_batch")
+_TOO_FAST = frozenset({"RequestThrottled", "ThrottlingException", "Throttling", "KmsThrottled", "OverLimit"})
+_DELAY = _Action("ChangeMessageVisibilityBatch", "change_message_visibility_batch")
+
+
+def _call(action: _Action, request: Mapping[str, Any]) -> Call:
+    return Call(
+        action.name,
+        msgspec.json.encode(request),
+        lambda boto, seconds: boto.call_sqs(action.method, request, seconds),
+    )
+
+
+def _may_pass(answer: Answer) -> bool:
+    """Whether the call is worth another try: it was not answered, too fast, signed too late, or SQS was in trouble."""
+    if isinstance(answer, Refusal):
+        return answer.is_out_of_date or answer.status >= 500 or answer.code in _TOO_FAST
+    return isinstance(answer, NoAnswer)
 
 
 def _named(answer: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:

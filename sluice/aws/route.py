@@ -1,4 +1,4 @@
-"""Which way a call to DynamoDB goes: BatchWriteItem straight over HTTP, all else through boto3."""
+"""Which way a call to AWS goes: straight over HTTP, or through boto3 where that must see it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FunctionType
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from . import unreached
-from .answer import Answer, NoAnswer, understood
+from .answer import Answer, NoAnswer, Refusal, understood
+from .http import Request
+from .http_parser import HttpResponse
 from .in_flight import Running, Submit
 from .signature import Credentials
 
-T = TypeVar("T")
 
-LATE = 5.0
-"""Seconds before the end: who still writes then may have to return something."""
+class BotoCalls(Protocol):
+    """boto3's side."""
+
+    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer: ...
+    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
+    def call_sqs(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
+
 
 # What tracing libraries wrap, Powertools' Tracer by means of the X-Ray SDK, and what tests replace. Whoever has done
 # that wants to see every call.
@@ -36,89 +42,96 @@ _HOOKED = ("ddtrace", "newrelic")
 
 class HttpCalls(Protocol):
     def begin(
-        self,
-        body: bytes,
-        credentials: Credentials,
-        seconds: float,
-        then: Callable[[tuple[int, Mapping[str, str], bytes] | OSError], T],
-    ) -> Running[T] | None: ...
-    def post(self, body: bytes, credentials: Credentials, seconds: float) -> tuple[int, Mapping[str, str], bytes]: ...
+        self, request: Request, seconds: float, then: Callable[[HttpResponse | OSError], Answer], submit: Submit
+    ) -> Running[Answer]: ...
+    def post(self, request: Request, seconds: float) -> HttpResponse: ...
+    def has_room(self) -> bool: ...
+    def correct_clock(self, date: str) -> None: ...
 
 
-class BotoCalls(Protocol):
-    def batch_write(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer: ...
-    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
+class Call(NamedTuple):
+    """One call to a service, in both forms."""
+
+    action: str
+    """As the API names it: "PutItem"."""
+    body: bytes
+    """Its request as JSON."""
+    by_boto3: Callable[[BotoCalls, float], Answer]
+    """Makes it with boto3, within so many seconds."""
 
 
 class Route:
-    """All calls to DynamoDB: batches by `wire`, or where there is none by boto3; all else by boto3.
+    """All calls to one service: by `http`, or where there is none, or somebody watches boto3, by boto3.
 
-    `sdk` gives boto3's side and may take its time, and so may `credentials` unless they are static. `on_trouble` is
-    called, and must return at once, when a call did not do all that was asked, or little time is left.
-    `renew` has credentials looked up anew. `host` is what trouble on the wire is told of.
+    `boto` gives boto3's side and may take its time, and so may `credentials` unless they are static. `prefix` goes
+    before an action in X-Amz-Target. `renew` has credentials looked up anew. `host` is what trouble is told of.
+    By boto3 at most `connections` calls are made at once, as each takes a thread.
     """
 
     def __init__(
         self,
-        sdk: Callable[[], BotoCalls],
-        wire: HttpCalls | None,
+        boto: Callable[[], BotoCalls],
+        http: HttpCalls | None,
         credentials: Callable[[], Credentials | None],
         *,
+        prefix: str,
+        connections: int,
         are_static: bool = True,
-        on_trouble: Callable[[], object] = lambda: None,
         renew: Callable[[], object] = lambda: None,
-        host: str = "DynamoDB",
+        host: str = "AWS",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._sdk = sdk
-        self._wire = wire
+        self._boto = boto
+        self._http = http
         self._credentials = credentials
+        self._prefix = prefix
+        self._connections = connections
         self._are_static = are_static
-        self._on_trouble = on_trouble
         self._host = host
         self.renew = renew
         """Of what is called later the credentials are new ones, if there are any."""
         self._clock = clock
+        self._takes_threads = http is None or not are_static
 
-    def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]:
-        """BatchWriteItem; `tables` are the names that stand in the body. What may block is given to `submit`."""
-        if seconds < LATE:
-            self._on_trouble()
-        if self._wire is None or is_instrumented():
-            return submit(self._by_boto3, tables, body, seconds)
-        if self._are_static and (credentials := self._credentials()) is not None:
-            call = self._wire.begin(body, credentials, seconds, self._understood)
-            if call is not None:
-                return call
-        return submit(self._by_wire, tables, body, seconds)
+    def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]:
+        """What may block is given to `submit`."""
+        self._takes_threads = self._http is None or not self._are_static or is_instrumented()
+        if self._http is None or self._takes_threads:
+            return submit(self._in_a_thread, call, seconds)
+        if (credentials := self._credentials()) is None:
+            return submit(self._by_boto3, call, seconds)
+        return self._http.begin(self._request(call, credentials), seconds, self._understood, submit)
 
-    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer:
-        """Any other operation, by the name that boto3's clients give it."""
-        return self._sdk().call(operation, arguments, seconds)
+    def has_room(self, in_flight: int) -> bool:
+        """Whether one more call may begin beside so many."""
+        if self._http is None or self._takes_threads:
+            return in_flight < self._connections
+        return self._http.has_room()
 
-    def _by_boto3(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
-        return self._noticed(self._sdk().batch_write(tables, body, seconds))
-
-    def _by_wire(self, tables: Sequence[str], body: bytes, seconds: float) -> Answer:
+    def _in_a_thread(self, call: Call, seconds: float) -> Answer:
         ends = self._clock() + seconds
-        if self._wire is None or (credentials := self._credentials()) is None:
-            return self._by_boto3(tables, body, seconds)
+        if self._http is None or is_instrumented() or (credentials := self._credentials()) is None:
+            return self._by_boto3(call, ends - self._clock())
         left = ends - self._clock()
         if left <= 0:  # Nobody waits for this call any more; what it sent now could come after a later write.
-            return self._noticed(NoAnswer("credentials came too late"))
+            return NoAnswer("credentials came too late")
         try:
-            return self._understood(self._wire.post(body, credentials, left))
+            return self._understood(self._http.post(self._request(call, credentials), left))
         except OSError as error:
             return self._understood(error.with_traceback(None))
 
-    def _understood(self, outcome: tuple[int, Mapping[str, str], bytes] | OSError) -> Answer:
-        if isinstance(outcome, OSError):
-            return self._noticed(NoAnswer(unreached.reason(outcome, self._host)))
-        return self._noticed(understood(*outcome))
+    def _by_boto3(self, call: Call, seconds: float) -> Answer:
+        return call.by_boto3(self._boto(), seconds)
 
-    def _noticed(self, answer: Answer) -> Answer:
-        if not isinstance(answer, dict) or answer.get("UnprocessedItems"):
-            self._on_trouble()
+    def _request(self, call: Call, credentials: Credentials) -> Request:
+        return Request(self._prefix + call.action, call.body, credentials)
+
+    def _understood(self, outcome: HttpResponse | OSError) -> Answer:
+        if isinstance(outcome, OSError):
+            return NoAnswer(unreached.reason(outcome, self._host))
+        answer = understood(*outcome)
+        if isinstance(answer, Refusal) and answer.is_out_of_date and self._http is not None:
+            self._http.correct_clock(outcome.headers.get("date", ""))
         return answer
 
 

@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-import msgspec
-
 from sluice.message import items, settings
 from sluice.message.items import Rejected
 from sluice.message.operation import AttributeValue, Operation, SingleWrite, go_in_batches
@@ -15,11 +13,18 @@ from sluice.message.operation import AttributeValue, Operation, SingleWrite, go_
 from .answer import Answer, NoAnswer, NotConfigured, Refusal
 from .in_flight import Running, Submit
 from .meanings import Meaning, Reply, consumed_units, failure
+from .route import BotoCalls, Call
+
+PREFIX = "DynamoDB_20120810."  # Of X-Amz-Target.
+_ACTIONS = {"put_item": "PutItem", "delete_item": "DeleteItem", "update_item": "UpdateItem"}
+_RETURN_CONSUMED = b'"ReturnConsumedCapacity":"TOTAL"'
+# So that a condition that fails because an earlier attempt had succeeded can be told from one that fails.
+_RETURN_OLD = b'"ReturnValuesOnConditionCheckFailure":"ALL_OLD"'
 
 
 class DynamoDBCalls(Protocol):
-    def begin(self, tables: Sequence[str], body: bytes, seconds: float, submit: Submit) -> Running[Answer]: ...
-    def call(self, operation: str, arguments: Mapping[str, Any], seconds: float) -> Answer: ...
+    def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]: ...
+    def has_room(self, in_flight: int) -> bool: ...
     @property
     def renew(self) -> Callable[[], object]: ...
 
@@ -38,13 +43,12 @@ class Tables:
 
     def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Answer]:
         """One BatchWriteItem, or one conditional write or update by itself. What may block is given to `submit`."""
-        if isinstance(alone := batch[0], SingleWrite):
-            return submit(self._dynamodb.call, *self._request(alone), seconds)
-        bodies: dict[str, list[bytes]] = {}
-        assert go_in_batches(batch)
-        for operation in batch:
-            bodies.setdefault(operation.key[0], []).append(operation.body)
-        return self._dynamodb.begin(list(bodies), _batch_body(bodies), seconds, submit)
+        call = self._single(batch[0]) if isinstance(batch[0], SingleWrite) else _batch(batch)
+        return self._dynamodb.begin(call, seconds, submit)
+
+    def has_room(self, in_flight: int) -> bool:
+        """Whether one more call may begin beside so many."""
+        return self._dynamodb.has_room(in_flight)
 
     def reply(self, batch: Sequence[Operation], answer: Answer) -> Reply:
         """What the answer means to the operations of the call."""
@@ -67,19 +71,18 @@ class Tables:
         """Have the credentials of later calls looked up anew."""
         self._dynamodb.renew()
 
-    def _request(self, operation: SingleWrite) -> tuple[str, dict[str, Any]]:
-        """boto3's name of the call, and its arguments."""
-        call: str = operation.call
-        arguments: dict[str, Any] = {
-            "TableName": operation.table,
-            **operation.request,
-            # So that a condition that fails because an earlier attempt had succeeded can be told from one that fails.
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        if call == "update_item" and self._update_once:
-            token = {"ClientRequestToken": _token(operation)}
-            arguments, call = {"TransactItems": [{"Update": arguments}], **token}, "transact_write_items"
-        return call, {**arguments, "ReturnConsumedCapacity": "TOTAL"}
+    def _single(self, operation: SingleWrite) -> Call:
+        update = b'"TableName":"%b",%b,%b' % (operation.table.encode(), operation.body[1:-1], _RETURN_OLD)
+        if operation.call == "update_item" and self._update_once:
+            token = _token(operation)
+            body = b'{"TransactItems":[{"Update":{%b}}],"ClientRequestToken":"%b",%b}' % (
+                update,
+                token.encode(),
+                _RETURN_CONSUMED,
+            )
+            return Call("TransactWriteItems", body, lambda boto, seconds: _transact(boto, operation, token, seconds))
+        body = b"{%b,%b}" % (update, _RETURN_CONSUMED)
+        return Call(_ACTIONS[operation.call], body, lambda boto, seconds: _write(boto, operation, seconds))
 
     def _unwritten(self, batch: Sequence[Operation], unprocessed: Mapping[str, Any]) -> Sequence[Operation]:
         """Match what came back by typed key. What cannot be matched may be any of them: then none counts as written."""
@@ -102,9 +105,35 @@ class Tables:
             return None
 
 
-def _batch_body(bodies: Mapping[str, Sequence[bytes]]) -> bytes:
-    tables = (b"%b:[%b]" % (msgspec.json.encode(table), b",".join(requests)) for table, requests in bodies.items())
-    return b'{"RequestItems":{%b},"ReturnConsumedCapacity":"TOTAL"}' % b",".join(tables)
+def _batch(batch: Sequence[Operation]) -> Call:
+    assert go_in_batches(batch)
+    bodies: dict[str, list[bytes]] = {}
+    for operation in batch:
+        bodies.setdefault(operation.key[0], []).append(operation.body)
+    requests = b",".join([b'"%b":[%b]' % (table.encode(), b",".join(of_table)) for table, of_table in bodies.items()])
+    body = b'{"RequestItems":{%b},%b}' % (requests, _RETURN_CONSUMED)
+    return Call("BatchWriteItem", body, lambda boto, seconds: boto.batch_write(list(bodies), body, seconds))
+
+
+def _write(boto: BotoCalls, operation: SingleWrite, seconds: float) -> Answer:
+    return boto.call(operation.call, {**_arguments(operation), "ReturnConsumedCapacity": "TOTAL"}, seconds)
+
+
+def _transact(boto: BotoCalls, update: SingleWrite, token: str, seconds: float) -> Answer:
+    arguments = {
+        "TransactItems": [{"Update": _arguments(update)}],
+        "ClientRequestToken": token,
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    return boto.call("transact_write_items", arguments, seconds)
+
+
+def _arguments(operation: SingleWrite) -> dict[str, Any]:
+    return {
+        "TableName": operation.table,
+        **operation.request,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
 
 
 def _checked(value: Any) -> AttributeValue:

@@ -14,8 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar, cast
 
-from . import in_flight
-from .in_flight import Executor, Polled, Running
+from .in_flight import Executor, Loop, Polled, Running
 
 T = TypeVar("T")
 
@@ -35,6 +34,7 @@ class _Invocation:
     def __init__(self, idle: list[_Worker]) -> None:
         self._idle = idle
         self._bell: _Bell | None = None
+        self._loop = Loop()
 
     def submit(self, fn: Callable[..., T], /, *args: Any) -> Running[T]:
         if self._bell is None:
@@ -49,7 +49,7 @@ class _Invocation:
         return call
 
     def wait(self, running: Collection[Running[T]], seconds: float, *, for_all: bool = False) -> Sequence[Running[T]]:
-        return in_flight.wait(cast("Collection[Polled[T]]", running), seconds, for_all=for_all)
+        return self._loop.wait(cast("Collection[Polled[T]]", running), seconds, for_all=for_all)
 
 
 class _Bell:
@@ -102,8 +102,11 @@ class _Call(Generic[T]):
     def fileno(self) -> int:
         return self.bell.fileno()
 
-    def go_on(self) -> None:
+    def hear(self) -> None:
         self.bell.silence()
+
+    def go_on(self) -> None:
+        """Nothing to do: it goes on in its thread."""
 
     def give_up(self) -> None:
         """Nothing to do: it is never due."""

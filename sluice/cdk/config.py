@@ -78,7 +78,8 @@ class Config:
     max_connections: int = setting(
         8,
         whole(1, 50, "connections"),
-        "BatchWriteItem calls in flight at once: at 10 ms a call, as many as one vCPU can keep busy.",
+        "BatchWriteItem calls in flight at once: at 10 ms a call, as many as one vCPU can keep busy."
+        " Of single writes there are up to eight times as many.",
     )
     max_write_units_per_second: float = setting(
         math.inf,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.arguments import real, whole
-from sluice.cli import DONE, UsageError, add_json_option, put_out, put_out_json
+from sluice.cli import DONE, UsageError, add_json_option, counted, put_out, put_out_json
 
 from . import load, measured, prices
 from .load import Load, loads
@@ -124,7 +124,7 @@ def _own(sizes: Sequence[Size], options: argparse.Namespace) -> list[str]:
         "What was not measured or given is in proportion to what was measured. A write unit is 1 KB begun of an item:",
         *(
             f"- {size.record_bytes:,} bytes of JSON: an item of about {size.item_bytes:,} bytes,"
-            f" {size.packed.records_per_message:,} records to a packed message"
+            f" {counted(size.packed.records_per_message, 'record')} to a packed message"
             for size in sizes
         ),
     ]
@@ -136,7 +136,7 @@ def _once(once: Sequence[Load], name: Name) -> list[str]:
     rows = [f"| {name(way.record_bytes)} | {way.way} | {_price(way.dollars)} | {way.into} |" for way in once]
     return [
         "",
-        f"US dollars for a file of {once[0].records:,} records, loaded once.",
+        f"US dollars for a file of {counted(once[0].records, 'record')}, loaded once.",
         "",
         "| record | loaded by | dollars | into |",
         "|---|---|---:|---|",

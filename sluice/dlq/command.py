@@ -28,7 +28,7 @@ Exit status: 0 done, 1 not all could be done, 2 usage, 130 stopped by Ctrl-C."""
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
-    actions = parser.add_subparsers(dest="action", required=True, metavar="show|export|redrive|purge")
+    actions = parser.add_subparsers(dest="action", metavar="show|export|redrive|purge")
 
     show = _action(actions, "show", "count them by code and message, with ages and examples; nothing is changed")
     show.add_argument("--limit", type=whole(1), default=SHOWN, metavar="N", help=f"look at so many (default: {SHOWN})")

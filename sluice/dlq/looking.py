@@ -9,7 +9,7 @@ import time
 from contextlib import nullcontext
 from typing import Any
 
-from sluice.cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
+from sluice.cli import DONE, FAILED, CommandError, UsageError, counted, plural, progress, put_out, put_out_json, say
 from sluice.interrupt import Interrupt
 
 from .holding import Holding
@@ -43,9 +43,9 @@ def show(options: argparse.Namespace) -> int:
         result = {"dead_letter_queue": queue.url, "about": queue.letters, "hidden": queue.hidden}
         put_out_json({**result, "looked_at": summary.count, "is_sample": is_sample, "codes": reasons})
         return DONE
-    put_out(f"{queue.letters:>8,}  dead letters, as SQS counts them (approximately)")
+    put_out(f"{queue.letters:>8,}  {plural(queue.letters, 'dead letter')}, as counted by SQS (approximately)")
     if queue.hidden:
-        put_out(f"{queue.hidden:>8,}  of others are hidden at the moment: somebody has received them")
+        put_out(f"{queue.hidden:>8,}  more, hidden at the moment: somebody has received them")
     if is_sample and summary.count:
         put_out(
             f"{summary.count:>8,}  of them looked at; what follows is a sample{_why(queue, options, summary.count)}"
@@ -84,7 +84,7 @@ def export(options: argparse.Namespace) -> int:
         say("A FIFO queue gives the first ten letters of each group at most; the rest comes once these are gone.")
     hidden = 0 if options.limit else leftover(sqs, queue, seen=holding.seen, kept=holding.seen).hidden
     if hidden:
-        say(f"About {hidden:,} letters are hidden, for somebody else has received them; they are not in the export.")
+        say(f"Not exported: about {counted(hidden, 'letter')}, hidden because somebody else has received them.")
     unknown = list(selects.unknown()) if selects.has_seen else []
     say(*unknown)
     if options.file != "-":
@@ -92,7 +92,8 @@ def export(options: argparse.Namespace) -> int:
         if options.json:
             put_out_json({**result, "hidden": hidden})
         else:
-            put_out(f"{count:,} of {holding.seen:,} letters written to {options.file}; they are still in the queue.")
+            seen = counted(holding.seen, "letter")
+            put_out(f"{count:,} of {seen} written to {options.file}; all are still in the queue.")
     return FAILED if hidden or unknown else DONE
 
 

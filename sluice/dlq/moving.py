@@ -10,7 +10,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sluice.cli import CommandError, Progress
+from sluice.cli import CommandError, Progress, counted
 
 MAX_RATE = 500  # Messages a second (StartMessageMoveTask API reference).
 LOOK = 2.0
@@ -59,7 +59,7 @@ def move(
                 return moved
             case "FAILED" | "CANCELLED":
                 reason = task.get("FailureReason", "it was cancelled")
-                raise CommandError(f"SQS moved {moved:,} letters and then stopped: {reason}")
+                raise CommandError(f"SQS moved {counted(moved, 'letter')} and then stopped: {reason}")
         wait(LOOK)
         try:
             check()

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sluice.cli import DONE, FAILED, CommandError, UsageError, progress, put_out, put_out_json, say
+from sluice.cli import DONE, FAILED, CommandError, UsageError, counted, plural, progress, put_out, put_out_json, say
 from sluice.interrupt import Interrupt
 
 from .holding import Holding
@@ -44,7 +44,7 @@ def redrive(options: argparse.Namespace) -> int:
             if moved is not None:
                 rest = leftover(sqs, queue, seen=moved, kept=0)
                 result = {"method": "move", "sent": moved, **asdict(rest)}
-                _tell(options, result, [f"{moved:,} letters moved by SQS to {target}.", *rest.notes()])
+                _tell(options, result, [f"{counted(moved, 'letter')} moved by SQS to {target}.", *rest.notes()])
                 return FAILED if rest else DONE
         return _copied(options, sqs, queue, target, interrupt.check)
 
@@ -95,11 +95,11 @@ def _copied(
         _tell(
             options,
             {"method": "copy", **asdict(result), **asdict(rest)},
-            [f"{result.sent:>8,}  letters sent to {target}", *_notes(result), *rest.notes()],
+            [f"{result.sent:>8,}  {plural(result.sent, 'letter')} sent to {target}", *_notes(result), *rest.notes()],
         )
     unsent = 0 if edited is None or options.code or options.limit else len(edited) - result.sent
     if unsent:
-        say(f"{unsent:,} letters of {options.edited} were not sent: they are not in the queue, or hidden by somebody.")
+        say(f"Not given by the queue, and so not sent: {counted(unsent, 'letter')} of {options.edited}.")
     unknown = list(selects.unknown())
     say(*unknown)
     return DONE if result.is_good and not (unsent or rest or unknown) else FAILED
@@ -134,7 +134,7 @@ def purge(options: argparse.Namespace) -> int:
             deleted, undeleted = deleted + len(chosen) - len(left), undeleted + len(left)
     kept = holding.seen - deleted
     rest = leftover(sqs, queue, seen=holding.seen, kept=kept)
-    lines = [f"{deleted:,} letters deleted, {kept:,} kept.", *rest.notes()]
+    lines = [f"{counted(deleted, 'letter')} deleted, {kept:,} kept.", *rest.notes()]
     _tell(options, {"purged": deleted, "kept": kept, **asdict(rest)}, lines)
     unknown = list(selects.unknown()) if selects.has_seen else []
     say(*unknown)
@@ -142,7 +142,7 @@ def purge(options: argparse.Namespace) -> int:
 
 
 def _which(options: argparse.Namespace, queue: DeadLetterQueue) -> str:
-    about = f"about {queue.letters:,} dead letters"
+    about = f"about {counted(queue.letters, 'dead letter')}"
     return f"those with {' or '.join(options.code)} of {about}" if options.code else about
 
 

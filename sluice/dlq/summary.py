@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sluice.cli import counted
+
 from .letters import NO_CODE, Letter
 
 MAX_TEXT = 160  # Characters of an ErrorMessage.
@@ -73,8 +75,8 @@ class Summary:
                 if shows_values:
                     yield from (f"{'':>10}{_shortened(letter.body)}" for letter in message.examples)
             if others := messages[MAX_MESSAGES:]:
-                count = sum(message.count for _, message in others)
-                yield f"{'':>10}and {len(others):,} other messages, of {count:,} letters (--json has them all)"
+                letters = counted(sum(message.count for _, message in others), "letter")
+                yield f"{'':>10}and {counted(len(others), 'other message')}, of {letters} (--json has them all)"
 
     def as_json(self, now: float, *, shows_values: bool) -> dict[str, Any]:
         return {
@@ -95,7 +97,7 @@ def _most_first(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
 
 def _which(group: Group) -> str:
     ids = ", ".join(letter.id for letter in group.examples)
-    return ids if group.count == len(group.examples) else f"{group.count:,} letters, such as {ids}"
+    return ids if group.count == len(group.examples) else f"{counted(group.count, 'letter')}, such as {ids}"
 
 
 def _message_of(letter: Letter) -> str:

@@ -23,8 +23,8 @@ from .processes import child, tail
 from .runtime import FunctionCode
 from .sources import REQUIREMENTS, ROOT
 
-"""The repository, with cdk.json and node_modules."""
 STACK = "Sluice"
+_JSII_CACHE = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"
 CDK_SECONDS = 1800
 """For any one command; on an idle machine the longest takes some 20."""
 
@@ -130,7 +130,8 @@ class Cdk:
             # The app runs with this very Python, and jsii finds Node.
             "PATH": os.pathsep.join([beside, os.environ.get("PATH", os.defpath)]),
             "PYTHONPATH": "",
-            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(self._cache / "jsii"),
+            # 200 MB that take seconds to unpack: whoever has chosen a place for them, keeps it.
+            _JSII_CACHE: os.environ.get(_JSII_CACHE, str(self._cache / "jsii")),
             "CDK_HOME": str(self._cache / "cdk"),
             "CDK_DISABLE_CLI_TELEMETRY": "true",
         }

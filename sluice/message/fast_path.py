@@ -90,11 +90,7 @@ class FastPath:
         for step in self._steps[:-1]:
             found = _decode(found) if step is None else found[step]
         last = self._steps[-1]
-        if last is not None:
-            return found[last]
-        if type(found) is not str:
-            raise Unusual
-        return found
+        return found if last is None else found[last]
 
     def _in_array(self, elements: Iterable[Any], message_id: str, redelivered: bool) -> Iterator[Operation]:
         for number, element in enumerate(elements):

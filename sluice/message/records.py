@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from .errors import EventError
@@ -17,8 +18,6 @@ from .errors import EventError
 Attribute = dict[str, Any]
 """A message attribute as SendMessage takes it: DataType, and StringValue or BinaryValue."""
 
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-_NOT_ALLOWED = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _GROUP = re.compile("[!-~]{1,128}")  # MessageGroupId: letters, digits and punctuation.
 
 
@@ -63,13 +62,13 @@ def receive_count(record: Mapping[str, Any]) -> int:
 def queue_arn(record: Mapping[str, Any]) -> str:
     """Empty where there is none that names a queue: arn:PARTITION:sqs:REGION:ACCOUNT:NAME."""
     arn = record.get("eventSourceARN")
-    return arn if isinstance(arn, str) and arn.count(":") == 5 else ""
+    return arn if isinstance(arn, str) and arn.count(":") == 5 and arn.isascii() else ""
 
 
 def receipt(record: Mapping[str, Any]) -> str:
     """The receipt handle; empty where there is none."""
     handle = record.get("receiptHandle")
-    return handle if isinstance(handle, str) else ""
+    return handle if isinstance(handle, str) and handle.isascii() else ""
 
 
 def group(record: Mapping[str, Any]) -> str | None:
@@ -93,13 +92,22 @@ def message_attributes(record: Mapping[str, Any]) -> Iterator[tuple[str, Attribu
     attributes = record.get("messageAttributes")
     for name, value in attributes.items() if isinstance(attributes, Mapping) else ():
         attribute = _attribute(value) if isinstance(value, Mapping) else None
-        if name and attribute is not None and not _NOT_ALLOWED.search(name):
+        if name and attribute is not None and not _not_allowed().search(name):
             yield name, attribute
 
 
 def as_sqs_takes_it(text: str) -> str:
     """The text with U+FFFD in the place of each character that SQS refuses."""
-    return _NOT_ALLOWED.sub("\ufffd", text)
+    return _not_allowed().sub("\ufffd", text)
+
+
+@cache
+def _not_allowed() -> re.Pattern[str]:
+    """A character that SQS refuses. Compiled when it is needed, as that takes longer than most modules to load.
+
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    return re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def _system_attribute(record: Mapping[str, Any], name: str) -> str:
@@ -110,7 +118,7 @@ def _system_attribute(record: Mapping[str, Any], name: str) -> str:
 
 def _attribute(value: Mapping[str, Any]) -> Attribute | None:
     kind, text, binary = value.get("dataType"), value.get("stringValue"), value.get("binaryValue")
-    if not isinstance(kind, str) or _NOT_ALLOWED.search(kind):
+    if not isinstance(kind, str) or _not_allowed().search(kind):
         return None
     if kind.startswith(("String", "Number")) and isinstance(text, str) and text:
         return {"DataType": kind, "StringValue": as_sqs_takes_it(text)}

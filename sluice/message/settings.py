@@ -56,7 +56,7 @@ class Settings:
     record_format: Literal["operation", "item"] = "operation"
     record_expression: str | None = None
     max_connections: int = 8
-    """BatchWriteItem calls in flight at once."""
+    """BatchWriteItem calls in flight at once; of single writes up to eight times as many."""
     max_write_units_per_second: float = math.inf
     deadline_margin: float = 5.0
     """Seconds kept back from the Lambda timeout to report."""

@@ -7,34 +7,25 @@ import os
 import random
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal
 
 from sluice.message.settings import Table
 from sluice.sending.check import Checker
-from sluice.sending.outbox import BILLED_BYTES, MAX_BYTES, Outbox, Outgoing
+from sluice.sending.outbox import BILLED_BYTES, MAX_BYTES, Outgoing
 from sluice.sending.region import region_of
 from sluice.sending.sender import Failure, Sender
 
 from . import at_exit
+from .buffer import Buffer
 from .element import NOTHING, Extras, element, item
 from .errors import BufferFullError, InvalidRecordError, NotSent, NotSentError
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class _Filling:
-    """A message that operations are still added to; the buffer's own, under its lock."""
-
-    since: float
-    bodies: list[bytes] = field(default_factory=list)
-    size: int = 1  # A bracket; each operation has a comma or the other one.
-
-
+# Long by its public methods, whose arguments take a line each; what it holds back is the Buffer's.
 class Producer:
     """Packs operations into messages and sends them in the background; any thread may call it.
 
@@ -72,8 +63,7 @@ class Producer:
         self._is_fifo = queue_url.endswith(".fifo")
         self._bare = record_format == "item"
         self._check = Checker(tables, record_format)
-        self._message_bytes, self._buffer_bytes = message_bytes, buffer_bytes
-        self._blocks, self._linger, self._connections = when_full == "block", linger, connections
+        self._blocks, self._connections = when_full == "block", connections
         self._stopping = threading.Event()
         self._sender = Sender(
             client or _client(session, queue_url, connections),
@@ -85,10 +75,7 @@ class Producer:
         )
         self._changed = threading.Condition()
         # All below only under the lock of `_changed`.
-        self._filling: dict[str | None, _Filling] = {}
-        self._outbox = Outbox(in_order=self._is_fifo)
-        self._unfinished: set[Outgoing] = set()
-        self._buffered = 0
+        self._buffer = Buffer(is_fifo=self._is_fifo, message_bytes=message_bytes, max_bytes=buffer_bytes, linger=linger)
         self._not_sent: list[NotSent] = []
         self._threads: list[threading.Thread] = []
         self._closed = False
@@ -153,20 +140,19 @@ class Producer:
         self._check_process()
         end = None if timeout is None else time.monotonic() + timeout
         with self._changed:
-            for group in list(self._filling):
-                self._seal(group)
-            waited_for = set(self._unfinished)
+            self._buffer.seal()
+            waited_for = set(self._buffer.unfinished)
             self._changed.notify_all()
             is_alone = self._is_alone()
 
         def is_done() -> bool:
-            return self._unfinished.isdisjoint(waited_for)
+            return self._buffer.unfinished.isdisjoint(waited_for)
 
         while is_alone and (messages := self._next_unless(is_done, end)):
             self._send(messages)
         with self._changed:
             if not self._changed.wait_for(is_done, _left(end)):
-                raise TimeoutError(f"{len(waited_for & self._unfinished)} messages are not accepted yet")
+                raise TimeoutError(f"messages that are not accepted yet: {len(waited_for & self._buffer.unfinished)}")
             self._raise_not_sent()
 
     def close(self, timeout: float | None = None) -> None:
@@ -178,7 +164,7 @@ class Producer:
             self.flush(timeout)
         finally:
             with self._changed:
-                ended = not self._unfinished
+                ended = not self._buffer.unfinished
                 self._changed.notify_all()
             if ended:
                 at_exit.forget(self._flush_at_exit)
@@ -221,18 +207,8 @@ class Producer:
         with self._changed:
             self._wait_for_room(size)
             self._start()
-            filling = self._filling.get(group)
-            if filling is not None and filling.size + size > self._message_bytes:
-                self._seal(group)
-                filling = None
-            if filling is None:
-                filling = self._filling[group] = _Filling(time.monotonic())
-                self._changed.notify()  # Somebody has to look when it has waited long enough.
-            filling.bodies.append(body)
-            filling.size += size
-            self._buffered += size
-            if filling.size >= self._message_bytes:
-                self._seal(group)
+            if self._buffer.add(body, group, time.monotonic()):
+                self._changed.notify_all()
             is_alone = self._is_alone()
         if is_alone:
             self.flush()
@@ -244,14 +220,14 @@ class Producer:
 
     def _wait_for_room(self, size: int) -> None:
         def may_go_on() -> bool:
-            has_room = self._buffered + size <= self._buffer_bytes or not self._buffered
-            if not has_room and not self._unfinished:  # All of it waits for company, which there is no room for.
-                for group in list(self._filling):
-                    self._seal(group)
+            sealed = len(self._buffer.unfinished)
+            has_room = self._buffer.has_room(size)
+            if len(self._buffer.unfinished) > sealed:
+                self._changed.notify_all()
             return has_room or self._closed or bool(self._not_sent)
 
         if not self._blocks and not may_go_on():
-            raise BufferFullError(f"{self._buffered:,} bytes wait for the queue")
+            raise BufferFullError(f"{self._buffer.size:,} bytes wait for the queue")
         self._changed.wait_for(may_go_on)
         self._raise_not_sent()
         if self._closed:
@@ -273,17 +249,6 @@ class Producer:
         """Whether no thread sends later on what is taken now: then whoever puts it has to."""
         return not self._threads or at_exit.is_over()
 
-    def _seal(self, group: str | None) -> None:
-        """Close the message that is being filled for a group, and put it among those to be sent."""
-        filling = self._filling.pop(group)
-        body = b"[" + b",".join(filling.bodies) + b"]"
-        deduplication_id = uuid.uuid4().hex if self._is_fifo else None
-        origin = tuple(filling.bodies)
-        message = Outgoing(body.decode(), len(body), len(origin), group, deduplication_id, origin)
-        self._outbox.add(message)
-        self._unfinished.add(message)
-        self._changed.notify_all()
-
     def _work(self) -> None:
         try:
             while messages := self._next():
@@ -292,7 +257,7 @@ class Producer:
             with self._changed:
                 self._threads.remove(threading.current_thread())
 
-    def _send(self, messages: list[Outgoing]) -> None:
+    def _send(self, messages: Sequence[Outgoing]) -> None:
         refused = dict.fromkeys(range(len(messages)), Failure("Interrupted", "the program was interrupted"))
         try:
             refused = self._sender.send(messages)
@@ -300,34 +265,28 @@ class Producer:
             refused = dict.fromkeys(range(len(messages)), Failure(type(error).__name__, str(error)))
         finally:
             with self._changed:
-                self._outbox.done(messages)
+                self._buffer.done(messages)
                 for position, failure in refused.items():
                     message = messages[position]
                     parts = [NotSent(part, failure.code, failure.message, message.group) for part in message.origin]
                     self._not_sent += parts
-                self._unfinished.difference_update(messages)
-                self._buffered -= sum(len(part) + 1 for message in messages for part in message.origin)
                 self._changed.notify_all()
 
-    def _next_unless(self, is_done: Callable[[], bool], end: float | None) -> list[Outgoing]:
+    def _next_unless(self, is_done: Callable[[], bool], end: float | None) -> Sequence[Outgoing]:
         """The next messages to send; none when it is done, or when the time is over."""
         with self._changed:
-            self._changed.wait_for(lambda: is_done() or bool(self._outbox), _left(end))
-            return [] if is_done() else self._outbox.take()
+            self._changed.wait_for(lambda: is_done() or self._buffer.has_messages, _left(end))
+            return () if is_done() else self._buffer.take(time.monotonic())[0]
 
-    def _next(self) -> list[Outgoing]:
+    def _next(self) -> Sequence[Outgoing]:
         """Waits for the next messages to send; none when all is sent and there will be no more."""
         with self._changed:
             while True:
-                now = time.monotonic()
-                for group in [group for group, filling in self._filling.items() if filling.since + self._linger <= now]:
-                    self._seal(group)
-                if messages := self._outbox.take():
+                messages, left = self._buffer.take(time.monotonic())
+                if messages or (self._closed and self._buffer.is_empty):
+                    if self._buffer.has_messages:  # For another thread.
+                        self._changed.notify()
                     return messages
-                if self._closed and not self._filling and not self._unfinished:
-                    return []
-                first = min((filling.since for filling in self._filling.values()), default=None)
-                left = None if first is None else max(0.0, first + self._linger - now)
                 self._changed.wait(left and min(left, threading.TIMEOUT_MAX))
 
     def _raise_not_sent(self) -> None:

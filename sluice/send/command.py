@@ -6,52 +6,32 @@ A send that was interrupted goes on with --resume where the last message that th
 from __future__ import annotations
 
 import argparse
-import random
-import threading
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-from sluice.arguments import whole
-from sluice.cli import (
-    DONE,
-    FAILED,
-    CommandError,
-    Progress,
-    UsageError,
-    add_aws_options,
-    add_json_option,
-    client,
-    counted,
-    progress,
-    put_out,
-    put_out_json,
-    say,
-)
-from sluice.sending.check import Checker
+from sluice.arguments import positive, whole
+from sluice.cli import CommandError, UsageError, add_aws_options, add_json_option, client, say
 from sluice.sending.outbox import BILLED_BYTES, MAX_BYTES
 from sluice.sending.region import region_of
-from sluice.sending.sender import Sender
 
-from .packing import Packing, StoppedAtError
-from .reading import Reader, add_input_options, input_of
-from .resume import alone, begin, journal_of
-from .sending import Rejects, Sending, beyond
+from .inputs import inputs_of
+from .options import add_input_options
+from .packing import StoppedAtError
+from .resume import alone
+from .run import Send
 from .source import ReadError
 from .target import Target, add_table_options, queue, tables
 
-GIVE_UP = 300.0
-"""Seconds for which a message is tried again while the queue is busy or does not answer."""
+_NO_TABLES = (
+    "Keys and item sizes are not checked, as the table is not known: --function, --table-name or --key would tell it."
+)
 
 _EXAMPLES = """examples:
   sluice send orders.jsonl --queue-url "$QUEUE_URL" --table-name orders
   sluice send orders.csv --queue-url "$QUEUE_URL" --key pk:S --types total=N,paid=BOOL
   sluice send orders.csv --queue-url "$QUEUE_URL" --key pk:S --infer --dry-run
   sluice send orders.csv --queue-url "$QUEUE_URL" --key pk:S --resume
-  sluice send export.json.gz --queue-url "$QUEUE_URL" --function MyFunction
+  sluice send orders-1.csv orders-2.csv 'more/*.csv.gz' --queue-url "$QUEUE_URL" --key pk:S
+  sluice send s3://bucket/AWSDynamoDB/01693-1/manifest-summary.json --queue-url "$QUEUE_URL" --function MyFunction
+  aws dynamodb scan --table-name orders | sluice send - --queue-url "$QUEUE_URL" --key pk:S --max-write-units 500
   sluice send events.jsonl --queue-url "$FIFO_QUEUE_URL" --group-by customer
   produce | sluice send - --input operations --queue-url "$QUEUE_URL"
 
@@ -66,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="read, check and pack; send nothing and leave no journal"
     )
+    parser.add_argument("--limit", type=whole(1), metavar="N", help="stop after so many records; --resume goes on")
     add_table_options(parser)
     parser.add_argument("--stop-on-rejected", action="store_true", help="end at the first record that is rejected")
     group = parser.add_argument_group("messages")
@@ -79,6 +60,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--group-by", metavar="ATTRIBUTE", help="the attribute whose value is the message group")
     group.add_argument("--group", metavar="NAME", help="one message group for the whole file")
     group.add_argument("--connections", type=whole(1, 100), default=8, metavar="N", help="calls at once (default: 8)")
+    rates = parser.add_argument_group("rate")
+    one = rates.add_mutually_exclusive_group()
+    one.add_argument("--rate", type=positive("records per second"), metavar="N", help="records per second")
+    one.add_argument(
+        "--max-write-units",
+        type=positive("write units per second"),
+        metavar="N",
+        help="write units per second that the records take: one for each started KB of a record's JSON",
+    )
     again = parser.add_argument_group("after an interruption")
     again.add_argument("--resume", action="store_true", help="go on where the last accepted message ended")
     again.add_argument("--restart", action="store_true", help="send all again although an earlier send is unfinished")
@@ -95,174 +85,30 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--queue-url is required, unless with --dry-run")
     if options.resume and (options.restart or options.no_journal):
         raise UsageError("--resume goes with neither --restart nor --no-journal")
-    given = input_of(options)
     options.region = options.region or region_of(options.queue_url or "")
     sqs = None if options.dry_run else client(options, "sqs", connections=options.connections, attempts=1)
     is_fifo, most_bytes = (False, MAX_BYTES) if sqs is None else queue(options, sqs)
     target = Target(tables(options), is_fifo, most_bytes)
     _check_groups(options, target)
-    reader = Reader(given, target.key_types(given.table))
-    for line in _description(reader, target):
-        say(line)
-    with Interrupt() as interrupt, alone(reader):
-        send = _Send(options, reader, target, sqs, interrupt.check)
+    inputs = inputs_of(options, target.key_types(options.table))
+    say(*inputs.description())
+    if not target.tables:
+        say(_NO_TABLES)
+    with Interrupt() as interrupt, alone(inputs):
+        send = Send(options, inputs, target, sqs, interrupt.check)
         try:
             return send.run()
         except Interrupted as stop:
             say(f"Stopped ({stop}). {send.advice()}")
             return stop.exit_status
         except StoppedAtError as error:
-            raise CommandError(f"{error}. {send.advice()} Without --stop-on-rejected it leaves this one out.") from None
+            file = "" if len(inputs) == 1 else f"{inputs.name_at(error.rejected.end)} "
+            raise CommandError(
+                f"{file}{error}. {send.advice()} Without --stop-on-rejected it leaves this one out."
+            ) from None
         except CommandError as error:
             is_damaged = isinstance(error, ReadError)
             raise CommandError(f"{str(error).rstrip('.')}. {send.advice(is_damaged=is_damaged)}") from None
-
-
-class _Send:
-    """One run of the command, put together from its parts."""
-
-    def __init__(
-        self, options: argparse.Namespace, reader: Reader, target: Target, sqs: Any, check_interrupt: Any
-    ) -> None:
-        self._options, self._reader, self._sqs = options, reader, sqs
-        self._check_interrupt = check_interrupt
-        self._is_dry = options.dry_run
-        self._journal = journal_of(options, reader)
-        self._heading, self._state = begin(options, reader, target, self._journal)
-        self._noted = self._state
-        self._packing = Packing(
-            check=Checker(
-                target.tables, options.format, options.region, are_named=not options.key or bool(options.table)
-            ),
-            message_bytes=min(options.message_size, target.most_bytes),
-            most_bytes=target.most_bytes,
-            group=options.group,
-            group_by=options.group_by,
-            bare=options.format == "item",
-            run=self._heading.run if target.is_fifo else None,
-            stops=options.stop_on_rejected,
-        )
-        self._in_order = target.is_fifo
-        self._start = time.monotonic()
-        self._resumed = self._state.position.line
-        self._is_old = False
-        """Nothing was sent now, and all of it before."""
-
-    def run(self) -> int:
-        if self._state.complete:
-            say("Nothing to do: an earlier send of this file is complete. Without --resume it is sent again.")
-            self._is_old = True
-            return self._report()
-        windows = self._packing.windows(self._reader.records(self._state.position), self._state.position)
-        size = self._reader.source.size()
-        with progress("sent", size, "B") as show:
-            if self._is_dry:
-                self._dry_run(windows, show)
-            else:
-                self._send(windows, show)
-        return self._report()
-
-    def advice(self, *, is_damaged: bool = False) -> str:
-        """What to do after this send has not come to its end; `is_damaged`: the file cannot be read on."""
-        state, noted = self._state, self._noted
-        if self._is_dry:
-            return "Nothing was sent."
-        taken = f"{state.records:,} records were accepted, those up to line {state.position.line:,} without a gap."
-        if self._journal is None or not self._journal.path.exists():
-            return taken
-        if self._reader.source.identity() != self._heading.file:
-            return f"{taken} --resume will not go on with a file that has changed; --restart sends all again."
-        if is_damaged:
-            return f"{taken} --resume would end at the same place; once the file is whole, --restart sends all of it."
-        if noted != state:
-            again = f" from line {noted.position.line + 1:,} on; what was accepted behind that comes twice"
-            return f"{taken} Not all of this could be noted: --resume goes on{again}."
-        return f"{taken} --resume goes on from there."
-
-    def _send(self, windows: Iterator[Any], show: Progress) -> None:
-        stopping = threading.Event()
-        sender = Sender(
-            self._sqs,
-            self._options.queue_url,
-            clock=time.monotonic,
-            wait=stopping.wait,
-            chance=random.random,
-            patience=GIVE_UP,
-        )
-        rejects = Rejects(self._rejects_path(), self._state.rejected_bytes, self._reader.header)
-        identity = self._heading.file
-        if self._journal is not None:
-            self._journal.start(self._heading, self._state)
-        with ThreadPoolExecutor(self._options.connections) as executor:
-            sending = Sending(
-                windows,
-                self._state,
-                sender=sender,
-                executor=executor,
-                connections=self._options.connections,
-                in_order=self._in_order,
-                journal=self._journal,
-                rejects=rejects,
-                check=self._check_interrupt,
-                stop=stopping.set,
-                show=lambda state: show(
-                    self._reader.source.done(state.position), f"{state.records:,} records accepted"
-                ),
-            )
-            try:
-                sending.run()
-            finally:
-                self._state, self._noted = sending.state, sending.noted
-                rejects.close()
-        if self._reader.source.is_file and self._reader.source.identity() != identity:
-            raise CommandError(f"{self._options.file} changed while it was sent")
-        self._state = replace(self._state, complete=True)
-        if self._journal is not None:
-            self._journal.note(self._state)
-            self._journal.close()
-
-    def _dry_run(self, windows: Iterator[Any], show: Progress) -> None:
-        rejects = Rejects(self._rejects_path(), 0, self._reader.header)
-        for window in windows:
-            self._check_interrupt()
-            for one in window.rejected:
-                rejects.write(one)
-            self._state = beyond(self._state, window, rejects.length)
-            show(self._reader.source.done(window.end), f"{self._state.records:,} records checked")
-        rejects.close()
-
-    def _report(self) -> int:
-        state, seconds = self._state, time.monotonic() - self._start
-        rejected = sum(state.rejected.values())
-        path = str(self._rejects_path())
-        if self._options.json:
-            result = {
-                "file": self._options.file,
-                "dry_run": self._is_dry,
-                "records": state.records,
-                "messages": state.messages,
-                "bytes": state.size,
-                "rejected": state.rejected,
-                "rejected_file": path if rejected else None,
-                "resumed_after_line": self._resumed,
-                "seconds": round(seconds, 3),
-            }
-            put_out_json(result)
-            return FAILED if rejected else DONE
-        # Of an earlier send that was complete it is told as such.
-        what = "would send" if self._is_dry else "were sent" if self._is_old else "sent"
-        messages = counted(state.messages, "message")
-        put_out(f"{what:<10} {state.records:>12,}  records in {messages}, {state.size:,} bytes in all")
-        if rejected:
-            put_out(f"{'rejected':<10} {rejected:>12,}  records, see {path}")
-            for code, count in sorted(state.rejected.items()):
-                put_out(f"{'':<10} {count:>12,}  {code}")
-        return FAILED if rejected else DONE
-
-    def _rejects_path(self) -> Path:
-        name = self._options.file if self._reader.source.is_file else "stdin"
-        # A dry run must not touch what a send that is to be resumed has left.
-        return Path(f"{name}.dry-run.rejected.jsonl" if self._is_dry else f"{name}.rejected.jsonl")
 
 
 def _check_groups(options: argparse.Namespace, target: Target) -> None:
@@ -270,21 +116,3 @@ def _check_groups(options: argparse.Namespace, target: Target) -> None:
         raise UsageError("--group and --group-by exclude each other")
     if target.is_fifo and not (options.group or options.group_by):
         raise UsageError("a FIFO queue needs --group-by ATTRIBUTE, or --group NAME for the whole file")
-
-
-def _description(reader: Reader, target: Target) -> Iterator[str]:
-    columns = reader.columns
-    encoding = reader.source.encoding
-    yield f"Reading {reader.source.name} as {reader.kind}{f', in {encoding.upper()}' if encoding else ''}."
-    if not reader.source.is_text():
-        yield f"Not all of it is {(encoding or 'UTF-8').upper()}: --encoding names another encoding, such as cp1252."
-    if columns is not None:
-        types = ", ".join(f"{name}={kind}" for name, kind in zip(columns.names, columns.types, strict=True))
-        if columns.is_told:
-            yield f"Its first line says that {columns.delimiter!r} stands between cells."
-        yield f"Columns: {types}" + (f" (inferred from {columns.sampled:,} rows)" if columns.sampled else "")
-    if not target.tables:
-        yield (
-            "Keys and item sizes are not checked, as the table is not known:"
-            " --function, --table-name or --key would tell it."
-        )

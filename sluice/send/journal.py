@@ -7,14 +7,14 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sluice.cli import CommandError
 from sluice.sending.record import START, Position
 
 from .source import Identity
 
-VERSION = 2
+VERSION = 3
 _MAX_LINE_BYTES = 1 << 20
 """Bytes after which the journal is written anew; it holds a line for each time that something was noted."""
 
@@ -23,12 +23,21 @@ _MAX_LINE_BYTES = 1 << 20
 class Heading:
     """What was sent, how, and where to: all that must be the same for a send to be continued."""
 
-    file: Identity | None
-    """None for what can be read but once."""
+    files: tuple[Identity, ...]
+    """Without any for what can be read but once."""
     queue_url: str
     options: dict[str, Any]
     run: str
     """Tells this send of the file from any other."""
+
+
+class Example(NamedTuple):
+    """A rejected record."""
+
+    offset: int
+    """Of its end."""
+    line: int
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ class State:
     """Bytes of the messages."""
     rejected: dict[str, int] = field(default_factory=dict)
     """Rejected records by error code."""
+    examples: dict[str, Example] = field(default_factory=dict)
+    """The first rejected record of each error code."""
     rejected_bytes: int = 0
     """Length of the file of rejected records."""
     complete: bool = False
@@ -109,7 +120,8 @@ class Journal:
     def _write_anew(self, state: State) -> None:
         """Replaced in one step, so that a crash leaves the old one or the new one."""
         beside = self.path.with_name(self.path.name + ".new")
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        binary: int = getattr(os, "O_BINARY", 0)  # Windows would write other line ends.
+        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | binary, 0o600)
         content = self._head.encode() + _line(state)
         try:
             _write(file, content)
@@ -132,7 +144,9 @@ def _write(file: int, content: bytes) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Makes new names in a directory outlive a power failure."""
+    """Makes new names in a directory outlive a power failure; Windows has nothing for it."""
+    if os.name == "nt":
+        return
     handle = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -162,8 +176,9 @@ def _state(line: bytes) -> State | None:
         return None
     runs = value.pop("sent")
     sent = frozenset((start, end, number) for start, end, first, last in runs for number in range(first, last + 1))
-    return State(position=Position(*value.pop("position")), sent=sent, **value)
+    examples = {code: Example(*one) for code, one in value.pop("examples").items()}
+    return State(position=Position(*value.pop("position")), sent=sent, examples=examples, **value)
 
 
 def _heading(value: dict[str, Any]) -> Heading:
-    return Heading(Identity(**value["file"]), value["queue_url"], value["options"], value["run"])
+    return Heading(tuple(Identity(**one) for one in value["files"]), value["queue_url"], value["options"], value["run"])

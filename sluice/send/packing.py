@@ -25,6 +25,8 @@ GROUPED_MESSAGES = 4_000
 """The same; each note of the journal names those that are sent."""
 _REFUSAL_BYTES = 500
 """About what a rejected record costs in memory besides its text."""
+_UNIT = 1024
+"""Bytes of an item for which it takes a write unit; its JSON has rather more than DynamoDB counts."""
 _GROUP_ID = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")  # SendMessage: MessageGroupId
 
 
@@ -33,6 +35,7 @@ class Rejected:
     """A record that is not sent."""
 
     line: int
+    end: Position
     reason: Rejection
     text: bytes
     """As it is to be repaired."""
@@ -53,6 +56,7 @@ class StoppedAtError(Exception):
 
     def __init__(self, rejected: Rejected) -> None:
         super().__init__(f"line {rejected.line}: {rejected.reason.code}: {rejected.reason.message}")
+        self.rejected = rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Packing:
                 if group is None:
                     reason = Rejection("MissingGroup", f"no string or number {self.group_by!r} to group by")
             if reason is not None:
-                rejected = Rejected(record.line, reason, body if record.text is None else record.text)
+                rejected = Rejected(record.line, record.end, reason, body if record.text is None else record.text)
                 if self.stops:
                     yield window.closed()
                     raise StoppedAtError(rejected)
@@ -160,7 +164,8 @@ class _Filling:
         run = self._packing.run
         origin = (self.start.offset, self.end.offset, number)
         deduplication_id = None if run is None else "-".join(map(str, (run, *origin)))
-        return Outgoing(body.decode(), len(body), len(bodies), group, deduplication_id, origin)
+        units = sum(-(-len(one) // _UNIT) for one in bodies)
+        return Outgoing(body.decode(), len(body), len(bodies), group, deduplication_id, origin, units)
 
 
 _exact = msgspec.json.Decoder(float_hook=str)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-import codecs
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import msgspec
 
@@ -15,94 +11,14 @@ from sluice.cli import UsageError
 from sluice.message.operation import Rejection
 from sluice.sending.record import START, Position, Record, allowed, around, native_around
 
-from .columns import TYPES, Columns, inferred
-from .header import check_keys, head_of
-from .requests import is_request_items, requests
+from .columns import columns_of
+from .content import content_of
+from .elements import Elements
+from .options import NATIVE, Input
+from .parquet import Parquet
+from .requests import requests
 from .rows import TOO_LONG
-from .source import MAX_LINE_BYTES, Source
-
-Kind = Literal["csv", "items", "operations", "export", "requests"]
-KINDS: tuple[Kind, ...] = ("csv", "items", "operations", "export", "requests")
-OPERATIONS = ("put", "delete", "update", "PutRequest", "DeleteRequest", "RequestItems", "Put", "Delete", "Update")
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """How a file is to be read, and what the function expects."""
-
-    file: str
-    kind: Kind | None = None
-    delimiter: str | None = None
-    types: tuple[tuple[str, str], ...] = ()
-    infer: bool = False
-    empty: Literal["omit", "string", "null"] = "omit"
-    table: str | None = None
-    """The table that each record names."""
-    bare: bool = False
-    """The function takes items, not operations: RECORD_FORMAT=item."""
-    encoding: str | None = None
-    """None for UTF-8, and for UTF-16 where a file begins with its mark."""
-
-
-def add_input_options(parser: argparse.ArgumentParser) -> None:
-    """FILE, and how to read it."""
-    parser.add_argument("file", metavar="FILE", help="the file, `-` for standard input; .gz and .zst are unpacked")
-    group = parser.add_argument_group("input")
-    group.add_argument(
-        "--input",
-        choices=("auto", *KINDS),
-        default="auto",
-        help="csv; JSON Lines of items or of operations; DynamoDB's own export to S3 in DynamoDB JSON, full or"
-        " incremental; request items of `aws dynamodb batch-write-item` (default: by the extension and the first line)",
-    )
-    group.add_argument(
-        "--encoding", metavar="NAME", help="such as cp1252 (default: UTF-8, and UTF-16 where the file says so)"
-    )
-    group.add_argument("--delimiter", metavar="CHAR", help="between cells of a CSV file (default: comma, tab for .tsv)")
-    group.add_argument(
-        "--types", metavar="COLUMN=TYPE,…", help=f"types of CSV columns: {', '.join(TYPES)} (default: S)"
-    )
-    group.add_argument("--infer", action="store_true", help="infer the types of the other columns, and show them")
-    group.add_argument(
-        "--empty",
-        choices=("omit", "string", "null"),
-        default="omit",
-        help="what an empty cell becomes: no attribute (default), an empty string in columns of type S, or null",
-    )
-    group.add_argument("--table", metavar="ALIAS", help="the table that records go to (default: the function's first)")
-    group.add_argument(
-        "--format",
-        choices=("operation", "item"),
-        default="operation",
-        help="what the function expects, its RECORD_FORMAT (default: operation)",
-    )
-
-
-def input_of(options: argparse.Namespace) -> Input:
-    """Raises `UsageError` for options that do not fit together."""
-    given = Input(
-        file=options.file,
-        kind=None if options.input == "auto" else options.input,
-        delimiter={"\\t": "\t", "tab": "\t"}.get(options.delimiter, options.delimiter),
-        types=_types(options.types or ""),
-        infer=options.infer,
-        empty=options.empty,
-        table=options.table,
-        bare=options.format == "item",
-        encoding=_encoding(options.encoding),
-    )
-    if given.delimiter is not None and len(given.delimiter) != 1:
-        raise UsageError(f"--delimiter must be one character, got {given.delimiter!r}")
-    if given.bare and given.table is not None:
-        raise UsageError("--table does not go with --format item: the function writes items to its first table")
-    if given.bare and given.kind in ("operations", "export", "requests"):
-        raise UsageError(f"--input {given.kind} does not go with --format item")
-    return given
-
-
-def records(options: argparse.Namespace, key_types: Mapping[str, str]) -> Iterator[Record]:
-    """All records of the file that the options name."""
-    return Reader(input_of(options), key_types).records()
+from .source import MAX_LINE_BYTES, Source, Store
 
 
 class Reader:
@@ -111,103 +27,97 @@ class Reader:
     Raises `CommandError` where the file cannot be read, `UsageError` where it is not what the options say.
     """
 
-    def __init__(self, given: Input, key_types: Mapping[str, str] | None = None) -> None:
-        self.source = Source(given.file, given.encoding)
+    def __init__(self, given: Input, key_types: Mapping[str, str] | None = None, store: Store | None = None) -> None:
+        self.source = Source(given.file, given.encoding, store)
+        self._store, self._key_types = store, key_types
         self._given = given
-        self._key_types = key_types or {}
-        self.kind = given.kind or self._kind()
-        if given.bare and self.kind in ("operations", "export", "requests"):
+        self._content = content_of(self.source, given)
+        self.kind = self._content.kind
+        if given.bare and self.kind in NATIVE:
             raise UsageError(f"{given.file} holds {self.kind}, which do not go with --format item")
         if self.kind in ("operations", "requests") and given.table is not None:
             raise UsageError(f"--table does not go with {self.kind}, which name their tables themselves")
-        if self.kind != "csv" and (given.types or given.infer or given.delimiter):
-            raise UsageError(f"--types, --infer and --delimiter are for CSV, and {given.file} holds {self.kind}")
-        self.columns = self._columns() if self.kind == "csv" else None
+        if self.kind != "csv" and given.for_csv:
+            raise UsageError(f"{given.for_csv[0]} is for CSV, and {given.file} holds {self.kind}")
+        self._parquet = Parquet(self.source, given, key_types or {}) if self.kind == "parquet" else None
+        self.columns = columns_of(self.source, given, key_types or {}) if self.kind == "csv" else None
+
+    def done(self, position: Position) -> int:
+        """Bytes of the file up to a position, nearly."""
+        if self._parquet is not None:
+            return (self.source.size() or 0) * position.offset // max(1, self._parquet.rows)
+        return self.source.done(position)
+
+    def with_types(self, types: Mapping[str, str]) -> Reader:
+        """The same file, with these types of its columns."""
+        return Reader(replace(self._given, types=tuple(types.items()), infer=False), self._key_types, self._store)
 
     @property
     def header(self) -> bytes | None:
         """The first row of a CSV file as it stands there."""
-        return None if self.columns is None else self.columns.header.text
+        return None if self.columns is None else self.columns.header.text or None
+
+    @property
+    def form(self) -> str:
+        """What is read, in words."""
+        encoding = self.source.encoding
+        return f"{self.kind}{f', in {encoding.upper()}' if encoding else ''}"
+
+    def check_text(self) -> None:
+        """Raises `UsageError` where the file seems to be written in another encoding than it was said to be."""
+        other = None if self.kind == "parquet" else self.source.other_encoding()
+        if other is not None:
+            lines = "--encoding utf-8 reads it all the same, and rejects lines that are not UTF-8"
+            raise UsageError(f"{self.source.name} is not UTF-8; it looks like {other}: --encoding {other} ({lines})")
 
     def records(self, start: Position = START) -> Iterator[Record]:
         """The records from a position on that is the `end` of a record, or START."""
         with self.source.reading():
-            if self.columns is not None:
+            if self._parquet is not None:
+                yield from self._parquet.records(start)
+            elif self.columns is not None:
                 yield from self.columns.records(self.source, start)
             elif self.kind == "requests":
                 yield from requests(self.source, start)
-            elif self.kind == "export":
-                yield from self._lines(start, _Export(self._given.table).body)
-            else:
-                yield from self._lines(start, None)
+            elif self.kind != "csv":
+                yield from self._converted(self._lines(start) if self._content.is_lines else self._elements(start))
 
-    def _lines(self, start: Position, convert: Callable[[bytes], bytes | Rejection] | None) -> Iterator[Record]:
-        lines = self.source.lines(start)
+    def _converted(self, texts: Iterator[tuple[int, Position, bytes, Rejection | None]]) -> Iterator[Record]:
+        convert = Export(self._given.table).body if self.kind == "export" else None
         before, after = self._around()
+        is_shown = self.kind in ("export", "dynamodb")
+        for line, end, text, fault in texts:
+            if fault is not None:
+                yield Record(line, end, text, fault)
+                continue
+            body: bytes | Rejection = text if convert is None else convert(text)
+            if isinstance(body, Rejection):
+                yield Record(line, end, text, body)
+            else:
+                yield Record(line, end, allowed(before + body + after), None, text if is_shown else None)
+
+    def _elements(self, start: Position) -> Iterator[tuple[int, Position, bytes, Rejection | None]]:
+        return iter(Elements(self.source.stream(start), start, in_array=self._content.in_array))
+
+    def _lines(self, start: Position) -> Iterator[tuple[int, Position, bytes, Rejection | None]]:
+        lines = self.source.lines(start)
         for line in lines:
             text = line.strip(b" \t\r\n")
             number = lines.line
             if number == 1:
                 text = text.removeprefix(b"\xef\xbb\xbf")
-            if not text:
-                continue
-            end = Position(lines.offset, number)
-            if len(line) >= MAX_LINE_BYTES:
-                yield Record(number, end, text, TOO_LONG)
-                continue
-            body: bytes | Rejection = text if convert is None else convert(text)
-            if isinstance(body, Rejection):
-                yield Record(number, end, text, body)
-            else:
-                yield Record(number, end, allowed(before + body + after), None, text if convert is not None else None)
+            if text:
+                yield number, Position(lines.offset, number), text, TOO_LONG if len(line) >= MAX_LINE_BYTES else None
 
     def _around(self) -> tuple[bytes, bytes]:
+        if self.kind == "dynamodb":
+            return native_around("Put", self._given.table)
         if self.kind != "items" or self._given.bare:
             return b"", b""
         return around(self._given.table)
 
-    def _kind(self) -> Kind:
-        if self.source.stem.lower().endswith((".csv", ".tsv")):
-            return "csv"
-        value = _first_object(self.source)
-        if value is None:
-            if not self.source.head(lines=1).removeprefix(b"\xef\xbb\xbf").strip():
-                return "items"  # There is nothing in it, of whatever kind.
-            raise UsageError(f"cannot tell what {self._given.file} holds; say it by --input {'|'.join(KINDS)}")
-        if is_request_items(value) and not self._given.bare:
-            return "requests"
-        if set(value) == {"Item"} or {"Metadata", "Keys"} <= set(value):
-            return "export"
-        named = [name for name in OPERATIONS if isinstance(value.get(name), dict)]
-        return "operations" if named and not self._given.bare else "items"
 
-    def _columns(self) -> Columns:
-        given = self._given
-        head = head_of(self.source, given.delimiter, whole=given.infer)
-        names = tuple(head.header.cells)
-        check_keys(self.source, names, self._key_types)
-        types = dict.fromkeys(names, "S") | (inferred(names, head.sample) if given.infer else {})
-        types |= self._key_types
-        for name, kind in given.types:
-            if name not in types:
-                raise UsageError(f"--types names {name!r}, which is no column of {given.file}")
-            types[name] = kind
-        if given.bare and "B" in types.values():
-            raise UsageError("binary columns (B) do not go with --format item: plain JSON has no binary")
-        return Columns(
-            header=head.header,
-            names=names,
-            types=tuple(types.values()),
-            delimiter=head.delimiter,
-            is_told=head.is_told,
-            empty=given.empty,
-            table=given.table,
-            bare=given.bare,
-            sampled=len(head.sample),
-        )
-
-
-class _Export:
+class Export:
     """Lines of a DynamoDB export: `{"Item": …}` of a full one, Keys and NewImage of an incremental one.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html
@@ -232,50 +142,3 @@ class _Export:
         if not content:
             return Rejection("UnknownOperation", "a line of an export has Item, or Keys and perhaps NewImage")
         return before + content + after
-
-
-def _first_object(source: Source) -> dict[str, Any] | None:
-    """The first line of the first MiB that is a JSON object, or all of it where that is request items.
-
-    Of standard input no more is read than that takes.
-    """
-    count = 1
-    while True:
-        head = source.head(lines=None if source.is_file else count)
-        for line in head.removeprefix(b"\xef\xbb\xbf").split(b"\n"):
-            with suppress(ValueError, RecursionError):
-                value = msgspec.json.decode(line.strip())
-                if isinstance(value, dict):
-                    return value
-        if source.is_file or head.count(b"\n") < count:
-            with suppress(ValueError, RecursionError):
-                value = msgspec.json.decode(head.removeprefix(b"\xef\xbb\xbf"))
-                if is_request_items(value):
-                    return value
-            return None
-        count *= 2
-
-
-def _encoding(name: str | None) -> str | None:
-    if name is None:
-        return None
-    try:
-        codec = codecs.lookup(name)
-        if not codec._is_text_encoding:
-            raise LookupError
-    except (LookupError, ValueError):
-        raise UsageError(f"--encoding must be an encoding that Python knows, such as cp1252, got {name!r}") from None
-    return codec.name.removesuffix("-sig")
-
-
-def _types(text: str) -> tuple[tuple[str, str], ...]:
-    types = []
-    for part in filter(None, text.split(",")):
-        name, equals, kind = part.rpartition("=")
-        if not equals or kind not in TYPES:
-            raise UsageError(f"--types must be COLUMN=TYPE,… with types of {', '.join(TYPES)}, got {part!r}")
-        types.append((name, kind))
-    return tuple(types)
-
-
-__all__ = ["Input", "Reader", "Record", "add_input_options", "input_of", "records"]

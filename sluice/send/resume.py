@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
+import hashlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -14,48 +15,50 @@ from typing import Any
 
 from sluice.cli import CommandError, UsageError
 
+from .inputs import Inputs
 from .journal import Heading, Journal, State
-from .reading import Reader
+from .s3 import is_s3
 from .target import Target
 
 
-def journal_of(options: argparse.Namespace, reader: Reader) -> Journal | None:
+def journal_of(options: argparse.Namespace, inputs: Inputs) -> Journal | None:
     """The journal beside the file; None where there is to be none."""
-    if options.resume and not reader.source.is_file:
+    if options.resume and not inputs.is_repeatable:
         raise UsageError("--resume needs a file: what comes from standard input is not there a second time")
-    if options.no_journal or options.dry_run or not reader.source.is_file:
+    if options.no_journal or options.dry_run or not inputs.is_repeatable:
         return None
-    return Journal(Path(f"{options.file}.sluice-journal"))
+    return Journal(Path(f"{inputs.path}.sluice-journal"))
 
 
 def begin(
-    options: argparse.Namespace, reader: Reader, target: Target, journal: Journal | None
+    options: argparse.Namespace, inputs: Inputs, target: Target, journal: Journal | None
 ) -> tuple[Heading, State]:
     """The heading of this send, and how far an earlier part of it has come.
 
-    Raises `UsageError` where the options leave open what is meant, `CommandError` where the file is not the same.
+    Raises `UsageError` where the options leave open what is meant, `CommandError` where the files are not the same.
     """
-    identity = reader.source.identity() if reader.source.is_file else None
+    identity = inputs.identity() if inputs.is_repeatable else ()
     queue_url = options.queue_url or ""
-    heading = Heading(identity, queue_url, _what_matters(options, reader, target), secrets.token_hex(8))
+    heading = Heading(identity, queue_url, _what_matters(options, inputs, target), secrets.token_hex(8))
     earlier = journal.read() if journal is not None else None
     if earlier is None:
         return heading, State()
     before, state = earlier
+    what, has = (inputs.path, "has") if len(inputs) == 1 else (inputs.name, "have")
     if not options.resume:
         if state.complete or options.restart or state == State():
             return heading, State()
-        what = "--resume goes on from there, " if before.file == identity else "the file has changed since, and "
+        changed = f"{'the file has' if len(inputs) == 1 else 'they have'} changed since, and "
+        way = "--resume goes on from there, " if before.files == identity else changed
         raise UsageError(
-            f"an earlier send of {options.file} got to line {state.position.line:,}: {what}--restart sends all again"
+            f"an earlier send of {what} got to {inputs.place(state.position, state.position.line)}:"
+            f" {way}--restart sends all again"
         )
-    if before.file != identity:
+    if before.files != identity:
         done, how = (
             ("complete", "without --resume all is sent") if state.complete else ("unfinished", "--restart sends all")
         )
-        raise CommandError(
-            f"{options.file} has changed since the send that is to be resumed, which is {done}; {how} again"
-        )
+        raise CommandError(f"{what} {has} changed since the send that is to be resumed, which is {done}; {how} again")
     now, then = ({"queue_url": one.queue_url} | one.options for one in (heading, before))
     if different := sorted(name for name in now.keys() | then.keys() if now.get(name) != then.get(name)):
         done = "; that send is complete: without --resume all is sent again" if state.complete else ""
@@ -65,22 +68,29 @@ def begin(
 
 
 @contextmanager
-def alone(reader: Reader) -> Iterator[None]:
-    """Have the file to oneself; two sends at a time would write one journal. Raises `CommandError`."""
-    if not reader.source.is_file:
+def alone(inputs: Inputs) -> Iterator[None]:
+    """Have the files to oneself; two sends at a time would write one journal. Raises `CommandError`."""
+    if not inputs.is_repeatable:
         yield
         return
-    with reader.source.reading():
-        file = os.open(reader.source.path, os.O_RDONLY)
+    file = _locked(inputs)
     try:
         try:
             with suppress(OSError):  # A file system without locks.
                 _lock(file)
         except _TakenError:
-            raise CommandError(f"another send of {reader.source.name} is running") from None
+            raise CommandError(f"another send of {inputs.name} is running") from None
         yield
     finally:
         os.close(file)
+
+
+def _locked(inputs: Inputs) -> int:
+    """A handle on the first file; for one in S3, on a file that stands for the place of its journal."""
+    if not is_s3(inputs.first):
+        return os.open(inputs.first, os.O_RDONLY)
+    digest = hashlib.sha256(str(Path(inputs.path).absolute()).encode()).hexdigest()[:32]
+    return os.open(Path(tempfile.gettempdir()) / f"sluice-{digest}.lock", os.O_RDONLY | os.O_CREAT, 0o600)
 
 
 class _TakenError(Exception):
@@ -89,21 +99,23 @@ class _TakenError(Exception):
 
 def _lock(file: int) -> None:
     try:
+        import fcntl
+    except ModuleNotFoundError:  # Windows: two sends of one file at a time are not noticed there.
+        return
+    try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise _TakenError from None
 
 
-def _what_matters(options: argparse.Namespace, reader: Reader, target: Target) -> dict[str, Any]:
+def _what_matters(options: argparse.Namespace, inputs: Inputs, target: Target) -> dict[str, Any]:
     """The options that decide which record stands in which message."""
-    columns = reader.columns
     return {
-        "input": reader.kind,
-        "encoding": reader.source.encoding,
+        **inputs.what_matters(),
         "format": options.format,
         "table": options.table,
         "empty": options.empty,
-        "columns": None if columns is None else [columns.delimiter, list(columns.names), list(columns.types)],
+        "null": sorted(options.null),
         "message_size": min(options.message_size, target.most_bytes),
         "the queue's longest message": target.most_bytes,
         "group": options.group,

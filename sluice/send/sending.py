@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,9 +15,11 @@ from typing import IO
 
 from sluice.cli import CommandError
 from sluice.sending.outbox import MAX_BYTES, MAX_ENTRIES, Outbox, Outgoing
+from sluice.sending.record import Position
 from sluice.sending.sender import Failure, Sender
 
-from .journal import Journal, State, sync_directory
+from .journal import Example, Journal, State, sync_directory
+from .pace import Pace
 from .packing import Rejected, Window
 
 LOOK = 0.2
@@ -31,10 +34,10 @@ class Rejects:
     All raise `CommandError` where it cannot be written.
     """
 
-    def __init__(self, path: Path, length: int, header: bytes | None = None) -> None:
-        """`length`: bytes that are kept of what an earlier part of this send has left; `header`: of a CSV file."""
+    def __init__(self, path: Path, length: int, about: Callable[[Position], Mapping[str, str]] = lambda _: {}) -> None:
+        """`length`: bytes that are kept of what an earlier part of this send has left; `about`: what else is noted."""
         self.path = path
-        self._header = header
+        self._about = about
         self._file: IO[bytes] | None = None
         self._is_new = length == 0
         with self._writing():
@@ -45,8 +48,8 @@ class Rejects:
             self.length = path.stat().st_size if path.exists() else 0
 
     def write(self, rejected: Rejected) -> None:
-        header = {} if self._header is None else {"header": self._header.decode("utf-8", "replace")}
-        line = header | {
+        line = {
+            **self._about(rejected.end),
             "line": rejected.line,
             "ErrorCode": rejected.reason.code,
             "ErrorMessage": rejected.reason.message,
@@ -88,8 +91,16 @@ def beyond(state: State, window: Window, rejected_bytes: int) -> State:
         messages=state.messages + len(window.messages),
         size=state.size + sum(message.size for message in window.messages),
         rejected=dict(Counter(state.rejected) + Counter(one.reason.code for one in window.rejected)),
+        examples={
+            one.reason.code: Example(one.end.offset, one.line, one.reason.message) for one in reversed(window.rejected)
+        }
+        | state.examples,
         rejected_bytes=rejected_bytes,
     )
+
+
+def _example(rejected: Rejected) -> Example:
+    return Example(rejected.end.offset, rejected.line, rejected.reason.message)
 
 
 @dataclass(slots=True)
@@ -119,6 +130,8 @@ class Sending:
         in_order: bool,
         journal: Journal | None,
         rejects: Rejects,
+        pace: Pace | None = None,
+        sleep: Callable[[float], object] = time.sleep,
         check: Callable[[], None] = lambda: None,
         stop: Callable[[], None] = lambda: None,
         show: Callable[[State], None] = lambda _: None,
@@ -133,6 +146,7 @@ class Sending:
         self._outbox = Outbox(in_order=in_order)
         self._journal = journal
         self._rejects = rejects
+        self._pace, self._sleep = pace, sleep
         self._check = check
         self._show = show
         self._pending: deque[_Pending] = deque()
@@ -162,14 +176,23 @@ class Sending:
             self._check()
             if more and not self._is_ahead():
                 more = self._pack()
-            while self._outbox and len(self._calls) < self._connections:
-                messages = self._outbox.take()
+            while self._outbox and len(self._calls) < self._connections and self._may_call():
+                messages = self._outbox.take(self._pace.entries() if self._pace is not None else MAX_ENTRIES)
+                if self._pace is not None:
+                    self._pace.take(messages)
                 self._calls[self._executor.submit(self._sender.send, messages)] = messages
             failures = self._collect(0.0 if more and not self._is_ahead() else LOOK)
             self._note()
             self._show(self.state)
             for failure in failures:
                 raise CommandError(f"the queue does not take a message: {failure.code}: {failure.message}")
+
+    def _may_call(self) -> bool:
+        """Whether the rate allows a call now; waits for a moment where there is nothing else to wait for."""
+        seconds = 0.0 if self._pace is None else self._pace.seconds()
+        if seconds and not self._calls:
+            self._sleep(min(seconds, LOOK))
+        return not seconds
 
     def _is_ahead(self) -> bool:
         """Enough waits to keep every connection busy."""

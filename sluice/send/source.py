@@ -7,13 +7,14 @@ import gzip
 import hashlib
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from sluice.cli import CommandError
 from sluice.sending.record import START, Position
@@ -26,6 +27,9 @@ MAX_LINE_BYTES = 16 << 20
 """A longer line is cut, and cannot be a record: an item has 400 KB at most."""
 _BLOCK = 1 << 20
 UTF_8 = "utf-8"
+_LETTER_OF_UTF_8 = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_PACKED = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+"""How packed files begin, whatever their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +66,46 @@ class Lines:
         return line
 
 
+class Store(Protocol):
+    """Where files are."""
+
+    def identity(self, name: str) -> Identity: ...
+
+    def size(self, name: str) -> int: ...
+
+    def open(self, name: str) -> io.RawIOBase: ...
+
+
+class _Disk:
+    """The files of this machine."""
+
+    def identity(self, name: str) -> Identity:
+        with Path(name).open("rb") as file:
+            status = os.fstat(file.fileno())
+            return Identity(status.st_size, status.st_mtime_ns, hashlib.sha256(file.read(_BLOCK)).hexdigest())
+
+    def size(self, name: str) -> int:
+        return Path(name).stat().st_size
+
+    def open(self, name: str) -> io.RawIOBase:
+        return Path(name).open("rb", buffering=0)
+
+
 class Source:
     """A file, unpacked by its extension (.gz, .zst), or `-`. Raises `CommandError` where it cannot be read."""
 
-    def __init__(self, name: str, encoding: str | None = None) -> None:
+    def __init__(self, name: str, encoding: str | None = None, store: Store | None = None) -> None:
         self.name = name
+        self._store = store or _Disk()
+        self.is_local = store is None
         self._encoding = encoding
-        self.is_file = name != "-" and (self.path.is_file() or not self.path.exists())
+        self._is_said = encoding is not None
+        self.is_file = not self.is_local or (name != "-" and (self.path.is_file() or not self.path.exists()))
         """Not standard input nor a pipe: it can be read twice."""
-        self._packing = next((one for one in (".gz", ".zst") if name.lower().endswith(one)), None)
+        self._has_text = True
+        self._packed_by: str | None = None
         self._head: bytes | None = None
-        self._raw: IO[bytes] | None = None
+        self._raw: Any = None
         self._stream: Any = None
         self._open: io.BufferedReader | None = None  # Held, for it closes the file when it goes.
 
@@ -81,20 +114,34 @@ class Source:
         return Path(self.name)
 
     @property
+    def _packing(self) -> str | None:
+        if self._packed_by is None:
+            by_name = next((one for one in _PACKED.values() if self.name.lower().endswith(one)), "")
+            self._packed_by = by_name
+            if not by_name and self.is_file:
+                with _reading(self.name), self._store.open(self.name) as file:
+                    mark = file.read(4) or b""
+                self._packed_by = next((one for begin, one in _PACKED.items() if mark.startswith(begin)), "")
+        return self._packed_by or None
+
+    @property
     def stem(self) -> str:
         """The name without the extension of its packing."""
-        return self.name if self._packing is None else self.name[: -len(self._packing)]
+        return (
+            self.name[: -len(self._packing)]
+            if self._packing and self.name.lower().endswith(self._packing)
+            else self.name
+        )
 
     def identity(self) -> Identity:
         """What the file is now."""
-        with _reading(self.name), self.path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            return Identity(status.st_size, status.st_mtime_ns, hashlib.sha256(file.read(_BLOCK)).hexdigest())
+        with _reading(self.name):
+            return self._store.identity(self.name)
 
     def size(self) -> int | None:
         """Bytes of the file as it is, packed or not; None for standard input."""
         with _reading(self.name):
-            return self.path.stat().st_size if self.is_file else None
+            return self._store.size(self.name) if self.is_file else None
 
     def done(self, position: Position) -> int:
         """Bytes of the file up to a position; of a packed file those that have been read, which is a little more."""
@@ -103,8 +150,9 @@ class Source:
         return self._raw.tell() if self._raw is not None else 0
 
     def head(self, *, lines: int | None = None) -> bytes:
-        """The first MiB; less where the end comes before, or where so many lines are enough."""
-        if self._head is None or (lines is None and not self.is_file):
+        """The first MiB; less where the end comes before, or where so many lines of standard input are enough."""
+        lines = None if self.is_file else lines
+        if self._head is None or not self.is_file:
             with _reading(self.name):
                 stream = self._unpacked() if self.is_file else self._once()
                 head = self._head or b""
@@ -115,22 +163,46 @@ class Source:
                 self._head = head
         return self._head
 
+    def forget(self) -> None:
+        """Let go of the first MiB, where it can be had again."""
+        if self.is_file:
+            self._has_text = self.is_text()
+            self._head, self._open = None, None
+
     def is_text(self) -> bool:
-        """Whether the first MiB, as far as it is known, can be read."""
-        try:
-            codecs.getincrementaldecoder(UTF_8)().decode(self._head or b"")
-        except UnicodeDecodeError:
-            return False
-        return True
+        """Whether the first MiB, as far as it was looked at, can be read."""
+        return self._has_text if self._head is None else _is(self._head, UTF_8)
+
+    def other_encoding(self) -> str | None:
+        """What the file looks to be written in where none was said and it is not UTF-8."""
+        head = self._head or b""
+        if self._encoding not in (None, UTF_8) or self._is_said:
+            return None
+        if len(head) > 3 and (head[1] == head[3] == 0 or head[0] == head[2] == 0):
+            return "utf-16-le" if head[1] == 0 else "utf-16-be"
+        # One that has letters of UTF-8 is a file of UTF-8 with something bad in it.
+        is_cp1252 = not self.is_text() and not _LETTER_OF_UTF_8.search(head) and _is(head, "cp1252")
+        return "cp1252" if is_cp1252 else None
 
     def lines(self, start: Position = START) -> Lines:
         """The lines from a position on; those of standard input can be had once."""
+        return Lines(self.stream(start), start)
+
+    def stream(self, start: Position = START) -> io.BufferedReader:
+        """The bytes from a position on; those of standard input can be had once."""
         with _reading(self.name):
             if not self.is_file:
-                return Lines(_Again(self._head or b"", self._once()).buffered(), start)
+                return _Again(self._head or b"", self._once()).buffered()
             self._open = stream = self._unpacked()
-            _skip(stream, start.offset)
-            return Lines(stream, start)
+            if stream.raw is self._raw:
+                stream.seek(start.offset)
+            else:
+                _skip(stream, start.offset)
+            return stream
+
+    def seekable(self) -> Any:
+        """The bytes as they are, as a file to be read in any order."""
+        return io.BufferedReader(self._store.open(self.name), _BLOCK)
 
     def _unpacked(self) -> io.BufferedReader:
         if self.encoding is None:
@@ -147,7 +219,7 @@ class Source:
         return None if self._encoding in (None, UTF_8) else self._encoding
 
     def _packed(self) -> io.BufferedReader:
-        self._raw = raw = self.path.open("rb", buffering=0)
+        self._raw = raw = self._store.open(self.name)
         if self._packing == ".gz":
             # Fed by gzip in big blocks; GzipFile's own readline goes through Python for each line.
             return io.BufferedReader(gzip.GzipFile(fileobj=raw), _BLOCK)
@@ -171,6 +243,14 @@ class Source:
             yield
 
 
+def _is(text: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(text)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 class ReadError(CommandError):
     """The file cannot be read, or ends before its end: nor could it be read by another send."""
 
@@ -185,9 +265,6 @@ def _reading(name: str) -> Iterator[None]:
 
 
 def _skip(stream: io.BufferedReader, count: int) -> None:
-    if isinstance(stream.raw, io.FileIO):
-        stream.seek(count)
-        return
     while count:
         block = stream.read(min(count, _BLOCK))
         if not block:
@@ -219,7 +296,7 @@ class _Zstandard(io.RawIOBase):
 
     _FEED = 8 << 10  # A few bytes can unpack to 128 KiB (RFC 8878), so memory is bounded by feeding little at a time.
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Any) -> None:
         import zstandard
 
         self._error = zstandard.ZstdError

@@ -26,6 +26,8 @@ class Outgoing:
     deduplication_id: str | None = None
     origin: Any = None
     """Whatever its maker wants to know it by."""
+    units: int = 0
+    """About as many write units as its records take, where its maker has counted them."""
 
 
 class Outbox:
@@ -59,11 +61,11 @@ class Outbox:
             self._behind[message.group] = deque()
         self._next.append(message)
 
-    def take(self) -> list[Outgoing]:
+    def take(self, entries: int = MAX_ENTRIES) -> list[Outgoing]:
         """The next messages that fit into one call; none where all that wait are behind one on its way."""
         taken: list[Outgoing] = []
         room = MAX_BYTES
-        while self._next and len(taken) < MAX_ENTRIES and self._next[0].size <= room:
+        while self._next and len(taken) < entries and self._next[0].size <= room:
             message = self._next.popleft()
             room -= message.size
             taken.append(message)

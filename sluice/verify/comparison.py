@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from sluice.message import items
@@ -38,6 +38,8 @@ class Difference:
     """In which attributes two items are not equal."""
 
     changed: tuple[str, ...] = ()
+    retyped: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Of those that have another type: that of the file and that of the table."""
     missing: tuple[str, ...] = ()
     """Not in the table."""
     added: tuple[str, ...] = ()
@@ -62,8 +64,11 @@ def outcome(expected: Expected, stored: Item | None, *, keys_only: bool = False)
 
 def difference(expected: Item, stored: Item) -> Difference:
     """The names of the attributes that are not equal."""
+    changed = tuple(n for n in expected if n in stored and not items.is_same({n: expected[n]}, {n: stored[n]}))
+    types = {name: (*expected[name], *stored[name]) for name in changed}
     return Difference(
-        changed=tuple(n for n in expected if n in stored and not items.is_same({n: expected[n]}, {n: stored[n]})),
+        changed=changed,
+        retyped={name: (one, other) for name, (one, other) in types.items() if one != other},
         missing=tuple(n for n in expected if n not in stored),
         added=tuple(n for n in stored if n not in expected),
     )

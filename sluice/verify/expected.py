@@ -12,7 +12,7 @@ from sluice.message import records
 from sluice.message.decoder import Decoder
 from sluice.message.operation import AttributeValue, Key, Operation, Rejection, SingleWrite
 from sluice.message.settings import Settings, Table
-from sluice.sending.record import Record
+from sluice.sending.record import Position, Record
 
 _EXACT = Context(prec=40)  # A key number has at most 38 digits.
 
@@ -22,6 +22,8 @@ class Expected:
     """One item as it should be."""
 
     line: int
+    end: Position
+    """Of its record."""
     table: Table
     key: Key
     key_attributes: dict[str, AttributeValue]
@@ -59,11 +61,11 @@ class Expectations:
             return
         message = self._decode(records.unsent(body))
         for operation in message.operations:
-            yield self._expected(record.line, operation)
+            yield self._expected(record, operation)
         for _, rejection in message.rejected:
             yield rejection
 
-    def _expected(self, line: int, operation: Operation) -> Expected:
+    def _expected(self, record: Record, operation: Operation) -> Expected:
         table = self._tables[operation.table]
         request, version, is_known = operation.request, None, True
         if isinstance(operation, SingleWrite):
@@ -74,7 +76,8 @@ class Expectations:
         item = request.get("Item")
         attributes = request["Key"] if item is None else item
         return Expected(
-            line=line,
+            line=record.line,
+            end=record.end,
             table=table,
             key=operation.key,
             key_attributes={attribute.name: attributes[attribute.name] for attribute in table.key},

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 
 from sluice.message.operation import AttributeValue, Key, Rejection
-from sluice.sending.record import Record
+from sluice.sending.record import Position, Record
 
 from .comparison import FAILURES, Difference, Item, Outcome, difference, outcome
 from .expected import Expectations, Expected
@@ -27,6 +27,8 @@ class Mismatch:
 
     number: int
     line: int
+    end: Position
+    """Of its record."""
     outcome: Outcome
     difference: Difference | None
     key: dict[str, AttributeValue]
@@ -39,6 +41,10 @@ class Result:
     """What a verification has found; counts are of distinct keys."""
 
     records: int = 0
+    left_out: int = 0
+    """Operations whose keys are not in the sample."""
+    retyped: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of attributes that have different types: that of the file and that of the table, of the first such item."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Records, or operations in them, that the function rejects, by error code; with those that cannot be read."""
     unreadable: Counter[str] = field(default_factory=Counter)
@@ -77,6 +83,8 @@ class Verification:
     connections: int
     consistent: bool = False
     """Read everything strongly consistently; else only what seems wrong is read again so."""
+    sample: float = 1.0
+    """This part of all keys is compared, with every record of each."""
     show: Callable[[Record, int], None] = lambda _record, _count: None
     """Told the last record of what has been compared, and how many records those are by now."""
 
@@ -114,6 +122,9 @@ class Verification:
         for mismatches in kept.values():
             counting = [mismatch for mismatch in mismatches if mismatch.number in result.totals.counting]
             result.examples += counting[:examples]
+            for mismatch in counting:
+                if mismatch.difference is not None:
+                    result.retyped = {**mismatch.difference.retyped, **result.retyped}
         return result
 
     def _chunks(self, records: Iterable[Record], result: Result) -> Iterator[_Chunk]:
@@ -125,6 +136,9 @@ class Verification:
                     result.rejected[expected.code] += 1
                     if record.error is not None or expected.code == "InvalidJson":
                         result.unreadable[expected.code] += 1
+                    continue
+                if self.sample < 1 and not _is_in(expected, self.sample):
+                    result.left_out += 1
                     continue
                 is_full = len(chunk.keys) == MAX_KEYS and expected.key not in chunk.keys
                 if is_full or chunk.size > CHUNK_BYTES:
@@ -157,4 +171,11 @@ class Verification:
         if one not in FAILURES:
             return one
         between = None if expected.item is None or stored is None else difference(expected.item, stored)
-        return Mismatch(number, expected.line, one, between, expected.key_attributes, expected.item, stored)
+        return Mismatch(
+            number, expected.line, expected.end, one, between, expected.key_attributes, expected.item, stored
+        )
+
+
+def _is_in(expected: Expected, sample: float) -> bool:
+    """By the key alone, so that all records of one key are in it or none."""
+    return int.from_bytes(expected.digest[:8], "big") < sample * (1 << 64)

@@ -11,15 +11,23 @@ from dataclasses import dataclass, field
 
 from msgspec import Struct
 
+from sluice.aws.answer import ThrottlingReason
 from sluice.message.operation import BatchWrite, Operation, go_in_batches
 
 from . import plan
 from .hot_keys import HotKeys
 from .plan import MAX_REQUESTS, Batch
-from .send_rate import Bucket, SendRate, backoff
+from .send_rate import Bucket, SendRate, State, backoff
 
 LAST_SECONDS = 2.0
 """While the limit is not known, the last call may hold as much as the pace allows in 2 s."""
+SMALL_CALL = 4
+"""Operations of a call in which those that came back are too large a part to judge the table by."""
+PART_SECONDS = 8.0
+"""So long what came back keeps to a rate of its own after the service has named a range of keys or an index."""
+MAX_REFUSED_IN_A_ROW = 4 * MAX_REQUESTS
+"""An index or a range for whose sake more than four full calls were refused one after the other is in all that is sent:
+then the table itself has to go slower."""
 
 
 @dataclass(slots=True)
@@ -42,6 +50,26 @@ class Queues:
             self.fresh.extend(operations)
         else:
             self.single.extend(operations)
+
+    is_turn_of_fresh: bool = False
+    """The last call was so small that what came back has filled it."""
+    is_part_refused: bool = False
+    """The last call was refused for the sake of a range of keys or an index, while others were taken."""
+    part_until: float = -math.inf
+    """When such a refusal has been so long ago that it says nothing any more."""
+    refused_in_a_row: int = 0
+    """Operations, until a call takes one."""
+
+    def hear(self, is_of_a_part: bool, sent: int, lost: int, now: float) -> None:
+        """Whether the service has said that only a part of the table was too fast for a call that is now learnt of."""
+        self.refused_in_a_row = self.refused_in_a_row + sent if lost == sent else 0
+        self.is_part_refused = is_of_a_part and self.refused_in_a_row <= MAX_REFUSED_IN_A_ROW
+        if is_of_a_part:
+            self.part_until = now + PART_SECONDS
+
+    def is_uneven(self, now: float) -> bool:
+        """A range of keys, or an index, is hot: by what the service says, or by which operations are lost again."""
+        return self.hot_keys.is_uneven or now < self.part_until
 
     def __bool__(self) -> bool:
         return bool(self.fresh or self.single or self.repeated)
@@ -80,6 +108,8 @@ class Pending:
         return bool(self._later or self._alone or any(self._tables.values()))
 
     def extend(self, operations: Collection[Operation]) -> None:
+        if not operations:
+            return
         kinds = {(operation.key[0], operation.goes_in_batches) for operation in operations}
         if len(kinds) == 1:  # The usual, and much faster than one by one.
             ((table, _),) = kinds
@@ -98,13 +128,13 @@ class Pending:
             attempts[operation] = attempt + 1
         heapq.heappush(self._later, (now + backoff(attempt, chance), next(self._order), batch, alone))
 
-    def next(self, now: float) -> Sending | None:
+    def next(self, now: float, *, singles_only: bool = False) -> Sending | None:
         """What may go now, taken off the queues and paid for by its estimate."""
         while self._later and self._later[0][0] <= now:
             self._return(*heapq.heappop(self._later)[2:])
         if self._share.wait(now) > 0:
             return None
-        batch, alone = self._next_batch(now)
+        batch, alone = (self._next_single(now), False) if singles_only else self._next_batch(now)
         if not batch:
             return None
         units = self._estimate(batch)
@@ -126,24 +156,32 @@ class Pending:
             units[table] = units.get(table, 0.0) + operation.write_units
         return units
 
-    def wait(self, now: float) -> float | None:
+    def wait(self, now: float, *, singles_only: bool = False) -> float | None:
         """Seconds until something may go that may not go now; None where nothing waits."""
         waits = [self._later[0][0] - now] if self._later else []
         for table, queues in self._tables.items():
-            if queues.fresh or queues.single:
+            if queues.single or (queues.fresh and not singles_only):
                 waits.append(self._pace_of(table).wait(now))
-            elif queues.repeated:
+            elif queues.repeated and not singles_only:
                 waits.append(max(queues.repeated_pace.wait(now), self._pace_of(table).wait(now)))
-        if self._alone:
+        if self._alone and not singles_only:
             waits.append(max(self._pace_of(operation.table).wait(now) for operation in self._alone[0]))
         if not waits:
             return None
         return max(0.0, min(waits), self._share.wait(now))
 
     def answered(
-        self, sending: Sending, consumed: Mapping[str, float], lost: Collection[Operation] | None, now: float
+        self,
+        sending: Sending,
+        consumed: Mapping[str, float],
+        lost: Collection[Operation] | None,
+        now: float,
+        reasons: Collection[ThrottlingReason] = (),
     ) -> None:
-        """A call came back. `lost`: those of its operations that went too fast; None where nobody knows."""
+        """A call came back. `lost`: those of its operations that went too fast; None where nobody knows.
+
+        `reasons`, where the service gives any, say which tables the call was too fast for, and whether for all of it.
+        """
         for table, estimate in sending.units.items():
             self._share = self._share.spend(consumed.get(table, 0.0) - estimate, now)
         if lost is None:
@@ -154,7 +192,12 @@ class Pending:
                 self._paces[table] = pace.learn(units, 0.0, sending.at, now)
             return
         refused = set(lost)
+        named = {reason.table for reason in reasons} if all(reason.table for reason in reasons) else set()
         for table in sending.units:
+            if named and table not in named:
+                continue  # It was refused with the others, and is not why.
+            own = [reason.is_of_a_part for reason in reasons if reason.table in (table, "")]
+            self._queues(table).hear(bool(own) and all(own), len(sending.batch), len(lost), now)
             operations = [operation for operation in sending.batch if operation.key[0] == table]
             self._learn(table, operations, refused, consumed, sending.at, now)
 
@@ -173,11 +216,14 @@ class Pending:
             units.add(operation, operation in lost)
         queues, taken = self._queues(table), repeated.taken + fresh.taken
         queues.hot_keys.learn(repeated.count, repeated.count_lost, fresh.count, fresh.count_lost)
-        refused, is_uneven = repeated.lost + fresh.lost, queues.hot_keys.is_uneven
+        refused, is_uneven = repeated.lost + fresh.lost, queues.is_uneven(now)
         pace = self._pace_of(table).correct(taken, consumed.get(table, taken), sent_at, now)
-        if is_uneven and (taken or not fresh.count):
+        if is_uneven and (taken or not fresh.count or queues.is_part_refused):
             # What is lost of a hot range says nothing of the table.
             refused = 0
+        elif queues.fresh and len(operations) <= SMALL_CALL:
+            # Nor does what comes back again, where it is half of a small call, or takes turns with what is fresh.
+            taken, refused = fresh.taken, fresh.lost
         if taken or refused:
             pace = pace.learn(taken + refused, refused, sent_at, now)
         if is_uneven != queues.repeated_pace.is_limited:
@@ -196,10 +242,12 @@ class Pending:
         heads: list[_Head] = []
         for table, queues in ready:
             most, repeated = self._most_units(table, queues), 0.0
-            if queues.repeated and queues.repeated_pace.wait(now) <= 0:
+            is_turn_of_fresh, queues.is_turn_of_fresh = queues.is_turn_of_fresh and bool(queues.fresh), False
+            if queues.repeated and queues.repeated_pace.wait(now) <= 0 and not is_turn_of_fresh:
                 own = min(most, queues.repeated_pace.most_units())
                 heads.append(_Head(queues.repeated, min(own, MAX_REQUESTS // 2, most / 2) if queues.fresh else own))
                 repeated = heads[-1].units
+                queues.is_turn_of_fresh = repeated >= most
             if queues.fresh and repeated < most:
                 heads.append(_Head(queues.fresh, most - repeated))
         batch = plan.take([head.queue for head in heads])
@@ -207,15 +255,18 @@ class Pending:
             head.put_back()
         if batch:
             return batch, False
-        for _, queues in ready:
-            if queues.single:
-                return [queues.single.popleft()], False
-        return [], False
+        return self._next_single(now), False
+
+    def _next_single(self, now: float) -> Batch:
+        for table, queues in self._tables.items():
+            if queues.single and self._pace_of(table).wait(now) <= 0:
+                return [queues.single.popleft()]
+        return []
 
     def _most_units(self, table: str, queues: Queues) -> float:
         """How much of a table's queues may go into one call."""
         pace = self._pace_of(table)
-        if pace.is_probing and not self._later:
+        if pace.state is State.SEEK and not self._later:
             left = len(queues.fresh) + len(queues.repeated)
             return math.inf if left <= min(MAX_REQUESTS, pace.rate * LAST_SECONDS) else pace.most_units()
         return pace.most_units()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -10,40 +11,42 @@ from msgspec.structs import replace
 BASE_BACKOFF, MAX_BACKOFF = 0.05, 5.0  # Seconds.
 BURST_SECONDS = 0.1
 """How many seconds' worth of unspent write units may pile up."""
+CALL_SECONDS = 0.08
+"""A limited rate goes out in calls of so many seconds' worth: larger ones overflow a small bucket and are lost in more
+units, smaller ones are more calls."""
+MIN_RATE, NO_LIMIT = 1.0, 1e6
+"""Write units per second: the least of all, so that a table is still tried; and what no invocation sends."""
+STALE_SECONDS = 60.0
+"""A rate that was not used for a minute is forgotten: autoscaling and other invocations have changed the table."""
 
-# The rate aims at a small loss, whatever the number of writers that share the table: with none, nobody would know that
-# there is no more to be had. All of the numbers below were tuned by tests/benchmarks/simulation.py.
-WINDOW, MIN_IN_WINDOW, MAX_WINDOW = 1.0, 25.0, 4.0
-"""Seconds over which the loss is looked at; longer, up to 4 s, where less than 25 write units were sent in it."""
-TARGET_LOSS, TARGET_RATE, FAIRNESS = 0.011, 60.0, 0.4
-"""The loss aimed at is 0.011 * (60 / rate) ** 0.4, so that of two writers the slower one catches up."""
-PRIOR, PRIOR_LOSS = 10.0, 0.25
-"""So many write units more are counted, with the loss aimed at, or with a quarter lost while the rate falls: chance
-then moves a slow writer's rate less, which is judged by few."""
-LARGE_LOSS = 0.2
-"""Where something is lost and the table has taken less than the rest of the rate, it falls to that at once."""
-LOSSLESS_SECONDS, LOSSLESS_UNITS, MAX_LOSSLESS_SECONDS = 2.0, 100.0, 16.0
-ACCELERATION, MAX_GROWTH = 1.5, 0.25
-"""After 2 s and 100 write units without a loss, or after 16 s, each half second grows 1.5 times as much as the one
-before, and the rate 1.3 times (e ** 0.25) at most at each look."""
-PROBE_GROWTH = 2.3
-"""Per second, as a power of e: ten times as much after each second."""
-FALL_SECONDS, FALL_SENT, FALL_UNTIL, FALL_MOST = 0.2, 50.0, 0.08, 0.5
-PROBE_LOSS, PROBE_CUT = 0.25, 0.6
-"""Until a call loses more than a quarter: less may be a range of keys that is hot. What is left of the rate then."""
-NO_LIMIT = 1e6
-"""Write units per second; no invocation sends so many, so a probe that gets there has found no limit."""
-USED = 0.3
-"""A rate of which less than this share was used has not been tried, and does not grow."""
-PROBE_RATE, MIN_RATE = 10.0, 1.0
-"""Write units per second at which probing begins: the same for all writers that share the table, and are stopped
-together; and the least of all."""
-MIN_PAUSE, MAX_PAUSE = 0.01, 0.2
-"""Seconds of silence after a call of which all was lost; twice as many after the next one."""
-CALL_SECONDS = 0.05
-"""A limited rate goes out in calls of so many seconds' worth: large ones would overflow a small bucket."""
-STALE_SECONDS, IDLE_SECONDS = 60.0, 5.0
-"""A pace that was not used for a minute is forgotten; after 5 s it is the point from which to probe anew."""
+WINDOW, MAX_WINDOW, CALL_UNITS = 1.0, 8.0, 25.0
+"""A loss is looked at over a second, as some tables count by the second; longer, up to 8 s, where less than a full
+call of 25 write units was sent in it."""
+SMALL_LOSS, LARGE_LOSS, NEARLY_ALL = 0.08, 0.25, 0.9
+"""Shares of what is sent. Up to 0.08 is no reason to limit an open rate, or to fall on; more than 0.25 is no chance and
+no hot range of keys, but a rate that is far too high; from 0.9 on a table is closed, and no loss goes by chance."""
+CUT = 0.5
+"""By how much a rate falls at once at most, and on trial at least."""
+REACTION_SECONDS = 0.25
+"""How long a table, its savings and the calls in flight take to show what a change of the rate does."""
+TRIAL_UNITS, TRUST_SECONDS = 400.0, 8.0
+"""So many units tell a loss of 0.1 from one of 0.05 with 3 standard deviations. What a trial found is tried again after
+8 s, then 16, and so on up to a minute."""
+SEEK_RATE, SEEK_GROWTH = 10.0, 3.0
+"""Write units per second at which seeking begins, the same for all writers that share the table and are stopped
+together; and its growth per second, as a power of e: ten times as much each 0.77 s."""
+TARGET_LOSS, FAIRNESS, PRIOR = 0.057, 0.4, 10.0
+"""The loss aimed at is 0.057 / rate ** 0.4 (1.1 % at 60 units/s), so that of two writers the slower one catches up; so
+many write units more are counted with that loss, as a slow writer's rate is judged by few."""
+QUIET_UNITS, RISE_GROWTH, MAX_RISE = 60.0, 0.05, 1.5
+"""After a second and 60 write units without a loss the rate rises: by 0.05 per second, as a power of e, twice as fast
+each 0.25 s, and by 1.5 at most."""
+PAUSE = 0.1
+"""Seconds of silence after a call of which nothing was taken. Shorter ones waste more on a table that is closed to the
+end of a second, longer ones miss more of the next."""
+CLOSED, CLOSED_UNITS = 2.5, 50.0
+"""Where a table closes to the end of a second, quiet and rising take 2.5 times as long: a loss shows once a second. So
+many units lost tell whether it does."""
 
 
 def backoff(attempt: int, chance: float) -> float:
@@ -70,6 +73,10 @@ class Bucket(Struct, frozen=True, gc=False):
         """Seconds until something may be sent."""
         return 0.0 if self.rate == math.inf else max(0.0, -self._filled(now) / self.rate)
 
+    def is_full(self, now: float) -> bool:
+        """Whether more could have been sent."""
+        return self._filled(now) >= self.rate * BURST_SECONDS
+
     def spend(self, units: float, now: float) -> Bucket:
         """Take units out; a negative number gives back what was estimated too high."""
         return self if self.rate == math.inf else Bucket(self.rate, self._filled(now) - units, now)
@@ -83,25 +90,44 @@ class Bucket(Struct, frozen=True, gc=False):
         return min(self.rate * BURST_SECONDS, self.balance + (now - self.at) * self.rate)
 
 
+class State(Enum):
+    OPEN = "nothing limits it"
+    TRIAL = "an open rate that lost has fallen, to see whether that helps"
+    SEEK = "growing fast from a low rate, until something is lost"
+    FALL = "falling until little is lost"
+    HOLD = "following the losses"
+    RISE = "growing faster and faster, as nothing is lost"
+
+
 class SendRate(Struct, frozen=True, gc=False):
     """The send rate of one table: unlimited until it throttles, then led by how much of what is sent is lost."""
 
     bucket: Bucket = Bucket()
-    is_falling: bool = False
-    is_probing: bool = False
-    """Growing fast, after a stop, until something is lost."""
+    state: State = State.OPEN
     since: float = 0.0
-    """When the window began over which these are counted (write units):"""
+    """When the look began over which these are counted (write units):"""
     sent: float = 0.0
     lost: float = 0.0
+    refused: float = 0.0
+    """Of calls lost nearly whole, one after the other."""
+    at: float = 0.0
+    """The last answer."""
+    lost_at: float = 0.0
     judged_at: float = -math.inf
     """When the rate was set; calls sent before tell nothing of it."""
-    lost_at: float = 0.0
-    grown_at: float = 0.0
-    used_at: float = 0.0
-    pause: float = 0.0
-    """Seconds; the last one."""
     paused_at: float = -math.inf
+    is_used: bool = True
+    """Whether it was what held back the last call."""
+    closed: float = 0.0
+    """The share of the latest losses that were whole calls. A table that counts by the second closes to its end."""
+    before: float = 0.0
+    """Of a trial and a rise: the rate at its beginning, write units per second;"""
+    passed: float = 1.0
+    """and the share that was taken then."""
+    background: float = 0.0
+    """The share that is lost whatever is sent, as a trial has shown; until"""
+    trusted_until: float = 0.0
+    trust: float = TRUST_SECONDS
 
     @property
     def rate(self) -> float:
@@ -111,17 +137,24 @@ class SendRate(Struct, frozen=True, gc=False):
     def is_limited(self) -> bool:
         return self.bucket.is_limited
 
+    @property
+    def closes(self) -> bool:
+        """Whether the table closes to the end of a second."""
+        return self.closed > 0.5
+
     def wait(self, now: float) -> float:
         """Seconds until something may be sent."""
         return self.bucket.wait(now)
 
     def most_units(self) -> float:
         """How much may go into one call; infinite where nothing limits the rate."""
-        return max(1.0, self.bucket.rate * CALL_SECONDS)
+        return max(1.0, self.bucket.rate * (CALL_SECONDS / 2 if self.closes else CALL_SECONDS))
 
     def spend(self, units: float, now: float) -> SendRate:
         """A call goes out, paid for by its estimate."""
-        return replace(self, bucket=self.bucket.spend(units, now)) if self.is_limited else self
+        if not self.is_limited:
+            return self
+        return replace(self, bucket=self.bucket.spend(units, now), is_used=not self.bucket.is_full(now))
 
     def correct(self, estimated: float, consumed: float, sent_at: float, now: float) -> SendRate:
         """What was written has consumed more or less than was estimated. (What was lost was sent, and is paid for.)"""
@@ -131,101 +164,139 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def learn(self, sent: float, lost: float, sent_at: float, now: float) -> SendRate:
         """Of so many write units sent at that time, so many were refused for going too fast."""
-        pace = self._counted(sent, lost, now)
+        closed = self.closed + ((lost == sent) - self.closed) * min(1.0, lost / CLOSED_UNITS)
+        lost_at = now if lost else self.lost_at
         if sent_at < self.judged_at:  # What was in flight together is lost together: one piece of news, not several.
-            return replace(pace, sent=self.sent, lost=self.lost)
-        if not self.is_limited:
-            return pace._learn_unlimited(lost == sent, now)
-        if self.is_falling and lost < sent:
-            return pace._fallen(now)
-        if sent_at >= self.paused_at:
-            pace = pace._paused(lost / sent, now)
-        if self.is_falling:  # A table that is closed for a moment does not tell how fast it is when open.
-            return pace._counting_from(now) if pace.lost == pace.sent else pace._fallen(now)
-        if self.is_probing and lost <= PROBE_LOSS * sent:
-            grown = pace._grown(PROBE_GROWTH * min(now - self.grown_at, 0.2), now)
-            return grown if grown.rate < NO_LIMIT else SendRate()
-        if self.is_probing and pace.lost == pace.sent:  # Nothing was taken since: too early, or too fast.
-            return pace._counting_from(now)
-        if self.is_probing:
-            return replace(pace._at(self.rate * PROBE_CUT, now), is_probing=False, is_falling=True)
-        age = now - pace.since
-        if (age >= WINDOW and pace.sent >= MIN_IN_WINDOW) or age >= MAX_WINDOW:
-            return pace._judged(min(age, MAX_WINDOW), now)
-        return pace
-
-    def resumed(self, now: float) -> SendRate:
-        """For the next invocation: forgotten, probed from anew, or as it is, by how long ago it was used."""
-        idle = now - self.used_at
-        if idle > STALE_SECONDS or not self.is_limited:
-            return SendRate()
-        pace = self._counting_from(now)
-        return replace(pace, is_probing=True, grown_at=now) if idle > IDLE_SECONDS else pace
-
-    def restarted(self, now: float) -> SendRate:
-        """Begin anew at a low rate, and look for the limit."""
-        bucket = Bucket(PROBE_RATE, -PROBE_RATE * MIN_PAUSE, now)
-        return replace(self._at(PROBE_RATE, now), is_probing=True, bucket=bucket)
-
-    def _counted(self, sent: float, lost: float, now: float) -> SendRate:
-        return replace(
+            return replace(self, at=now, lost_at=lost_at, closed=closed)
+        pace = replace(
             self,
             since=self.since if self.sent else now,
             sent=self.sent + sent,
             lost=self.lost + lost,
-            lost_at=now if lost else self.lost_at,
-            used_at=now,
+            refused=self.refused + sent if lost >= NEARLY_ALL * sent else 0.0,
+            at=now,
+            lost_at=lost_at,
+            closed=closed,
+        )
+        if lost == sent and pace.is_limited and sent_at >= self.paused_at:
+            pace = replace(pace, bucket=pace.bucket.spend(pace.rate * PAUSE, now), paused_at=now)
+        match self.state:
+            case State.OPEN:
+                return pace._opened(sent, lost, now)
+            case State.TRIAL:
+                return pace._tried(now)
+            case State.SEEK:
+                return pace._sought(sent, lost, self.at, now)
+            case State.FALL:
+                return pace._fallen(now)
+            case State.HOLD:
+                return pace._held(now)
+            case State.RISE:
+                return pace._risen(lost, self.at, now)
+
+    def resumed(self, now: float) -> SendRate:
+        """For the next invocation: forgotten after a minute. A trial that was not judged is undone."""
+        if now - self.at > STALE_SECONDS:
+            return SendRate()
+        match self.state:
+            case State.OPEN:
+                return replace(self._counting_from(now), refused=0.0, judged_at=-math.inf)
+            case State.TRIAL:
+                return self._undone(now, 1 - self.passed)
+            case State.RISE:
+                return self._to(State.HOLD, self.rate, now)
+        return replace(self._counting_from(now), at=now, lost_at=now)
+
+    def restarted(self, now: float) -> SendRate:
+        """Begin anew at a low rate, and look for the limit."""
+        pace = replace(self._to(State.SEEK, SEEK_RATE, now), background=0.0, trust=TRUST_SECONDS)
+        return replace(pace, bucket=Bucket(SEEK_RATE, -SEEK_RATE * REACTION_SECONDS / 10, now))
+
+    def _opened(self, sent: float, lost: float, now: float) -> SendRate:
+        before, lost_before = self.sent - self.refused, max(0.0, self.lost - self.refused)
+        is_news = sent >= CALL_UNITS and lost >= NEARLY_ALL * sent and lost_before <= LARGE_LOSS * before
+        if is_news or self.refused >= 4 * CALL_UNITS:
+            return self.restarted(now)
+        if now - self.since < WINDOW or self.sent < 4 * CALL_UNITS:
+            return self
+        share, is_trusted = self.lost / self.sent, now < self.trusted_until
+        if share <= SMALL_LOSS + (self.background if is_trusted else 0.0):
+            return replace(self._counting_from(now), background=min(self.background, share))
+        rate = self.sent / (now - self.since)
+        pace = self._to(State.TRIAL, rate * min(CUT, 1 - share), now)
+        return replace(pace, before=rate, passed=1 - share)
+
+    def _tried(self, now: float) -> SendRate:
+        if self.sent < TRIAL_UNITS or now - self.since < REACTION_SECONDS:
+            return self
+        passed = 1 - self.lost / self.sent
+        if_ours = min(1.0, self.passed * self.before / self.rate)
+        if passed < math.sqrt(self.passed * if_ours):
+            return self._undone(now, 1 - passed)
+        return replace(self._to(State.HOLD, self.rate, now), background=0.0, trust=TRUST_SECONDS)
+
+    def _undone(self, now: float, background: float) -> SendRate:
+        """Falling does not help: the loss is not the rate's own."""
+        until, trust = now + self.trust, min(2 * self.trust, STALE_SECONDS)
+        return SendRate(
+            background=background, trusted_until=until, trust=trust, judged_at=now, at=now, closed=self.closed
         )
 
-    def _learn_unlimited(self, is_refused: bool, now: float) -> SendRate:
-        if is_refused:
-            return self.restarted(now)
-        if now - self.since < WINDOW:
-            return self
-        share = self.lost / self.sent
-        if share <= TARGET_LOSS:
+    def _sought(self, sent: float, lost: float, before: float, now: float) -> SendRate:
+        if lost <= LARGE_LOSS * sent:
+            grown = self._grown(SEEK_GROWTH, before, now)
+            return grown if grown.rate < NO_LIMIT else SendRate(at=now)
+        if self.lost == self.sent:  # Nothing was taken since: too early, or too fast.
             return self._counting_from(now)
-        return self._at((self.sent - self.lost) / (now - self.since), now)
-
-    def _paused(self, share: float, now: float) -> SendRate:
-        if not share:
-            return replace(self, pause=self.pause / 2) if self.pause else self
-        pause = min(MAX_PAUSE, max(MIN_PAUSE, self.pause * (2.0 if share > 0.5 else 1.0)))
-        bucket = self.bucket.spend(self.rate * pause * share, now)
-        return replace(self, bucket=bucket, pause=pause, paused_at=now)
+        return self._to(State.FALL, self.rate * CUT, now)
 
     def _fallen(self, now: float) -> SendRate:
+        if self.lost == self.sent:  # A table that is closed for a moment does not tell how fast it is when open.
+            is_over = now - self.judged_at > 2 * WINDOW
+            return self.restarted(now) if is_over else self._counting_from(now)
         age = now - self.since
-        if age < FALL_SECONDS or (self.sent < FALL_SENT and age < WINDOW):
+        if age < REACTION_SECONDS or (self.sent < CALL_UNITS and age < WINDOW):
             return self
-        if self.lost > FALL_UNTIL * self.sent:
-            share = (self.lost + PRIOR_LOSS * PRIOR) / (self.sent + PRIOR)
-            return self._at(self.rate * max(FALL_MOST, 1 - share), now)
-        return replace(self._counting_from(now), is_falling=False)
+        if self.lost > SMALL_LOSS * self.sent:
+            return self._to(State.FALL, self.rate * max(CUT, 1 - self.lost / self.sent), now)
+        return self._to(State.HOLD, self.rate, now)
 
-    def _grown(self, growth: float, now: float) -> SendRate:
-        return replace(self, bucket=self.bucket.at_rate(self.rate * math.exp(growth), now), grown_at=now)
-
-    def _judged(self, seconds: float, now: float) -> SendRate:
-        taken = (self.sent - self.lost) / seconds
-        if self.lost and taken < (1 - LARGE_LOSS) * self.rate:
-            # By half at most: the window may have missed what a table that counts by the second gives at its beginning.
-            pace = self._at(min(self.rate, max(taken, self.rate * FALL_MOST)), now)
-            # What is lost in the next second may still be due to the rate before.
-            return replace(pace, judged_at=now + WINDOW)
-        if not self.lost and self.sent < USED * self.rate * seconds:
-            return self._counting_from(now)
-        target = TARGET_LOSS * (TARGET_RATE / self.rate) ** FAIRNESS
+    def _held(self, now: float) -> SendRate:
+        if now - self.lost_at > self._quiet():
+            return replace(self._to(State.RISE, self.rate, now), before=self.rate)
+        if self.sent >= CALL_UNITS and self.lost > LARGE_LOSS * self.sent and not self.closes:
+            return self._to(State.FALL, self.rate * max(CUT, 1 - self.lost / self.sent), now)
+        age = now - self.since
+        if age < WINDOW or (self.sent < CALL_UNITS and age < MAX_WINDOW):
+            return self
+        taken = (self.sent - self.lost) / age
+        if self.lost and self.is_used and taken < (1 - LARGE_LOSS) * self.rate:
+            # Halfway only: a second that is not the table's own has less of it, or more.
+            return self._to(State.HOLD, max(math.sqrt(taken * self.rate), self.rate * CUT), now)
+        target = TARGET_LOSS / self.rate**FAIRNESS
         growth = (target * self.sent - self.lost) / (self.sent + PRIOR)
-        patience = min(MAX_LOSSLESS_SECONDS, max(LOSSLESS_SECONDS, LOSSLESS_UNITS / self.rate))
-        lossless = now - self.lost_at - patience
-        if lossless > 0:
-            growth = target * ACCELERATION ** min(40.0, 2 * lossless)
-        return self._at(self.rate * math.exp(min(MAX_GROWTH, growth * seconds)), now)
+        if growth > 0 and not self.is_used:
+            return self._counting_from(now)
+        return replace(self._to(State.HOLD, self.rate * math.exp(growth * age), now), lost_at=self.lost_at)
 
-    def _at(self, rate: float, now: float) -> SendRate:
+    def _quiet(self) -> float:
+        """Seconds without a loss after which the rate rises."""
+        return max(WINDOW * (CLOSED if self.closes else 1), min(MAX_WINDOW, QUIET_UNITS / self.rate))
+
+    def _risen(self, lost: float, before: float, now: float) -> SendRate:
+        most = MAX_RISE / CLOSED if self.closes else MAX_RISE
+        growth = min(most, RISE_GROWTH * 2 ** min(20.0, (now - self.since) / REACTION_SECONDS))
+        if lost:  # Back to where it was when what is lost now was about to be too much.
+            return self._to(State.FALL, max(self.before, self.rate * math.exp(-growth * REACTION_SECONDS)), now)
+        return self._grown(growth, before, now) if self.is_used else self
+
+    def _grown(self, growth: float, before: float, now: float) -> SendRate:
+        seconds = min(now - before, 2 * PAUSE)
+        return replace(self, bucket=self.bucket.at_rate(self.rate * math.exp(growth * seconds), now))
+
+    def _to(self, state: State, rate: float, now: float) -> SendRate:
         bucket = self.bucket.at_rate(max(MIN_RATE, rate), now)
-        return replace(self._counting_from(now), bucket=bucket, grown_at=now, judged_at=now)
+        return replace(self._counting_from(now), state=state, bucket=bucket, judged_at=now, lost_at=now, at=now)
 
     def _counting_from(self, now: float) -> SendRate:
         return replace(self, since=now, sent=0.0, lost=0.0)

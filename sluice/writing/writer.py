@@ -6,32 +6,25 @@ chance and the executor of the calls are arguments.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, MutableMapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-from sluice.aws.in_flight import Executor, Running, Submit
+from sluice.aws.in_flight import Executor
 from sluice.aws.meanings import Meaning, Reply
 from sluice.message.errors import TableError
 from sluice.message.operation import Key, Operation, Rejection, SingleWrite
 
 from . import plan, refusals
+from .calls import Calls, TablePort
 from .conditions import is_as_wanted, is_stale
+from .lanes import Lanes
 from .pending import Pending, Sending
-from .plan import Batch, Step
+from .plan import Batch
 from .send_rate import SendRate
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
-FIRST_CALLS = 4
-"""So many at once in the beginning, and one more for each that is taken: a table that takes nothing loses less."""
 MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
-
-
-class TablePort(Protocol):
-    def begin(self, batch: Batch, seconds: float, submit: Submit) -> Running[Any]: ...
-    def reply(self, batch: Batch, answer: Any) -> Reply: ...
-    def renew(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -54,6 +47,8 @@ class WriteOutcome:
     """Milliseconds of each call that came back."""
     unprocessed: int = 0
     throttled_calls: int = 0
+    throttling: Counter[str] = field(default_factory=Counter)
+    """How often each reason was given, as the service names it; UnprocessedItems have none."""
     consumed: float = 0.0
     """Write units."""
     backoff: float = 0.0
@@ -78,7 +73,10 @@ After = Callable[[Operation, WriteOutcome], Iterable[Operation]]
 
 
 class Writer:
-    """Writes one invocation's operations. Made anew for each; of the one before it knows only `paces`, by table."""
+    """Writes one invocation's operations. Made anew for each; of the one before it knows only `paces`, by table.
+
+    Long, as each answer touches the outcome, the item's lane, what is pending and what was unsure before.
+    """
 
     def __init__(
         self,
@@ -105,55 +103,37 @@ class Writer:
         self._table = table
         self._deadline = deadline
         self._patience = patience
-        self._connections = connections
-        self._at_once = min(FIRST_CALLS, connections)
+        self._calls = Calls(table, connections, executor, now=clock())
         self._clock = clock
         self._sleep = sleep
         self._random = random
-        self._executor = executor
         self._pending = Pending(
             {} if paces is None else paces, write_units_per_second=write_units_per_second, now=clock()
         )
-        self._lanes: dict[Key, deque[Step]] = {}
-        """What is still to be done to each item that has more than one operation; only the first step of a lane is ever
-        on its way. Empty where every item has one, and nothing waits for another's end."""
+        self._lanes = Lanes(within_message=within_message, are_watched=after is not None)
         self._unsure: set[Operation] = set()
         """Sent before, with an unknown outcome."""
         self._out_of_date: set[Operation] = set()
         """Refused once because the time or the credentials of the call were no longer good."""
         self._suspects = refusals.Suspects()
-        self._in_flight: dict[Running[Any], Sending] = {}
-        self._within_message = within_message
         self._after = after
         self._is_last_try = is_last_try
         self.outcome = WriteOutcome()
 
     def write(self, operations: Iterable[Operation]) -> WriteOutcome:
         """Write until all is done or it is time to stop."""
-        self._add(plan.interleave(operations))
+        self._pending.extend(self._lanes.add(plan.interleave(operations)))
         if not self._has_work():
             return self.outcome
-        executor = self._executor(self._connections)
         try:
             while (self._has_work() or self._examine()) and self._is_time_left():
-                self._send_what_may_go(executor)
-                self._wait(executor)
-            self._wait_for_stragglers(executor)
+                self._send_what_may_go()
+                self._wait()
+            self._wait_for_stragglers()
             self._judge()
         finally:
-            for call in self._in_flight:  # It is abandoned, and what it carries counts as not written.
-                call.cancel()
+            self._calls.abandon()
         return self.outcome
-
-    def _add(self, operations: Sequence[Operation]) -> None:
-        if self._after is None and not self._lanes and _are_distinct(operations):
-            self._pending.extend(operations)
-            return
-        for key, steps in plan.lanes(operations, within_message=self._within_message).items():
-            lane = self._lanes.setdefault(key, deque())
-            if not lane:
-                self._pending.extend([steps[0].operation])
-            lane.extend(steps)
 
     def _judge(self) -> None:
         """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason.
@@ -161,7 +141,7 @@ class Writer:
         And tell refusals that are the table's or the settings' fault from those that are the items' own.
         """
         outcome = self.outcome
-        if self._in_flight:
+        if self._calls:
             outcome.trouble = "DynamoDB did not answer before the deadline"
         elif (
             outcome.trouble
@@ -179,55 +159,54 @@ class Writer:
         return refusals.fault(rejected, outcome.denied, outcome.judged)
 
     def _has_work(self) -> bool:
-        return bool(self._in_flight or self._pending)
+        return bool(self._calls or self._pending)
 
     def _is_time_left(self) -> bool:
         return self._clock() < self._deadline and self.outcome.error is None
 
-    def _send_what_may_go(self, executor: Executor) -> None:
-        while len(self._in_flight) < self._at_once and self.outcome.error is None:
+    def _send_what_may_go(self) -> None:
+        while self.outcome.error is None:
             now = self._clock()
-            sending = self._pending.next(now)
+            if not self._calls.has_room(now):
+                return
+            sending = self._pending.next(now, singles_only=self._calls.takes_singles_only(now))
             if sending is None:
                 return
             if sending.batch[0].goes_in_batches:
                 self.outcome.batch_fills.append(len(sending.batch))
-            call = self._table.begin(
-                sending.batch, max(MIN_PAUSE, self._deadline + self._patience - now), executor.submit
-            )
-            self._in_flight[call] = sending
+            self._calls.begin(sending, max(MIN_PAUSE, self._deadline + self._patience - now))
 
-    def _wait(self, executor: Executor) -> None:
+    def _wait(self) -> None:
         """Until a call comes back or something may be sent."""
         now = self._clock()
         pause = self._deadline - now
-        if len(self._in_flight) < self._at_once and (waits := self._pending.wait(now)) is not None:
-            pause = min(pause, waits)
+        waits = self._pending.wait(now, singles_only=self._calls.takes_singles_only(now))
+        if waits is not None:
+            pause = min(pause, self._calls.wait(waits, now))
         pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
-        if self._in_flight:
-            self._settle_finished(executor, pause)
+        if self._calls:
+            self._settle_finished(pause)
         else:
             self.outcome.backoff += pause * 1000
             self._sleep(pause)
 
-    def _wait_for_stragglers(self, executor: Executor) -> None:
+    def _wait_for_stragglers(self) -> None:
         until = min(self._deadline, self._clock()) + self._patience
-        while self._in_flight and (left := until - self._clock()) > 0:
-            self._settle_finished(executor, left)
+        while self._calls and (left := until - self._clock()) > 0:
+            self._settle_finished(left)
 
-    def _settle_finished(self, executor: Executor, seconds: float) -> None:
-        for call in executor.wait(self._in_flight, seconds):
-            sent = self._in_flight.pop(call)
-            self._settle(sent, self._table.reply(sent.batch, call.result()))
+    def _settle_finished(self, seconds: float) -> None:
+        for sent, reply in self._calls.finished(seconds, self._clock):
+            self._settle(sent, reply)
 
     def _settle(self, sent: Sending, reply: Reply) -> None:
         now = self._clock()
         self.outcome.latencies.append((now - sent.at) * 1000)
         self.outcome.consumed += sum(reply.consumed.values())
         lost = _lost(sent.batch, reply)
-        self._pending.answered(sent, reply.consumed, lost, now)
+        self._pending.answered(sent, _spent(sent, reply), lost, now, reply.reasons)
         if lost is not None and len(lost) < len(sent.batch):
-            self._at_once = min(self._at_once + 1, self._connections)
+            self._calls.grow(sent)
         if reply.meaning is Meaning.ACCEPTED:  # The usual: asked first.
             self._accept(sent, reply, now)
             return
@@ -236,6 +215,7 @@ class Writer:
                 self.outcome.throttled_calls += 1
                 self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)
+                self.outcome.throttling.update(reason.reason for reason in reply.reasons)
             case Meaning.CONDITION_FAILED if isinstance(single := sent.batch[0], SingleWrite):
                 self._end_condition(single, reply)
             case Meaning.UNSURE | Meaning.CONDITION_FAILED:  # A batch has no condition: the answer cannot be its own.
@@ -281,9 +261,9 @@ class Writer:
             return
         for operation in operations:
             # A superseded operation is done only now that the write that replaced it is in the table.
-            step = self._lanes[operation.key].popleft()
-            self.outcome.superseded.update(step.superseded)
-            self._go_on(operation.key, (operation, *step.superseded))
+            superseded = self._lanes.end(operation)
+            self.outcome.superseded.update(superseded)
+            self._go_on(operation.key, (operation, *superseded))
 
     def _end_condition(self, operation: SingleWrite, reply: Reply) -> None:
         may_have_been_applied = operation in self._unsure or operation.source.redelivered
@@ -293,16 +273,15 @@ class Writer:
         cannot_tell = may_have_been_applied and operation.call == "update_item"
         self.outcome.conditions_failed[operation] = cannot_tell or is_stale(operation, reply.stored)
         if self._lanes:
-            self._lanes[operation.key].popleft()
+            self._lanes.end(operation)
             self._go_on(operation.key, [operation])
 
     def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
         """The first step of an item is over: its next one may go, and what waited for these operations."""
-        if lane := self._lanes[key]:
-            self._pending.extend([lane[0].operation])
+        self._pending.extend(self._lanes.next(key))
         if self._after is not None:
             for operation in ended:
-                self._add(list(self._after(operation, self.outcome)))
+                self._pending.extend(self._lanes.add(list(self._after(operation, self.outcome))))
 
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
         self._pending.try_later(batch, alone, now, self._random())
@@ -327,25 +306,19 @@ class Writer:
         if self._is_last_try(update):
             self._reject(update, reply)
         elif self._lanes:
-            lane = self._lanes[update.key]
-            lane.popleft()
-            # The others go on: one of them may be what it waits for.
-            others = [step for step in lane if step.operation.source.message_id != update.source.message_id]
-            lane.clear()
-            lane.extend(others)
+            self._lanes.leave(update)
             self._go_on(update.key, ())
 
     def _reject(self, offender: Operation, reply: Reply) -> None:
         self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
         if self._lanes:
-            lane = self._lanes[offender.key]
-            # What it would have superseded is to be applied after all.
-            lane.extendleft(reversed(lane.popleft().without()))
+            self._lanes.undo(offender)
             self._go_on(offender.key, [offender])
 
 
-def _are_distinct(operations: Collection[Operation]) -> bool:
-    return len({operation.key for operation in operations}) == len(operations)
+def _spent(sent: Sending, reply: Reply) -> Mapping[str, float]:
+    """Write units by table; the estimate where the call consumes them and does not say so, or may have."""
+    return sent.units if reply.meaning in (Meaning.CONDITION_FAILED, Meaning.UNSURE) else reply.consumed
 
 
 def _lost(batch: Batch, reply: Reply) -> Sequence[Operation] | None:

@@ -7,19 +7,22 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sluice import terminal
 from sluice.cost import measured
 from tests.benchmarks import calls, coldstart, cost, cpu, curve, memory, page, throughput, utilisation, virtual
+from tests.benchmarks.lanes import section as lanes
 from tests.benchmarks.machine import Machine, this_machine
+from tests.benchmarks.peers import section as peers
 from tests.benchmarks.processes import ROOT
 from tests.benchmarks.report import Section
 from tests.benchmarks.rounds import FULL, QUICK, Scale
 
 SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
     "cpu": cpu.measure,
+    "lanes": lanes.measure,
     "throughput": throughput.measure,
     "curve": curve.measure,
     "capacity": utilisation.measure,
@@ -27,6 +30,7 @@ SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
     "coldstart": coldstart.measure,
     "memory": memory.measure,
     "calls": calls.measure,
+    "peers": peers.measure,
     "cost": cost.measure,
 }
 
@@ -39,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     sections = {}
     for name in options.only:
         began = time.monotonic()
-        sections[name] = SECTIONS[name](QUICK if options.quick else FULL)
+        sections[name] = SECTIONS[name](replace(QUICK if options.quick else FULL, peers=options.peers))
         sys.stderr.write(f"{name}: {time.monotonic() - began:.0f} s\n")
     found = list(sections.values())
     sys.stdout.write(page.terminal(found, machine))
@@ -58,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
         "--only", type=_names, default=list(SECTIONS), metavar="NAME,…", help=f"some of {', '.join(SECTIONS)}"
     )
     parser.add_argument("--quick", action="store_true", help="one small round of each, to see that it runs")
+    parser.add_argument(
+        "--peers", action="store_true", help="build the peers in Go, Rust, Node and newer Pythons, fetching their SDKs"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as JSON")
     parser.add_argument(
         "--docs", type=Path, metavar="DIRECTORY", help="write the page there, even of a partial or quick run"

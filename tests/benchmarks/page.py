@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.benchmarks.machine import Machine
 from tests.benchmarks.report import Section, Target
 
-HEADER = ["| target | goal | measured | | both sides |", "|---|---:|---:|---|---|"]
+HEADER = ["| target | goal | aim | measured | | both sides |", "|---|---:|---:|---:|---|---|"]
 
 
 def terminal(sections: Sequence[Section], machine: Machine) -> str:
@@ -22,7 +22,8 @@ def terminal(sections: Sequence[Section], machine: Machine) -> str:
 
 def plain(target: Target) -> str:
     verdict = "met" if target.is_met else "MISSED"
-    return f"{verdict:<7}{target.value_text:>12}  {target.goal_text:<10}{target.name} ({target.measured})"
+    bounds = f"{target.goal_text:<10}{f'aim {target.aim_text}' if target.aim_text else '':<14}"
+    return f"{verdict:<7}{target.value_text:>12}  {bounds}{target.name} ({target.measured})"
 
 
 def targets(sections: Sequence[Section]) -> list[Target]:
@@ -40,7 +41,7 @@ def markdown(sections: Sequence[Section], machine: Machine) -> str:
         "",
         *HEADER,
         *(
-            f"| {target.name} | {target.goal_text} | **{target.value_text}** "
+            f"| {target.name} | {target.goal_text} | {target.aim_text} | **{target.value_text}** "
             f"| {'met' if target.is_met else 'missed'} | {target.measured} |"
             for target in targets(sections)
         ),

@@ -20,6 +20,8 @@ class Load:
     records: int
     record_bytes: int
     per_message: int = 1
+    form: str = ""
+    """What the bodies are, of the forms in lanes/bodies.py; else plain puts of orders."""
 
     @property
     def messages(self) -> int:
@@ -92,10 +94,10 @@ def bodies(load: Load) -> list[str]:
 
 def event(load: Load) -> dict[str, Any]:
     """The event with which Lambda invokes a function that an SQS queue triggers."""
-    return {"Records": [_message(position, body) for position, body in enumerate(bodies(load))]}
+    return {"Records": [message(position, body) for position, body in enumerate(bodies(load))]}
 
 
-def _message(position: int, body: str) -> dict[str, Any]:
+def message(position: int, body: str) -> dict[str, Any]:
     # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event
     return {
         "messageId": f"2e1424d4-f796-459a-8184-{position:012x}",

@@ -19,6 +19,8 @@ class Target:
     measured: str
     """The two sides of the ratio, in words."""
     unit: str = "x"
+    aim: float | None = None
+    """What is hoped for beyond the goal."""
 
     @property
     def is_met(self) -> bool:
@@ -26,19 +28,30 @@ class Target:
 
     @property
     def goal_text(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.goal:g}{self.unit}"
+        return self._bound(self.goal)
+
+    @property
+    def aim_text(self) -> str:
+        return "" if self.aim is None else self._bound(self.aim)
 
     @property
     def value_text(self) -> str:
         return f"{significant(self.value)}{self.unit}"
 
+    def _bound(self, value: float) -> str:
+        return f"{'≥' if self.at_least else '≤'} {value:g}{self.unit}"
 
-def at_least(name: str, value: float, goal: float, measured: str, unit: str = "x") -> Target:
-    return Target(name, value, goal, True, measured, unit)
+
+def at_least(
+    name: str, value: float, goal: float, measured: str, unit: str = "x", *, aim: float | None = None
+) -> Target:
+    return Target(name, value, goal, True, measured, unit, aim)
 
 
-def at_most(name: str, value: float, goal: float, measured: str, unit: str = "x") -> Target:
-    return Target(name, value, goal, False, measured, unit)
+def at_most(
+    name: str, value: float, goal: float, measured: str, unit: str = "x", *, aim: float | None = None
+) -> Target:
+    return Target(name, value, goal, False, measured, unit, aim)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +61,11 @@ class Table:
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: Sequence[str] = ()
+    """Columns, beside the first, that hold words instead of figures."""
 
     def markdown(self) -> str:
-        align = ["---", *["---:"] * (len(self.header) - 1)]
+        align = ["---", *("---" if name in self.words else "---:" for name in self.header[1:])]
         lines = [self.header, align, *self.rows]
         return f"{self.caption}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import itertools
+import math
 import statistics
 import sys
 import threading
@@ -153,7 +154,10 @@ class Calls:
 
 @dataclass(slots=True)
 class Capacity:
-    """Write units a second: a bucket that holds `burst` seconds of them, or as many in each second of the clock."""
+    """Write units a second: a bucket that holds `burst` seconds of them, or as many in each second of the clock.
+
+    Infinite: it takes whatever comes.
+    """
 
     rate: float
     burst: float = 1.0
@@ -165,7 +169,13 @@ class Capacity:
         self.tokens = 0.0 if self.per_second else self.rate * self.burst
         self.at = -1.0 if self.per_second else 0.0
 
+    def change(self, rate: float) -> None:
+        """As autoscaling does it; what is saved beyond what the new rate may save is gone."""
+        self.rate, self.tokens = rate, min(self.tokens, rate * self.burst)
+
     def take(self, now: float) -> bool:
+        if self.rate == math.inf:
+            return True
         if self.per_second:
             if int(now) > self.at:
                 self.tokens, self.at = self.rate, int(now)
@@ -199,6 +209,9 @@ class Table:
     arrivals: list[Arrival] = field(default_factory=list)
     written: dict[str, list[float]] = field(default_factory=dict)
     """When operations of each partition were written."""
+    loss: float = 0.0
+    """The share that it refuses whatever is sent."""
+    chance: Random = field(default_factory=Random)
 
     def of(self, writer: int) -> Port:
         return Port(self, writer)
@@ -208,7 +221,9 @@ class Table:
         for operation in batch:
             name = str(operation.key[1]).partition("-")[0]
             own = self.partitions.get(name)
-            if (own is None or own.take(now)) and self.capacity.take(now):
+            if self.loss and self.chance.random() < self.loss:
+                unwritten.append(operation)
+            elif (own is None or own.take(now)) and self.capacity.take(now):
                 self.written.setdefault(name, []).append(now)
             else:
                 unwritten.append(operation)
@@ -226,6 +241,9 @@ class Port:
 
     def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Reply]:  # noqa: ARG002
         return submit(self.table.write, batch, self.writer)
+
+    def has_room(self, in_flight: int) -> bool:  # noqa: ARG002
+        return True
 
     def renew(self) -> None:
         """Nothing to do: no credentials are needed."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from tests.benchmarks import scenarios
 from tests.benchmarks.report import Section, Table, Target, at_least, at_most
 from tests.benchmarks.rounds import Scale
 from tests.benchmarks.simulation import Figures, HotFigures, Scenario, grid, simulate, simulate_hot
 from tests.benchmarks.utilisation import SLOWEST, USED, WASTED
 
 SECONDS = 30.0
+SEEDS = (201, 202)
 HOT_SECONDS = 10.0
 TABLE_RATE, HOT_RATE = 1000.0, 100.0
 HOT_KEYS = {1: "one key", 10: "ten keys", 0: "a key for each item"}
@@ -22,13 +24,14 @@ HOT_HEADER = ("the hot range", "other keys took", "used of the range", "wasted")
 def measure(scale: Scale) -> Section:
     """The grid of rates, buckets and numbers of invocations; then a range of keys that is at its limit."""
     is_full = scale.rounds > 1
-    scenarios = grid(SECONDS) if is_full else grid(5.0)[:3]
-    figures = {scenario: simulate(scenario) for scenario in scenarios}
+    figures = {scenario: simulate(scenario) for scenario in (grid(SECONDS) if is_full else grid(5.0)[:3])}
     seconds = HOT_SECONDS if is_full else 2.0
+    goals = scenarios.GOALS if is_full else scenarios.GOALS[-1:]
+    rates = {name: scenarios.run(name, SEEDS) for name in dict.fromkeys(goal[0] for goal in goals)}
     hot = {name: simulate_hot(TABLE_RATE, HOT_RATE, keys, seconds=seconds) for keys, name in HOT_KEYS.items()}
     return Section(
         title="Use of a table's capacity, in virtual time",
-        targets=[*_targets(figures), *_hot_targets(hot)],
+        targets=[*_targets(figures), *_hot_targets(hot), *_rate_targets(goals, rates)],
         tables=[
             Table(
                 "The real writer and pace, simulated for 30 s", HEADER, [_cells(*found) for found in figures.items()]
@@ -45,6 +48,7 @@ def measure(scale: Scale) -> Section:
         data={
             "grid": [{"table": scenario.name, **asdict(found)} for scenario, found in figures.items()],
             "hot": {name: asdict(found) for name, found in hot.items()},
+            "rate": {name: dict(found) for name, found in rates.items()},
         },
     )
 
@@ -75,6 +79,17 @@ def _hot_targets(hot: Mapping[str, HotFigures]) -> Sequence[Target]:
             f"the range used {found.hot_use:.0%} of what it has",
         )
         for name, found in hot.items()
+    ]
+
+
+def _rate_targets(
+    goals: Sequence[tuple[str, str, bool, float]], rates: Mapping[str, Mapping[str, float]]
+) -> Sequence[Target]:
+    return [
+        (at_least if is_least else at_most)(
+            f"send rate, {name}: {figure}", rates[name][figure], goal, "tests/benchmarks/scenarios.py", ""
+        )
+        for name, figure, is_least, goal in goals
     ]
 
 

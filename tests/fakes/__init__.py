@@ -10,7 +10,7 @@
 """
 
 from tests.fakes.clock import Clock
-from tests.fakes.dynamodb import Capacity, FakeDynamoDB
+from tests.fakes.dynamodb import FakeDynamoDB
 from tests.fakes.faults import (
     Canceled,
     ConnectionLost,
@@ -28,6 +28,7 @@ from tests.fakes.faults import (
 )
 from tests.fakes.service import Call
 from tests.fakes.sqs import FakeSQS
+from tests.fakes.tables import Capacity
 
 __all__ = [
     "Call",

@@ -6,6 +6,7 @@ Rules: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constrai
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from tests.fakes.service import RefusedError
@@ -29,6 +30,7 @@ class InvalidValueError(RefusedError):
         super().__init__("ValidationException", message)
 
 
+@lru_cache(1024)
 def canonical_number(text: str) -> str:
     """The one spelling under which DynamoDB stores a number; raises InvalidValueError outside its range."""
     match = _NUMBER.fullmatch(text)

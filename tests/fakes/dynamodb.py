@@ -6,42 +6,34 @@ The rules are those of AWS's pages, cited beside each; nothing is imported from 
 import base64
 import json
 import math
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from tests.fakes.attribute_values import (
     InvalidValueError,
     Item,
-    Typed,
     canonical_item,
     canonical_number,
     item_bytes,
-    typed,
 )
 from tests.fakes.clock import Clock
-from tests.fakes.expressions import Test, UpdateAction, apply_update, condition, placeholders, update
+from tests.fakes.expressions import Test, UpdateAction, condition, placeholders, update
 from tests.fakes.faults import Canceled, Fault, Predicate, RejectIf, Request, Throttle, Unprocessed, UnprocessedIf
-from tests.fakes.service import ACCOUNT, REGION, FakeService, Parameters, RefusedError, Response, copied
+from tests.fakes.service import FakeService, Operations, Parameters, RefusedError, Response, copied
+from tests.fakes.tables import PARAMETER, Bucket, Capacity, KeyAttribute, Single, Table, Tables, Write, arn, check_key
 
-MAX_REQUESTS = 25  # API_BatchWriteItem: "as many as 25 item put or delete operations"
 MAX_REQUEST_BYTES = 16 * 1024 * 1024  # API_BatchWriteItem: "up to 16 MB of data over the network"
-MAX_ITEM_BYTES = 400 * 1024  # Constraints, "Item size"
-MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2048, 1024  # Constraints, "Partition keys and sort keys"
-WRITE_UNIT_BYTES = 1024  # CapacityUnitCalculations: one write unit is 1 KB, rounded up for each item
-READ_UNIT_BYTES = 4096  # likewise, one read unit
+READ_UNIT_BYTES = 4096  # CapacityUnitCalculations: one read unit
 MAX_TRANSACTION_ITEMS = 100  # API_TransactWriteItems: "up to 100 action requests"
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024  # likewise: "the aggregate size of the items"
 TRANSACTION_FACTOR = 2  # transaction-apis, "Capacity management": one write to prepare, one to commit
 MAX_TOKEN = 36  # API_TransactWriteItems: ClientRequestToken, characters
 TOKEN_SECONDS = 600  # likewise: "valid for 10 minutes after the first request that uses it is completed"
 
-_TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}|arn:.*")  # HowItWorks.NamingRulesDataTypes
 _LEGACY = {"AttributeUpdates", "ConditionalOperator", "Expected", "AttributesToGet"}
 
-KEY_MISMATCH = "The provided key element does not match the schema"
-PARAMETER = "One or more parameter values were invalid: "
 INVALID = PARAMETER.rstrip(": ")
 
 # API_TransactWriteItems, "TransactionCanceledException": what its CancellationReasons say.
@@ -55,85 +47,6 @@ CANCELLATIONS = {
     "TransactionConflict": "Transaction is ongoing for the item",
 }
 
-Key = tuple[Typed, ...]
-KeyAttribute = tuple[str, str]
-"""Name and type, S, N or B."""
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """A token bucket of write units that fills with time and holds `burst_seconds` of it."""
-
-    write_units_per_second: float
-    burst_seconds: float
-    clock: Callable[[], float]
-
-
-class _Bucket:
-    def __init__(self, capacity: Capacity) -> None:
-        self._capacity = capacity
-        self._size = capacity.write_units_per_second * capacity.burst_seconds
-        self._tokens = self._size
-        self._filled_at = capacity.clock()
-
-    def take(self, units: float) -> bool:
-        now = self._capacity.clock()
-        earned = (now - self._filled_at) * self._capacity.write_units_per_second
-        self._tokens, self._filled_at = min(self._size, self._tokens + earned), now
-        # An item dearer than a full bucket empties it and runs up a debt, or it would never pass.
-        if self._tokens < min(units, self._size):
-            return False
-        self._tokens -= units
-        return True
-
-
-@dataclass(slots=True, eq=False)
-class _Table:
-    name: str
-    key: tuple[KeyAttribute, ...]
-    indexes: dict[str, tuple[KeyAttribute, ...]]
-    items: dict[Key, Item] = field(default_factory=dict)
-    bucket: _Bucket | None = None
-
-    def key_of(self, attributes: Item) -> Key:
-        return tuple(typed(attributes[name]) for name, _ in self.key)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Write:
-    """One checked put (with an item) or delete (without), and the request it came from."""
-
-    table: _Table
-    requested_table: str
-    request: Request
-    key: Key
-    item: Item | None
-
-    def units(self) -> int:
-        """The larger of the old and the new image, in whole KB and at least 1 (API_BatchWriteItem)."""
-        return max(write_units(self.table.items.get(self.key)), write_units(self.item))
-
-    def apply(self) -> None:
-        if self.item is None:
-            self.table.items.pop(self.key, None)
-        else:
-            self.table.items[self.key] = self.item
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Single:
-    """One checked write of one item: its new item (None deletes it) from an update's actions."""
-
-    table: _Table
-    key: Key
-    request: Request
-    new_item: Callable[[list[UpdateAction]], Item | None]
-
-
-def write_units(item: Item | None) -> int:
-    """Write units that one item costs; a missing one costs 1."""
-    return max(1, math.ceil(item_bytes(item) / WRITE_UNIT_BYTES)) if item else 1
-
 
 def wire_bytes(parameters: dict[str, Any]) -> int:
     """Bytes of a request's body: compact JSON in UTF-8, binary as base64."""
@@ -146,6 +59,7 @@ def wire_bytes(parameters: dict[str, Any]) -> int:
     return len(text.encode())
 
 
+# One class, as boto3's client is one: the operations share tables, rules, faults and what was consumed.
 class FakeDynamoDB(FakeService):
     """Looks like a boto3 DynamoDB client; thread-safe. `clock` is what a ClientRequestToken grows old by.
 
@@ -159,7 +73,7 @@ class FakeDynamoDB(FakeService):
         """ClientRequestToken → when its transaction was completed, and the request."""
         self.consumed: dict[str, float] = {}
         self.respell = False
-        self._tables: dict[str, _Table] = {}
+        self._tables = Tables()
         self._rules: list[RejectIf] = []
 
     # Setting up and looking inside
@@ -174,7 +88,7 @@ class FakeDynamoDB(FakeService):
     ) -> None:
         """A table with keys of (name, type); each index is (name, partition key, sort key or None)."""
         self.consumed[name] = 0
-        self._tables[name] = _Table(
+        self._tables[name] = Table(
             name,
             (partition_key, sort_key) if sort_key else (partition_key,),
             {index: (first, second) if second else (first,) for index, first, second in indexes or []},
@@ -204,7 +118,7 @@ class FakeDynamoDB(FakeService):
     def limit(self, table: str, capacity: Capacity | None) -> None:
         """Write capacity of a table: what finds no tokens comes back unprocessed; None lifts the limit."""
         with self._lock:
-            self._tables[table].bucket = _Bucket(capacity) if capacity else None
+            self._tables[table].bucket = Bucket(capacity) if capacity else None
 
     # The face of the client
 
@@ -234,7 +148,8 @@ class FakeDynamoDB(FakeService):
 
     # The service
 
-    def _operations(self) -> dict[str, Callable[[Parameters, Fault | None], Response]]:
+    @cached_property
+    def _operations(self) -> Operations:
         return {
             "BatchWriteItem": self._batch_write_item,
             "PutItem": self._put_item,
@@ -245,7 +160,7 @@ class FakeDynamoDB(FakeService):
         }
 
     def _batch_write_item(self, kwargs: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
-        writes = self._checked_batch(kwargs["RequestItems"])
+        writes = self._tables.checked_batch(kwargs["RequestItems"])
         if wire_bytes(kwargs) > MAX_REQUEST_BYTES:
             raise InvalidValueError("The request exceeds the maximum size of 16 MB for BatchWriteItem")
         self._check_rules([(write.table.name, write.request) for write in writes], fault)
@@ -265,9 +180,9 @@ class FakeDynamoDB(FakeService):
             **_capacity(kwargs, units),
         }
 
-    def _apply(self, writes: list[_Write]) -> tuple[list[_Write], dict[str, float]]:
+    def _apply(self, writes: list[Write]) -> tuple[list[Write], dict[str, float]]:
         """The writes that found capacity, and the units they took by table as the request names it."""
-        applied: list[_Write] = []
+        applied: list[Write] = []
         units: dict[str, float] = {}
         for write in writes:
             cost = float(write.units())
@@ -280,7 +195,7 @@ class FakeDynamoDB(FakeService):
             self.consumed[write.table.name] += cost
         return applied, units
 
-    def _unprocessed(self, writes: list[_Write]) -> dict[str, list[Request]]:
+    def _unprocessed(self, writes: list[Write]) -> dict[str, list[Request]]:
         if self.respell:
             writes = writes[::-1]
         unprocessed: dict[str, list[Request]] = {}
@@ -298,45 +213,16 @@ class FakeDynamoDB(FakeService):
 
     def _put_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
         _check_return_values(kwargs)
-        return self._write_one(self._put(kwargs), kwargs, fault)
+        return self._write_one(self._tables.checked_put(kwargs), kwargs, fault)
 
     def _delete_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
         _check_return_values(kwargs)
-        return self._write_one(self._delete(kwargs), kwargs, fault)
+        return self._write_one(self._tables.checked_delete(kwargs), kwargs, fault)
 
     def _update_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
-        return self._write_one(self._update(kwargs), kwargs, fault)
+        return self._write_one(self._tables.checked_update(kwargs), kwargs, fault)
 
-    def _put(self, kwargs: Parameters) -> _Single:
-        table, item = self._table(kwargs["TableName"]), canonical_item(kwargs["Item"])
-        check_item(table, item)
-        return _Single(table, table.key_of(item), {"PutRequest": {"Item": kwargs["Item"]}}, lambda _: item)
-
-    def _delete(self, kwargs: Parameters) -> _Single:
-        table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
-        check_key(table, key)
-        return _Single(table, table.key_of(key), {"DeleteRequest": {"Key": kwargs["Key"]}}, lambda _: None)
-
-    def _update(self, kwargs: Parameters) -> _Single:
-        table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
-        check_key(table, key)
-
-        def updated(actions: list[UpdateAction]) -> Item:
-            item = canonical_item(apply_update(actions, table.items.get(table.key_of(key), key)))
-            check_index_keys(table, item)
-            if item_bytes(item) > MAX_ITEM_BYTES:
-                raise InvalidValueError("Item size to update has exceeded the maximum allowed size")
-            return item
-
-        return _Single(table, table.key_of(key), {"Update": {"Key": kwargs["Key"]}}, updated)
-
-    def _condition_check(self, kwargs: Parameters) -> _Single:
-        table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
-        check_key(table, key)
-        request = {"ConditionCheck": {"Key": kwargs["Key"]}}
-        return _Single(table, table.key_of(key), request, lambda _: table.items.get(table.key_of(key)))
-
-    def _write_one(self, single: _Single, kwargs: Parameters, fault: Fault | None) -> Response:
+    def _write_one(self, single: Single, kwargs: Parameters, fault: Fault | None) -> Response:
         """One conditional or plain write of one item; whatever comes back unprocessed is a throttle here."""
         table = single.table
         test, actions = _parsed_expressions(kwargs, table)
@@ -346,7 +232,7 @@ class FakeDynamoDB(FakeService):
         old = table.items.get(single.key)
         holds = test(old or {})
         new = single.new_item(actions) if holds else old
-        write = _Write(table, kwargs["TableName"], single.request, single.key, new)
+        write = Write(table, kwargs["TableName"], single.request, single.key, new)
         applied, units = self._apply([] if _held_back([write], fault) else [write])
         if not applied:
             raise _throttled(table, Throttle())
@@ -362,17 +248,19 @@ class FakeDynamoDB(FakeService):
     def _transact_write_items(self, kwargs: Parameters, fault: Fault | None) -> Response:
         """All or nothing. https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
         elements = _checked_transaction(kwargs)
-        parsed = [_parsed_expressions(arguments, self._table(arguments["TableName"])) for _, arguments in elements]
+        parsed = [
+            _parsed_expressions(arguments, self._tables.named(arguments["TableName"])) for _, arguments in elements
+        ]
         if isinstance(fault, Throttle):
-            raise _throttled(self._table(elements[0][1]["TableName"]), fault)
+            raise _throttled(self._tables.named(elements[0][1]["TableName"]), fault)
         token = kwargs.get("ClientRequestToken")
         if self._is_completed(token, kwargs):
             return _capacity_of_transaction(kwargs, self._units_to_read(elements), "ReadCapacityUnits")
-        singles = [self._checked(kind, arguments) for kind, arguments in elements]
-        items = [(single.table.name, single.key) for single in singles if isinstance(single, _Single)]
+        singles = [self._tables.checked(kind, arguments) for kind, arguments in elements]
+        items = [(single.table.name, single.key) for single in singles if isinstance(single, Single)]
         if len(set(items)) < len(items):
             raise InvalidValueError("Transaction request cannot include multiple operations on one item")
-        writes: list[_Write] = []
+        writes: list[Write] = []
         reasons: list[Response] = []
         for position, (_, arguments) in enumerate(elements):
             try:
@@ -397,27 +285,20 @@ class FakeDynamoDB(FakeService):
             self._completed[token] = (self._clock(), kwargs)
         return {**_collection_metrics(kwargs, {}), **_capacity_of_transaction(kwargs, units, "WriteCapacityUnits")}
 
-    def _checked(self, kind: str, arguments: Parameters) -> _Single | InvalidValueError:
-        checks = {"Put": self._put, "Delete": self._delete, "Update": self._update}
-        try:
-            return checks.get(kind, self._condition_check)(arguments)
-        except InvalidValueError as invalid:
-            return invalid
-
     def _transacted(
         self,
-        single: _Single | InvalidValueError,
+        single: Single | InvalidValueError,
         arguments: Parameters,
         expressions: tuple[Test, list[UpdateAction]],
         fault: Fault | None,
-    ) -> _Write:
+    ) -> Write:
         """One element that may go; raises what its cancellation reason is made of."""
         if isinstance(single, InvalidValueError):
             raise single
         test, actions = expressions
         self._check_rules([(single.table.name, single.request)], fault)
         old = single.table.items.get(single.key)
-        write = _Write(single.table, arguments["TableName"], single.request, single.key, old)
+        write = Write(single.table, arguments["TableName"], single.request, single.key, old)
         if isinstance(fault, Canceled):
             raise _CanceledError(fault.reason)
         if _held_back([write], fault):
@@ -444,7 +325,7 @@ class FakeDynamoDB(FakeService):
         """A repeated transaction reads its items, transactionally: twice the read units."""
         units: dict[str, float] = {}
         for _, arguments in elements:
-            table = self._table(arguments["TableName"])
+            table = self._tables.named(arguments["TableName"])
             key = {name: (arguments.get("Key") or arguments["Item"])[name] for name, _ in table.key}
             read = max(1, math.ceil(item_bytes(table.items.get(table.key_of(key), {})) / READ_UNIT_BYTES))
             units[arguments["TableName"]] = units.get(arguments["TableName"], 0.0) + read * TRANSACTION_FACTOR
@@ -452,7 +333,7 @@ class FakeDynamoDB(FakeService):
 
     def _get_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
         _check_parameters_known(kwargs, {"ProjectionExpression", "ExpressionAttributeNames"})
-        table, key = self._table(kwargs["TableName"]), canonical_item(kwargs["Key"])
+        table, key = self._tables.named(kwargs["TableName"]), canonical_item(kwargs["Key"])
         check_key(table, key)
         if isinstance(fault, Throttle):
             raise _throttled(table, fault)
@@ -460,48 +341,6 @@ class FakeDynamoDB(FakeService):
         return {} if item is None else {"Item": copied(item)}
 
     # Checks
-
-    def _checked_batch(self, request_items: dict[str, list[Request]]) -> list[_Write]:
-        """API_BatchWriteItem: the whole request is refused for any of these, and nothing is written."""
-        if not request_items:
-            raise InvalidValueError(
-                "1 validation error detected: Value at 'RequestItems' failed to satisfy constraint: Member must "
-                "have length greater than or equal to 1"
-            )
-        for name, requests in request_items.items():
-            if not 1 <= len(requests) <= MAX_REQUESTS:
-                raise InvalidValueError(
-                    f"1 validation error detected: Value at 'RequestItems.{name}' failed to satisfy constraint: "
-                    f"Map value must satisfy constraint: [Member must have length less than or equal to "
-                    f"{MAX_REQUESTS}, Member must have length greater than or equal to 1]"
-                )
-        if sum(map(len, request_items.values())) > MAX_REQUESTS:
-            raise InvalidValueError("Too many items requested for the BatchWriteItem call")
-
-        tables = {name: self._table(name) for name in request_items}
-        writes = [
-            self._checked_request(tables[name], name, request)
-            for name, requests in request_items.items()
-            for request in requests
-        ]
-        # By the table and not by the spelling of its name: a name and its ARN are the same table.
-        if len({(write.table.name, write.key) for write in writes}) < len(writes):
-            raise InvalidValueError("Provided list of item keys contains duplicates")
-        return writes
-
-    def _checked_request(self, table: _Table, requested_table: str, request: Request) -> _Write:
-        if len(request) != 1:
-            raise InvalidValueError("Supplied WriteRequest must contain exactly one of PutRequest and DeleteRequest")
-        if "PutRequest" in request:
-            item = canonical_item(request["PutRequest"]["Item"])
-            # In a batch the service has one message for a key that is missing or of a wrong type.
-            if any(name not in item or kind not in item[name] for name, kind in table.key):
-                raise InvalidValueError(KEY_MISMATCH)
-            check_item(table, item)
-            return _Write(table, requested_table, request, table.key_of(item), item)
-        key = canonical_item(request["DeleteRequest"]["Key"])
-        check_key(table, key)
-        return _Write(table, requested_table, request, table.key_of(key), None)
 
     def _check_rules(self, requests: list[tuple[str, Request]], fault: Fault | None) -> None:
         rules = [*self._rules, fault] if isinstance(fault, RejectIf) else self._rules
@@ -512,17 +351,6 @@ class FakeDynamoDB(FakeService):
                 if rule.code != "ValidationException":
                     raise RefusedError(rule.code, message)
                 raise InvalidValueError(message)
-
-    def _table(self, name_or_arn: str) -> _Table:
-        if not _TABLE_NAME.fullmatch(name_or_arn.removeprefix(_arn(""))):
-            raise InvalidValueError(
-                "1 validation error detected: Value at 'tableName' failed to satisfy constraint: Member must "
-                "satisfy regular expression pattern: [a-zA-Z0-9_.-]+, with length from 3 to 255"
-            )
-        for table in self._tables.values():
-            if name_or_arn in (table.name, _arn(table.name)):
-                return table
-        raise RefusedError("ResourceNotFoundException", "Requested resource not found")
 
 
 class _CanceledError(Exception):
@@ -573,7 +401,7 @@ def _check_parameters_known(kwargs: Parameters, unknown: set[str]) -> None:
         raise NotImplementedError(f"This fake does not know {', '.join(sorted(unknown & set(kwargs)))}")
 
 
-def _parsed_expressions(kwargs: Parameters, table: _Table) -> tuple[Test, list[UpdateAction]]:
+def _parsed_expressions(kwargs: Parameters, table: Table) -> tuple[Test, list[UpdateAction]]:
     """The request's condition (always true where there is none) and update; raises InvalidValueError."""
     _check_parameters_known(kwargs, _LEGACY)
     condition_text, update_text = kwargs.get("ConditionExpression"), kwargs.get("UpdateExpression")
@@ -615,84 +443,16 @@ def _returned_values(kwargs: Parameters, old: Item | None, new: Item | None, act
     return {"Attributes": copied(image)} if wanted != "NONE" and image else {}
 
 
-def _throttled(table: _Table, fault: Throttle) -> RefusedError:
+def _throttled(table: Table, fault: Throttle) -> RefusedError:
     # botocore's model spells ThrottlingException's member in lower case and drops any other spelling.
     member = "throttlingReasons" if fault.code == "ThrottlingException" else "ThrottlingReasons"
-    reasons = [{"reason": fault.reason, "resource": _arn(table.name)}]
+    resource = f"{arn(table.name)}/index/{fault.index}" if fault.index else arn(table.name)
+    reasons = [{"reason": fault.reason, "resource": resource}]
     message = "The level of configured provisioned throughput for the table was exceeded"
     return RefusedError(fault.code, message, members={"message": message, member: reasons})
 
 
-def check_item(table: _Table, item: Item) -> None:
-    """The rules for a whole item, which is canonical already; raises InvalidValueError."""
-    for position, (name, kind) in enumerate(table.key):
-        if name not in item:
-            raise InvalidValueError(f"{PARAMETER}Missing the key {name} in the item")
-        [actual] = item[name]
-        if actual != kind:
-            raise InvalidValueError(f"{PARAMETER}Type mismatch for key {name} expected: {kind} actual: {actual}")
-        check_key_content(name, item[name], is_partition_key=position == 0)
-    check_index_keys(table, item)
-    if item_bytes(item) > MAX_ITEM_BYTES:
-        raise InvalidValueError("Item size has exceeded the maximum allowed size")
-
-
-def check_key(table: _Table, key: Item) -> None:
-    """The rules for the Key of a delete, an update or a get: all key attributes, nothing else."""
-    if {name: next(iter(value)) for name, value in key.items()} != dict(table.key):
-        raise InvalidValueError(KEY_MISMATCH)
-    for position, (name, _) in enumerate(table.key):
-        check_key_content(name, key[name], is_partition_key=position == 0)
-
-
-def check_key_content(name: str, value: dict[str, Any], *, is_partition_key: bool) -> None:
-    """A key is neither empty nor too long; numbers are always fine."""
-    [(kind, content)] = value.items()
-    if kind == "N":
-        return
-    if not content:
-        raise InvalidValueError(
-            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot "
-            f"contain an empty {'string' if kind == 'S' else 'binary'} value. Key: {name}"
-        )
-    _check_key_bytes(content, is_partition_key)
-
-
-def _check_key_bytes(content: str | bytes, is_partition_key: bool) -> None:
-    length = len(content.encode() if isinstance(content, str) else content)
-    if is_partition_key and length > MAX_PARTITION_KEY_BYTES:
-        raise InvalidValueError(
-            f"{PARAMETER}Size of hashkey has exceeded the maximum size limit of {MAX_PARTITION_KEY_BYTES} bytes"
-        )
-    if not is_partition_key and length > MAX_SORT_KEY_BYTES:
-        raise InvalidValueError(
-            f"{PARAMETER}Aggregated size of all range keys has exceeded the size limit of {MAX_SORT_KEY_BYTES} bytes"
-        )
-
-
-def check_index_keys(table: _Table, item: Item) -> None:
-    """An attribute that is an index key may be absent, but not of another type, empty or too long."""
-    for index, key in table.indexes.items():
-        for position, (name, kind) in enumerate(key):
-            if name not in item:
-                continue
-            [(actual, content)] = item[name].items()
-            if actual != kind:
-                raise InvalidValueError(
-                    f"{PARAMETER}Type mismatch for Index Key {name} Expected: {kind} Actual: {actual} "
-                    f"IndexName: {index}"
-                )
-            if not content:
-                raise InvalidValueError(
-                    "One or more parameter values are not valid. A value specified for a secondary index key "
-                    "is not supported. The AttributeValue for a key attribute cannot contain an empty "
-                    f"{'string' if kind == 'S' else 'binary'} value. IndexName: {index}, IndexKey: {name}"
-                )
-            if kind != "N":
-                _check_key_bytes(content, is_partition_key=position == 0)
-
-
-def _held_back(writes: list[_Write], fault: Fault | None) -> list[_Write]:
+def _held_back(writes: list[Write], fault: Fault | None) -> list[Write]:
     if isinstance(fault, Unprocessed):
         return writes[max(0, len(writes) - fault.count) :]
     if isinstance(fault, UnprocessedIf):
@@ -728,7 +488,3 @@ def _consumed(name: str, units: float, level: str) -> dict[str, Any]:
 def _collection_metrics(kwargs: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     asked = kwargs.get("ReturnItemCollectionMetrics", "NONE") == "SIZE"
     return {"ItemCollectionMetrics": metrics} if asked else {}
-
-
-def _arn(table: str) -> str:
-    return f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}"

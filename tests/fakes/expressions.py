@@ -130,6 +130,7 @@ def apply_update(actions: list[UpdateAction], item: Item) -> Item:
     return updated
 
 
+# One class, for it is one grammar: a method a rule, and all of them move on through the same tokens.
 class _Parser:
     def __init__(self, parameter: str, text: str, given: Placeholders) -> None:
         self._parameter, self._text, self._given = parameter, text, given

@@ -8,35 +8,53 @@ import json
 import re
 import zlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
+from botocore import xform_name
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from botocore.model import Shape
 
-from tests.fakes.dynamodb import FakeDynamoDB
+from sluice.aws.http import Request
+from sluice.aws.http_parser import HttpResponse
+from sluice.aws.in_flight import Running, Submit
 from tests.fakes.service import FakeService
 
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    content: bytes
+T = TypeVar("T")
 
 
 class FakeWire:
-    """DynamoDB at the end of a wire in this process; lost connections and timeouts are the socket's own errors."""
+    """A service at the end of a wire in this process; lost connections and timeouts are the socket's own errors."""
 
-    def __init__(self, db: FakeDynamoDB, *, sent: Callable[[bytes, float], object] = lambda *_: None) -> None:
-        self._db = db
+    def __init__(self, service: FakeService, *, sent: Callable[[bytes, float], object] = lambda *_: None) -> None:
+        self._service = service
         self._sent = sent
 
-    def begin(self, *_: object) -> None:
-        """No connection is ever open."""
+    def begin(self, request: Request, seconds: float, then: Callable[[Any], T], submit: Submit) -> Running[T]:
+        """Through the executor, as where no connection is open."""
+        return submit(self.end, request, seconds, then)
 
-    def post(self, body: bytes, credentials: object, seconds: float) -> Answer:  # noqa: ARG002  # As the real one.
-        self._sent(body, seconds)
+    def end(self, request: Request, seconds: float, then: Callable[[Any], T]) -> T:
         try:
-            return answered(self._db, "BatchWriteItem", body, lambda _, given: self._db.batch_write_item(**given))
+            return then(self.post(request, seconds))
+        except OSError as error:
+            return then(error)
+
+    def has_room(self) -> bool:
+        return True
+
+    def correct_clock(self, date: str) -> None:
+        """There is none."""
+
+    def post(self, request: Request, seconds: float) -> HttpResponse:
+        self._sent(request.body, seconds)
+        action = request.target.rpartition(".")[2]
+        try:
+            return answered(
+                self._service,
+                action,
+                request.body,
+                lambda _, given: getattr(self._service, xform_name(action))(**given),
+            )
         except ConnectionClosedError:
             raise ConnectionResetError(104, "Connection reset by peer") from None
         except ReadTimeoutError:
@@ -45,17 +63,17 @@ class FakeWire:
 
 def answered(
     service: FakeService, operation: str, body: bytes, perform: Callable[[str, dict[str, Any]], dict[str, Any]]
-) -> Answer:
+) -> HttpResponse:
     """What the service answers to a request. Raises botocore's errors where no answer comes."""
     model = service.meta.service_model.operation_model(operation)
     try:
-        response = perform(operation, _with_bytes(json.loads(body), model.input_shape))
+        response = perform(operation, with_bytes(json.loads(body), model.input_shape))
     except ClientError as error:
         return _refusal(service, error)
     return _answer(200, {name: value for name, value in response.items() if name != "ResponseMetadata"}, {})
 
 
-def _refusal(service: FakeService, error: ClientError) -> Answer:
+def _refusal(service: FakeService, error: ClientError) -> HttpResponse:
     details = error.response["Error"]
     # AWS query compatibility: the body has the modelled name, a header the code that boto3 reports.
     name = details.get("QueryErrorCode", details["Code"])
@@ -67,14 +85,14 @@ def _refusal(service: FakeService, error: ClientError) -> Answer:
     return _answer(error.response["ResponseMetadata"]["HTTPStatusCode"], body, headers)
 
 
-def _answer(status: int, body: dict[str, Any], headers: dict[str, str]) -> Answer:
+def _answer(status: int, body: dict[str, Any], headers: dict[str, str]) -> HttpResponse:
     content = json.dumps(body, default=lambda binary: base64.b64encode(binary).decode()).encode()
     always = {
         "content-type": "application/x-amz-json-1.0",
         "x-amzn-requestid": "FAKE",
         "x-amz-crc32": str(zlib.crc32(content)),
     }
-    return Answer(status, {**always, **headers}, content)
+    return HttpResponse(status, {**always, **headers}, content)
 
 
 def _binary(text: str) -> bytes:
@@ -84,7 +102,7 @@ def _binary(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def _with_bytes(value: Any, shape: Shape | None) -> Any:
+def with_bytes(value: Any, shape: Shape | None) -> Any:
     """A request's body with its base64 decoded where botocore's model says that it is binary."""
     if shape is None:
         return value
@@ -92,9 +110,9 @@ def _with_bytes(value: Any, shape: Shape | None) -> Any:
         case "blob":
             return _binary(value)
         case "structure":
-            return {name: _with_bytes(inner, shape.members.get(name)) for name, inner in value.items()}
+            return {name: with_bytes(inner, shape.members.get(name)) for name, inner in value.items()}
         case "map":
-            return {name: _with_bytes(inner, shape.value) for name, inner in value.items()}
+            return {name: with_bytes(inner, shape.value) for name, inner in value.items()}
         case "list":
-            return [_with_bytes(inner, shape.member) for inner in value]
+            return [with_bytes(inner, shape.member) for inner in value]
     return value

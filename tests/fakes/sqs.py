@@ -11,11 +11,12 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tests.fakes.clock import Clock
 from tests.fakes.faults import Canceled, Fault, RejectIf, Throttle, Unprocessed, UnprocessedIf
-from tests.fakes.service import ACCOUNT, REGION, FakeService, Parameters, RefusedError, Response, copied
+from tests.fakes.service import ACCOUNT, REGION, FakeService, Operations, Parameters, RefusedError, Response, copied
 
 MAX_ENTRIES = 10  # API_SendMessageBatch, API_ReceiveMessage
 MAX_BYTES = 1_048_576  # API_SendMessage and API_SendMessageBatch: a message, and all of a batch together
@@ -69,6 +70,7 @@ class _Queue:
     """Deduplication id → when it was first sent, and the message's id."""
 
 
+# One class, as boto3's client is one; the checks of a request stand outside of it.
 class FakeSQS(FakeService):
     """Looks like a boto3 SQS client; time is `clock`'s. A long poll of an empty queue answers at once."""
 
@@ -124,6 +126,11 @@ class FakeSQS(FakeService):
         with self._lock:
             return [self._described(message) for message in self._queues[url].messages]
 
+    def message_ids(self, url: str) -> set[str]:
+        """The ids of what is in the queue, in flight or not."""
+        with self._lock:
+            return {message.id for message in self._queues[url].messages}
+
     def fail_entries(self, operation: str, failing: EntryPredicate | Iterable[str]) -> None:
         """Entries of a batch operation that come back in Failed from now on, by predicate(entry) or by id."""
         ids = failing if callable(failing) else frozenset(failing)
@@ -175,7 +182,8 @@ class FakeSQS(FakeService):
 
     # The service
 
-    def _operations(self) -> dict[str, Callable[[Parameters, Fault | None], Response]]:
+    @cached_property
+    def _operations(self) -> Operations:
         single: dict[str, Callable[[_Queue, Parameters], Response]] = {
             "SendMessage": self._send,
             "ReceiveMessage": self._receive,

@@ -5,22 +5,16 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.infra.configurations import CONFIGURATIONS
-
-if TYPE_CHECKING:
-    from tests.infra.template import Template
+from tests.infra.template import Template, synthesise
 
 
 @pytest.fixture(scope="session")
 def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
     """All configurations by name; cdk-nag has found nothing in them."""
-    # Here, for pytest's main process loads this file as well, and has no need of CDK and Node.
-    from tests.infra.template import Template, synthesise
-
     own = tmp_path_factory.getbasetemp()
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     found = {}

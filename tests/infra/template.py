@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App
-
-from infra import nag, reading
-from infra.stack import SluiceStack
+from infra import reading
 from sluice.message.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +49,12 @@ class Template:
 
 def synthesise(directory: Path, context: Mapping[str, Any]) -> Template:
     """Synthesise with these settings as `cdk synth` does, cdk-nag and cdk.json's flags included, package excluded."""
+    # Here, for each process of pytest loads every test file, and CDK starts a Node of its own wherever it is loaded.
+    from aws_cdk import App
+
+    from infra import nag
+    from infra.stack import SluiceStack
+
     config = reading.from_context(context)
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     app = App(outdir=str(directory), context={**flags, "aws:cdk:bundling-stacks": []})

@@ -7,12 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
-from aws_cdk import aws_dynamodb as dynamodb
 
-from sluice.cdk import throttling
 from sluice.cdk.config import Config
-from sluice.cdk.throttling import causes_of
 from sluice.local.dashboard.expression import evaluate
 from sluice.local.dashboard.recording import Metric
 from sluice.local.dashboard.series import Series
@@ -168,6 +164,8 @@ def test_the_pipeline_is_unhealthy_when_records_are_late(template: Template) -> 
 
 
 def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: Template) -> None:
+    from sluice.cdk import throttling  # Here, for it loads CDK.
+
     everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
     causes = (throttling.HOT_KEYS, throttling.PROVISIONED, throttling.ON_DEMAND_MAXIMUM, throttling.ACCOUNT_LIMIT)
     named = {cause.heading for cause in causes}
@@ -259,24 +257,36 @@ def test_every_table_has_alarms_of_its_own_for_what_can_throttle_it(templates: d
 
 
 @pytest.mark.parametrize(
-    ("settings", "expected"),
+    ("billing", "settings", "expected"),
     [
-        ({}, {"HotKeys", "AccountLimit"}),
-        ({"max_write_request_units": 500}, {"HotKeys", "OnDemandMaximum", "AccountLimit"}),
-        ({"billing_mode": dynamodb.BillingMode.PROVISIONED}, {"HotKeys", "ProvisionedCapacity"}),
+        ("PAY_PER_REQUEST", {}, {"HotKeys", "AccountLimit"}),
+        ("PAY_PER_REQUEST", {"max_write_request_units": 500}, {"HotKeys", "OnDemandMaximum", "AccountLimit"}),
+        ("PROVISIONED", {}, {"HotKeys", "ProvisionedCapacity"}),
     ],
     ids=["on demand", "on demand with a maximum", "provisioned"],
 )
-def test_a_table_is_watched_for_what_can_throttle_it(settings: dict[str, Any], expected: set[str]) -> None:
-    key = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
-    settings = {"billing_mode": dynamodb.BillingMode.PAY_PER_REQUEST, **settings}
+def test_a_table_is_watched_for_what_can_throttle_it(
+    billing: str, settings: dict[str, Any], expected: set[str]
+) -> None:
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_dynamodb as dynamodb
 
-    table = dynamodb.Table(Stack(App(), "Stack"), "Table", partition_key=key, **settings)
+    from sluice.cdk.throttling import causes_of
+
+    key = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
+    mode = dynamodb.BillingMode[billing]
+
+    table = dynamodb.Table(Stack(App(), "Stack"), "Table", partition_key=key, billing_mode=mode, **settings)
 
     assert {cause.alarm for cause in causes_of(table)} == expected
 
 
 def test_a_table_of_unknown_mode_is_watched_for_everything() -> None:
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_dynamodb as dynamodb
+
+    from sluice.cdk.throttling import causes_of
+
     table = dynamodb.Table.from_table_name(Stack(App(), "Stack"), "Table", "existing")
 
     assert len({cause.metric for cause in causes_of(table)}) == 4

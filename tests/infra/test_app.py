@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aws_cdk import Stack
-from aws_cdk import aws_sqs as sqs
 
-import infra.app
 from tests.infra.command import WITHOUT_PACKAGE, run_app
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -24,6 +20,11 @@ def test_a_synthesis_writes_the_stack_of_the_settings(tmp_path: Path) -> None:
 
 
 def test_every_synthesis_is_checked_by_cdk_nag(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aws_cdk import Stack
+    from aws_cdk import aws_sqs as sqs
+
+    import infra.app
+
     monkeypatch.setattr(infra.app, "SluiceStack", lambda scope, _: sqs.Queue(Stack(scope, "Careless"), "Queue"))
 
     with pytest.raises(RuntimeError, match="AwsSolutions-SQS4"):
@@ -38,17 +39,10 @@ def test_a_setting_that_stands_in_no_file_is_told(tmp_path: Path) -> None:
     assert "partitionKey, sortKey: given on the command line alone" in metadata
 
 
-@pytest.mark.parametrize(
-    ("context", "sentence"),
-    [
-        ({"batchSize": "0"}, "sluice: batchSize must be a whole number of messages from 1 to 10000, got '0'\n"),
-        ({"batchsize": "1"}, "sluice: unknown setting 'batchsize'; did you mean batchSize?\n"),
-    ],
-)
-def test_a_bad_setting_ends_it_with_one_sentence(tmp_path: Path, context: dict[str, Any], sentence: str) -> None:
-    done = run_app(tmp_path, {**WITHOUT_PACKAGE, **context})
+def test_a_bad_setting_ends_it_with_one_sentence_on_standard_error(tmp_path: Path) -> None:
+    done = run_app(tmp_path, {**WITHOUT_PACKAGE, "batchSize": "0"})
 
     assert done.returncode == 1
-    assert done.stderr.endswith(sentence)
+    assert done.stderr.endswith("sluice: batchSize must be a whole number of messages from 1 to 10000, got '0'\n")
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,6 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # It ships no type information.
 
 from sluice.cdk import bundle
-from sluice.cdk.bundle import BUNDLE
 from sluice.cli import COMMANDS
 from tests.infra.template import ROOT
 
@@ -138,6 +137,8 @@ def test_every_action_is_pinned_by_its_hash_with_the_version_beside_it(workflow:
 
 
 def test_the_tests_run_on_the_oldest_python_and_on_the_one_that_is_deployed() -> None:
+    from sluice.cdk.bundle import BUNDLE  # Here, for it loads CDK.
+
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
 

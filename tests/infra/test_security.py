@@ -252,6 +252,10 @@ def test_the_hardened_example_has_what_it_asks_for(tmp_path: Path) -> None:
 
 
 def test_cdk_nag_finds_what_is_not_acknowledged(tmp_path: Path) -> None:
+    from aws_cdk import App
+
+    from infra import nag
+
     app = App(outdir=str(tmp_path))
     sqs.Queue(Stack(app, "Careless"), "Queue")
     nag.add_checks(app)

@@ -271,10 +271,13 @@ def documented(aws: LocalAws, queue: Queue, directory: Path, block: int, repair:
 def test_the_commands_in_the_documentation(aws: LocalAws, queue: Queue, tmp_path: Path) -> None:
     items(tmp_path / "orders.jsonl", 10)
     (tmp_path / "orders.csv").write_text("pk,total,paid\nc1,12.50,true\nc2,,false\n")
+    (tmp_path / "orders-1.csv").write_text("pk\nd1\n")
+    (tmp_path / "more").mkdir()
+    items(tmp_path / "more" / "orders.json", 3)
 
     output = documented(aws, queue, tmp_path, 0)
 
-    assert sorted(keys(queue.drain())) == sorted([*(f"k{n}" for n in range(10)), "c1", "c2"])
+    assert sorted(keys(queue.drain())) == sorted([*(f"k{n}" for n in (*range(10), *range(3))), "c1", "c2", "d1"])
     assert "would send" in output
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from sluice.local.soak.command import main
 from sluice.local.soak.report import Report
-from sluice.local.soak.run import Plan, Soak, main
+from sluice.local.soak.run import Plan, Soak
 from sluice.local.sources import FUNCTION, ROOT
 
 FORGETFUL = """

@@ -9,6 +9,7 @@ import json
 import os
 import ssl
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,12 +34,17 @@ from hypothesis import strategies as st
 from sluice.aws import endpoint
 from sluice.aws.answer import NoAnswer
 from sluice.aws.boto import BotoClient
+from sluice.aws.dead_letters import DeadLetter
+from sluice.aws.endpoint import Endpoint
 from sluice.aws.http import HttpClient
-from sluice.aws.in_flight import Running
+from sluice.aws.http import Request as Asked
+from sluice.aws.http_parser import HttpResponse
+from sluice.aws.in_flight import Executor, Running
 from sluice.aws.meanings import Meaning, Reply
+from sluice.aws.queue import Queue
 from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
-from sluice.aws.tables import Tables
+from sluice.aws.tables import PREFIX, Tables
 from sluice.aws.threads import Threads
 from sluice.message.decoder import Decoder
 from sluice.message.operation import Operation
@@ -106,14 +112,14 @@ class Request:
         line, *headers = head.decode("latin-1").split("\r\n")
         return cls(line, dict(header.split(": ", 1) for header in headers), body)
 
-    def signature(self) -> str:
+    def signature(self, service: str = "dynamodb") -> str:
         """The Authorization that botocore makes for a request with this body and these headers."""
         given = {name: self.headers[name] for name in ("Content-Type", "X-Amz-Target")}
         request = AWSRequest("POST", f"http://{self.headers['Host']}/", headers=given, data=self.body)
         moment = datetime.strptime(self.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         credentials = BotocoreCredentials("ASIAEXAMPLE", "secret/+", "token==")
         with patch("botocore.auth.get_current_datetime", return_value=moment):
-            SigV4Auth(credentials, "dynamodb", "eu-west-1").add_auth(request)
+            SigV4Auth(credentials, service, "eu-west-1").add_auth(request)
         return str(request.headers["Authorization"])
 
 
@@ -142,12 +148,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
 
 
 def tables(dynamodb: Any = None) -> Tables:
-    found = endpoint.plain(os.environ)
+    found = endpoint.plain(os.environ, "dynamodb")
     assert found is not None
-    return Tables([TABLE], dynamodb or Route(_no_sdk, HttpClient(found, 8), found.credentials))
+    return Tables([TABLE], dynamodb or by_http(found))
 
 
-def _no_sdk() -> Any:
+def by_http(found: Endpoint, boto: Callable[[], Any] = lambda: no_boto3()) -> Route:
+    return Route(boto, HttpClient(found, 8), found.credentials, prefix=PREFIX, connections=8, host="DynamoDB")
+
+
+def no_boto3() -> Any:
     raise AssertionError("boto3 is not needed")
 
 
@@ -213,6 +223,68 @@ def test_the_request_is_boto3s_own_in_all_that_means_something(server: ScriptedS
     check()
 
 
+SINGLES: dict[str, dict[str, Any]] = {
+    "PutItem": {"put": {"pk": "a", "n": 1.50, "t": ["x", None]}, "condition": "attribute_not_exists(pk) OR n < :n",
+                "values": {":n": 1}},
+    "DeleteItem": {"delete": {"pk": "\u00e9\""}, "condition": "#n = :b", "names": {"#n": "n"},
+                   "values": {":b": {"deep": [True]}}},
+    "UpdateItem": {"update": {"pk": "a"}, "expression": "SET #n = :v ADD m :v", "names": {"#n": "n"},
+                   "values": {":v": 2}},
+    "TransactWriteItems": {"update": {"pk": "a"}, "expression": "REMOVE n"},
+}  # fmt: skip
+
+
+def compare(server: ScriptedServer, target: str) -> None:
+    """The two requests that the server got: the same, by HTTP and by boto3."""
+    mine, theirs = (Request.read(raw) for raw in server.requests)
+    assert mine.line == theirs.line == "POST / HTTP/1.1"
+    assert mine.headers["X-Amz-Target"] == theirs.headers["X-Amz-Target"] == target
+    compared = [{n: v for n, v in each.headers.items() if n not in NOT_COMPARED} for each in (mine, theirs)]
+    # boto3 tells SQS that its errors should come as they did before JSON.
+    compared[1].pop("x-amzn-query-mode", None)
+    assert compared[0] == compared[1]
+    assert json.loads(mine.body) == json.loads(theirs.body)
+    service = "sqs" if target.startswith("AmazonSQS") else "dynamodb"
+    assert mine.headers["Authorization"] == mine.signature(service)
+
+
+@pytest.mark.parametrize("action", SINGLES)
+def test_a_single_write_is_boto3s_own_request(action: str, server: ScriptedServer) -> None:
+    message = Decoder(Settings((TABLE,))).decode({"messageId": "m", "body": json.dumps(SINGLES[action])})
+    found = endpoint.plain(os.environ, "dynamodb")
+    assert found is not None
+
+    for route in (by_http(found), _by_boto3()):
+        to = Tables([TABLE], route, update_once=action == "TransactWriteItems")
+        written(to, message.operations)
+
+    compare(server, f"DynamoDB_20120810.{action}")
+
+
+def test_what_goes_to_sqs_is_boto3s_own_request(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"http://127.0.0.1:{server.port}")
+    found = endpoint.plain(os.environ, "sqs")
+    assert found is not None
+    client = BotoClient(connections=1)
+    http = HttpClient(found, 8)
+    routes = [
+        Route(no_boto3, http, found.credentials, prefix="AmazonSQS.", connections=1),
+        Route(lambda: client, None, lambda: None, prefix="AmazonSQS.", connections=1),
+    ]
+    attributes = {"ErrorCode": {"DataType": "String", "StringValue": '\u00e9"'}}
+    letters = [DeadLetter("{\u00e9", attributes, 20), DeadLetter("x" * 1000, {}, 1000)]
+
+    for route in routes:
+        queue = Queue(route, lambda: found.url)
+        queue.send("https://sqs.eu-west-1.amazonaws.com/123456789012/dead.fifo", letters, until=time.monotonic() + 60)
+    compare(server, "AmazonSQS.SendMessageBatch")
+    server.requests.clear()
+    for route in routes:
+        queue = Queue(route, lambda: found.url)
+        queue.delay("arn:aws:sqs:eu-west-1:123456789012:work", [("r1", 5), ("r2", 0)], until=time.monotonic() + 60)
+    compare(server, "AmazonSQS.ChangeMessageVisibilityBatch")
+
+
 def test_what_boto3_carries_for_us_is_the_same_body(server: ScriptedServer) -> None:
     requests = as_requests([{"b": {"B": b"\x00\xff"}, "n": {"N": "1.50"}}, None])
     write(tables(), requests)
@@ -254,10 +326,10 @@ def test_who_has_wrapped_boto3_sees_every_batch(server: ScriptedServer, monkeypa
         seen.append((operation, list(arguments["RequestItems"])))
         return original(self, operation, arguments)
 
-    found = endpoint.plain(os.environ)
+    found = endpoint.plain(os.environ, "dynamodb")
     assert found is not None
     by_boto3 = BotoClient(connections=1)
-    ours = tables(Route(lambda: by_boto3, HttpClient(found, 8), found.credentials))
+    ours = tables(by_http(found, lambda: by_boto3))
     requests = as_requests([{"a": {"S": "b"}}])
     write(ours, requests)
     monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", traced)
@@ -280,7 +352,7 @@ def test_boto3_takes_no_corrupt_answer_either(monkeypatch: pytest.MonkeyPatch) -
 
 
 def _by_boto3() -> Route:
-    return Route(lambda: BotoClient(connections=1), None, lambda: None)
+    return Route(lambda: BotoClient(connections=1), None, lambda: None, prefix=PREFIX, connections=1)
 
 
 @pytest.mark.parametrize("way", [lambda: None, _by_boto3], ids=["wire", "boto3"])
@@ -296,9 +368,9 @@ def test_binary_keys_that_come_back_unprocessed_are_known_again(
     with serve(db=db) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", url)
         db.script(Unprocessed(1))
-        found = endpoint.plain(os.environ)
+        found = endpoint.plain(os.environ, "dynamodb")
         assert found is not None
-        to = way() or Route(_no_sdk, HttpClient(found, 1), found.credentials)
+        to = way() or by_http(found)
 
         reply = written(Tables([table], to), operations)
 
@@ -364,11 +436,18 @@ def test_batches_go_over_tls_on_one_connection(
     assert len(secure.requests) == 3
 
 
-def begun(wire: HttpClient, body: bytes) -> Running[bytes]:
-    """A call on an open connection, whose result is the answer's content."""
-    call = wire.begin(body, Credentials("a", "s"), SECONDS, lambda outcome: outcome[2])  # type: ignore[index]
-    assert call is not None
-    return call
+def asking(body: bytes = b"{}") -> Asked:
+    return Asked(f"{PREFIX}BatchWriteItem", body, Credentials("a", "s"))
+
+
+def begun(wire: HttpClient, body: bytes, executor: Executor) -> Running[bytes]:
+    """A call whose result is the answer's content."""
+
+    def content(outcome: HttpResponse | OSError) -> bytes:
+        assert isinstance(outcome, HttpResponse)
+        return outcome.content
+
+    return wire.begin(asking(body), SECONDS, content, executor.submit)
 
 
 def test_calls_without_a_thread_go_over_tls_side_by_side(
@@ -391,19 +470,17 @@ def test_calls_without_a_thread_go_over_tls_side_by_side(
 
     with ScriptedServer(held(), freed(), tls=certificate.server) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", f"https://127.0.0.1:{server.port}")
-        found = endpoint.plain(os.environ)
+        found = endpoint.plain(os.environ, "dynamodb")
         assert found is not None
         wire, executor = HttpClient(found, 2), Threads()(2)
-        made = [wire._connect(wire._ends(SECONDS)) for _ in range(2)]
-        credentials = Credentials("a", "s")
-        both = [wire._exchange(each, b"{}", credentials, wire._ends(SECONDS), lambda answer: answer) for each in made]
+        both = [begun(wire, b"{}", executor) for _ in range(2)]
         assert len(executor.wait(both, SECONDS, for_all=True)) == 2
 
         bodies = [bytes([65 + number]) * 5_000_000 for number in range(3)]
-        running = [begun(wire, body) for body in bodies[:2]]
+        running = [begun(wire, body, executor) for body in bodies[:2]]
         [first] = executor.wait(running, SECONDS)
         running.remove(first)
-        running.append(begun(wire, bodies[2]))
+        running.append(begun(wire, bodies[2], executor))
         assert len(executor.wait(running, SECONDS, for_all=True)) == 2
 
     assert {call.result() for call in [first, *running]} == {b"x" * 3_000_000}
@@ -433,11 +510,10 @@ def test_a_certificate_of_another_host_is_refused(
 
 
 def test_a_directory_of_certificates_is_taken_too(secure: ScriptedServer, tmp_path: Path) -> None:
-    found = endpoint.at(
-        os.environ["AWS_ENDPOINT_URL_DYNAMODB"], "eu-west-1", os.environ, lambda: None, bundle=str(tmp_path)
-    )
+    url = os.environ["AWS_ENDPOINT_URL_DYNAMODB"]
+    found = endpoint.at(url, "dynamodb", "eu-west-1", os.environ, lambda: None, bundle=str(tmp_path))
     assert found is not None
 
     with pytest.raises(ssl.SSLCertVerificationError):  # It is empty.
-        HttpClient(found, 1).post(b"{}", Credentials("a", "s"), SECONDS)
+        HttpClient(found, 1).post(asking(), SECONDS)
     assert secure.requests == []

@@ -1,7 +1,7 @@
 """Fuzzing of answers: `python -m tests.property.answers [--cases 12000] [--seed 1]`.
 
 Answers of DynamoDB and SQS, garbled in their structure, bytes, headers and status, are given to every call that the
-function makes, by boto3 and on the wire, instead of doing what was asked. Nothing may raise but the contract's errors,
+function makes, over HTTP and by boto3, instead of doing what was asked. Nothing may raise but the contract's errors,
 and no message may count as done that is neither in the table nor among the dead letters. Every case comes from the
 seed and its number alone. Exit status 1 where something is not as it must be.
 """
@@ -19,22 +19,26 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from botocore.awsrequest import AWSResponse
 
 from sluice.aws import connection as connection_module
+from sluice.aws import queue, tables
 from sluice.aws.boto import BotoClient
-from sluice.aws.queue import Queue
+from sluice.aws.http import Request
+from sluice.aws.in_flight import Running, Submit
 from sluice.aws.route import Route
-from sluice.aws.signature import Credentials
+from sluice.aws.signature import Credentials, Signer
 from tests.fakes.protocol import answered
 from tests.fakes.service import FakeService
 from tests.world import Inline, World
 
 ENVIRON = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 Raw = tuple[int, dict[str, str], bytes]
+T = TypeVar("T")
+SIGNS = Credentials("key", "secret")
 
 PUTS = [
     {"put": {"pk": "a", "v": 1}},
@@ -51,7 +55,7 @@ CALLS: dict[str, list[Any]] = {
     "SendMessageBatch": [{"put": {"n": n}} for n in range(12)],
     "ChangeMessageVisibilityBatch": [{"put": {"n": n}} for n in range(12)],
 }
-WAYS = ("wire", *(f"boto3 {operation}" for operation in CALLS))
+WAYS = tuple(f"{way} {operation}" for way in ("http", "boto3") for operation in CALLS)
 
 
 # What is garbled
@@ -76,7 +80,7 @@ HEADERS = (
     ("content-type", ("text/html; charset=iso-8859-1", "", "application/xml")),
     ("content-encoding", ("gzip", "br", "x")),
     ("x-amzn-requestid", ("", "é")),
-    ("date", ("yesterday", "")),
+    ("date", ("yesterday", "", "Thu, 01 Jan 99999 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT")),
     ("retry-after", ("x", "-1")),
     ("content-length", ("0", "1", "99999999", "-1", "x", "")),
 )
@@ -224,31 +228,48 @@ class Services:
                 return answer
         return answered(service, operation, body, service.perform)
 
-    # As the wire
+    def of(self, prefix: str) -> FakeService:
+        return self.world.sqs if prefix == "AmazonSQS" else self.world.db
 
-    def begin(self, *_: Any) -> None:
-        """No connection is ever open."""
+    # As the HTTP client of both
 
-    def post(self, body: bytes, *_: Any) -> Any:
-        status, headers, content = self.answer(self.world.db, "BatchWriteItem", body)
+    def begin(self, request: Request, _: float, then: Callable[[Any], T], submit: Submit) -> Running[T]:
+        return submit(self._end, request, then)
+
+    def _end(self, request: Request, then: Callable[[Any], T]) -> T:
+        try:
+            return then(self.post(request))
+        except OSError as error:
+            return then(error)
+
+    def post(self, request: Request, *__: Any) -> Any:
+        prefix, _, operation = request.target.partition(".")
+        status, headers, content = self.answer(self.of(prefix), operation, request.body)
         lines = "".join(
             f"{name}: {value}\r\n" for name, value in {"content-length": str(len(content)), **headers}.items()
         )
         socket = OneAnswer(f"HTTP/1.1 {status:03} X\r\n{lines}\r\n".encode("latin-1") + content)
         connection = connection_module.Connection(socket)  # type: ignore[arg-type]
-        steps = connection.exchange(b"", body)
+        steps = connection.exchange(b"", request.body)
         try:
             while True:
                 next(steps)
         except StopIteration as end:
             return end.value
 
+    def has_room(self) -> bool:
+        return True
+
+    def correct_clock(self, date: str) -> None:
+        signer = Signer("dynamodb", "us-east-1", "host")
+        signer.correct(date)
+        signer.lines("target", b"{}", SIGNS)  # Whatever the date was.
+
     # As boto3's way to both
 
     def send(self, request: Any, **_: Any) -> AWSResponse:
         prefix, _, operation = request.headers["X-Amz-Target"].decode().partition(".")
-        service: FakeService = self.world.sqs if prefix == "AmazonSQS" else self.world.db
-        status, headers, content = self.answer(service, operation, request.body)
+        status, headers, content = self.answer(self.of(prefix), operation, request.body)
         response = AWSResponse(request.url, status, headers, None)
         response._content = content
         return response
@@ -259,11 +280,12 @@ class OneAnswer:
 
     def __init__(self, whole: bytes) -> None:
         self._rest = whole
-        self._pipe = os.pipe()
+        self._pipe: tuple[int, ...] = os.pipe()
 
-    def __del__(self) -> None:
+    def close(self) -> None:
         for number in self._pipe:
             os.close(number)
+        self._pipe = ()
 
     def setblocking(self, _: bool) -> None:
         """It never blocks."""
@@ -303,9 +325,9 @@ class Report:
 def run(cases: int, seed: int, first: int = 0) -> Report:
     report = Report()
     with patch.dict(os.environ, ENVIRON), patch("botocore.endpoint.time.sleep"):
-        sdk = ByBoto3(1)
+        boto = ByBoto3(1)
         for number in range(first, first + cases):
-            services, problems, end = judge(sdk, seed, number)
+            services, problems, end = judge(boto, seed, number)
             report.cases += 1
             report.ends[end] += 1
             report.given[way_of(number)] += len(services.given)
@@ -318,17 +340,20 @@ def way_of(number: int) -> str:
     return WAYS[number % len(WAYS)]
 
 
-def judge(sdk: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], str]:
+def judge(boto: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], str]:
     """The answers that were given, what is wrong with what came of them, and what came of the invocation."""
     chance, way = Random(f"{seed} {number}"), way_of(number)
-    operation = "BatchWriteItem" if way == "wire" else way.partition(" ")[2]
+    operation = way.partition(" ")[2]
     world = World(settings={"update_once": operation == "TransactWriteItems"}, dead_letters=operation[:6] != "Change")
     world.db.put_item(TableName="orders-table", Item={"pk": {"S": "gone"}})
-    services = sdk.services = Services(world, chance, operation, chance.choice([1, 1, 2, 4]))
-    by = services if way == "wire" else None
-    dynamodb = Route(lambda: sdk, by, lambda: Credentials("key", "secret"))
-    world.pipeline._table._dynamodb = dynamodb  # type: ignore[attr-defined]
-    world.pipeline._notices._queue = Queue(sdk.sqs, clock=world.clock, executor=Inline)
+    services = boto.services = Services(world, chance, operation, chance.choice([1, 1, 2, 4]))
+    http = services if way.startswith("http") else None
+    routes = [
+        Route(lambda: boto, http, lambda: SIGNS, prefix=prefix, connections=8, clock=world.clock)
+        for prefix in (tables.PREFIX, queue.PREFIX)
+    ]
+    world.pipeline._table._dynamodb = routes[0]  # type: ignore[attr-defined]
+    world.pipeline._notices._queue = queue.Queue(routes[1], boto.sqs_url, clock=world.clock, executor=Inline)
     world.send(*CALLS[operation])
     try:
         outcome = world.invoke(world.receive(), 10.0)

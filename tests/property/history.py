@@ -174,11 +174,11 @@ class Delivery:
                 )
             for signature in answer.over:
                 sender = self._senders(signature, over)[0]
-                over.add(next(w for w in _to_be_sent(sender) if w.signature == signature and w not in over))
+                over.add(next(w for w in sender.to_be_sent if w.signature == signature and w not in over))
 
     def _senders(self, signature: str, over: set[Write]) -> list[Sent]:
         """The messages that may have asked for this; two deletes of one item are as good as each other."""
-        senders = [m for m in self.messages if any(w.signature == signature and w not in over for w in _to_be_sent(m))]
+        senders = [m for m in self.messages if any(w.signature == signature and w not in over for w in m.to_be_sent)]
         assert senders, f"{signature} is written again, or was never asked for"
         return senders
 
@@ -186,16 +186,7 @@ class Delivery:
         earlier = [each for each in self.messages[: self.messages.index(message)] if each.group == message.group]
         if not self.are_dead_lettered and any(self.bad(each) for each in earlier):
             return False
-        return all(write in over for each in earlier for write in _to_be_sent(each))
-
-
-def _to_be_sent(message: Sent) -> list[Write]:
-    """The operations of a message that no later one of the same message makes superfluous."""
-    return [
-        write
-        for position, write in enumerate(message.writes, 1)
-        if write.kind != "mistake" and not is_superseded(write, message.writes[position:])
-    ]
+        return all(write in over for each in earlier for write in each.to_be_sent)
 
 
 def is_dead_letter_of(letter: dict[str, Any], bad: Sequence[Write]) -> bool:

@@ -40,6 +40,7 @@ MARGIN = 5.0  # The default of DEADLINE_MARGIN, in seconds.
 LONGER_THAN_ANY_VISIBILITY = 1_000  # Seconds.
 
 
+# One class, as Hypothesis wants rules and invariants on one; what is promised stands in promises.py and history.py.
 class Function(RuleBasedStateMachine):
     """Several environments of the function between one queue and the same tables."""
 
@@ -283,7 +284,7 @@ class Function(RuleBasedStateMachine):
             check_added_once(self.db)
 
     def _on_the_queue(self) -> set[str]:
-        return {message["MessageId"] for message in self.sqs.messages(self.queue_url)}
+        return self.sqs.message_ids(self.queue_url)
 
     # The end
 

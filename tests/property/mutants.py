@@ -67,7 +67,7 @@ class Mutant:
 
 
 SORT_KEY = "return (table.name, partition, _key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES))"
-SUPERSEDED = "self.outcome.superseded.update(step.superseded)"
+SUPERSEDED = "self.outcome.superseded.update(superseded)"
 TRY_LATER_THROTTLED = """                self.outcome.throttled_calls += 1
                 self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)"""
@@ -102,14 +102,16 @@ MUTANTS: Sequence[Mutant] = (
            EQUAL_KEYS),
     # Superseding
     Mutant("superseded ids forgotten", "sluice/writing/writer.py", SUPERSEDED, "pass", CALM),
-    Mutant("superseded counted before the write", "sluice/writing/writer.py", "            lane.extend(steps)",
-           "            lane.extend(steps)\n            self.outcome.superseded.update(o for s in steps for o in s.superseded)",
+    Mutant("superseded counted before the write", "sluice/writing/writer.py",
+           "self._lanes.add(plan.interleave(operations)))\n",
+           "self._lanes.add(plan.interleave(operations)))\n"
+           "        self.outcome.superseded.update(o for lane in self._lanes._steps.values() for s in lane for o in s.superseded)\n",
            PROMISE),
     Mutant("the oldest wins", "sluice/writing/plan.py", "lane.append(Step(operation, _flattened(before)))",
            "lane.append(Step(before[-1].operation, [operation]) if before else Step(operation, []))", CALM),
     Mutant("nothing superseded, all sent", "sluice/writing/plan.py", "while lane and operation.goes_in_batches:",
            "while lane and False:", LAST),
-    Mutant("rejected superseder keeps the others out", "sluice/writing/writer.py", "lane.extendleft(reversed(lane.popleft().without()))",
+    Mutant("rejected superseder keeps the others out", "sluice/writing/lanes.py", "lane.extendleft(reversed(lane.popleft().without()))",
            "lane.popleft()", CALM),
     # What did not get through
     Mutant("unprocessed dropped", "sluice/writing/writer.py", "unwritten = set(reply.unwritten)",

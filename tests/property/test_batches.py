@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sluice.aws.meanings import Meaning
 from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
-from sluice.aws.tables import Tables
+from sluice.aws.tables import PREFIX, Tables
 from sluice.message.decoder import Decoder
 from sluice.message.operation import BatchWrite, Operation, Source
 from sluice.message.settings import Settings
@@ -22,7 +22,7 @@ from tests.fakes.dynamodb import wire_bytes
 from tests.fakes.protocol import FakeWire
 from tests.property.model import requests_of
 from tests.strategies import TABLES, Intent, as_json, drafts, examples, until_seen
-from tests.world import EVENTS, ORDERS, FakeSdk, Inline, World, batch_writes
+from tests.world import EVENTS, ORDERS, FakeBoto, Inline, World, batch_writes
 
 # API_BatchWriteItem
 REQUESTS, REQUEST_BYTES = 25, 16 * 1024 * 1024
@@ -204,8 +204,9 @@ def test_what_comes_back_unprocessed_counts_as_unwritten_and_in_doubt_all_of_it(
         requests.insert(data.draw(st.integers(0, len(requests))), request)
 
     stub = Stub(returned)
-    wire = FakeWire(stub, sent=lambda *_: None)
-    dynamodb = Route(lambda: FakeSdk(stub, lambda _: None), wire, lambda: Credentials("key", "secret"))
+    http = FakeWire(stub) if data.draw(st.booleans(), "by HTTP") else None
+    signs = Credentials("key", "secret")
+    dynamodb = Route(lambda: FakeBoto(stub), http, lambda: signs, prefix=PREFIX, connections=8)
     tables, operations = Tables(TABLES, dynamodb), list(batch.values())
     reply = tables.reply(operations, tables.begin(operations, 1.0, Inline().submit).result())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from sluice.message.settings import KeyAttribute, Table
@@ -153,13 +154,22 @@ class Write:
         return item | {("v", str(self.version))} if self.kind == "put version" else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sent:
     """A message on the queue, and its operations in the order of its body."""
 
     id: str
     group: str
     writes: Sequence[Write]
+
+    @cached_property
+    def to_be_sent(self) -> Sequence[Write]:
+        """The operations that no later one of the same message makes superfluous."""
+        return [
+            write
+            for position, write in enumerate(self.writes, 1)
+            if write.kind != "mistake" and not is_superseded(write, self.writes[position:])
+        ]
 
 
 def body(writes: Sequence[Write]) -> str:

@@ -56,15 +56,7 @@ PURE_MODULES = {
     "sluice.aws.http_parser",
     "sluice.aws.meanings",
 }
-KNOW_THE_SDK = {
-    "sluice.aws.boto",
-    "sluice.aws.queue",
-    "sluice.aws.endpoint",
-    "sluice.aws.shapes",
-    "sluice.aws.signature",
-    "sluice.aws.trust",
-    "sluice.aws.unreached",
-}
+KNOW_THE_SDK = {"sluice.aws.boto"}
 OUTSIDE = {"time", "random", "os", "socket", "threading", "boto3", "botocore", "datetime", "concurrent"}
 
 

@@ -17,7 +17,7 @@ from sluice.local.dashboard import __main__ as dashboard
 from sluice.local.demo import __main__
 from sluice.local.faults import __main__ as faults
 from sluice.local.playground import display
-from sluice.local.soak import run
+from sluice.local.soak import command as soak
 
 
 class Terminal(io.TextIOWrapper):
@@ -70,7 +70,7 @@ def test_each_help_is_shown_in_every_encoding(on: Callable[[str], Terminal], com
     assert shown.shown().startswith("usage: sluice")
 
 
-@pytest.mark.parametrize("module", [__main__, faults, run, dashboard], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [__main__, faults, soak, dashboard], ids=lambda module: module.__name__)
 def test_each_program_of_make_shows_its_help_in_every_encoding(
     on: Callable[[str], Terminal], module: ModuleType
 ) -> None:

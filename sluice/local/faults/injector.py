@@ -285,15 +285,18 @@ def _returned(held: list[Write], chance: Random) -> dict[str, list[Any]]:
     return requests
 
 
+def _reason(arn: str, chance: Random) -> dict[str, str]:
+    reason = chance.choice(REASONS)
+    return {"reason": reason, "resource": f"{arn}/index/by-day" if reason.startswith("Index") else arn}
+
+
 def _error(
     error: Error, found: Sequence[Write] = (), chance: Random | None = None, message: str = ""
 ) -> UpstreamResponse:
     members: dict[str, Any] = {}
     if error.reasons and found and chance is not None:
         tables = {write.table.name: write.table for write in found}.values()
-        members[error.reasons] = [
-            {"reason": chance.choice(REASONS), "resource": table.arn or _ACCOUNT_ARN + table.name} for table in tables
-        ]
+        members[error.reasons] = [_reason(table.arn or _ACCOUNT_ARN + table.name, chance) for table in tables]
     if error.canceled:
         first = {"Code": error.canceled, "Message": error.message}
         members["CancellationReasons"] = [first, *({"Code": "None"} for _ in found[1:])]

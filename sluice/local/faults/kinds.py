@@ -127,4 +127,6 @@ REASONS = (
     "TableWriteKeyRangeThroughputExceeded",
     "TableWriteMaxOnDemandThroughputExceeded",
     "TableWriteAccountLimitExceeded",
+    "IndexWriteProvisionedThroughputExceeded",
+    "IndexWriteKeyRangeThroughputExceeded",
 )

@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from sluice.local.faults.profiles import PROFILES
 
     parser.epilog = _EXAMPLES
-    actions = parser.add_subparsers(dest="action", required=True, metavar="up|down|status|wait|env|watch|logs")
+    actions = parser.add_subparsers(dest="action", metavar="up|down|status|wait|env|watch|logs")
 
     up = _action(actions, "up", "start it, and print the variables that lead to it")
     up.add_argument("--key", type=_keys, default={"pk": "S"}, metavar="NAME:TYPE[,…]", help="of the table (pk:S)")

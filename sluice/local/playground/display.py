@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from sluice.cli import counted, plural
 from sluice.terminal import can_redraw
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -40,12 +41,13 @@ def lines(history: Sequence[Look], title: str, width: int = 80) -> Iterator[str]
     ):
         yield f"  {name:<13}{value:>9,.0f} {unit:<18} {sparkline(series, room)}"
     yield ""
-    yield f"  {'table':<13}{now['items']:>9,} items"
+    yield f"  {'table':<13}{now['items']:>9,} {plural(now['items'], 'item')}"
     yield f"  {'in flight':<13}{now['in_flight']:>9,} of those messages"
+    written = round(totals.get("OperationsWritten", 0))
     yield (
-        f"  {'so far':<13}{totals.get('OperationsWritten', 0):>9,.0f} records written in"
-        f" {totals.get('BatchWrites', 0):,.0f} batch calls,"
-        f" {totals.get('MessagesReturned', 0):,.0f} messages returned"
+        f"  {'so far':<13}{written:>9,} {plural(written, 'record')} written in"
+        f" {counted(round(totals.get('BatchWrites', 0)), 'batch call')},"
+        f" {counted(round(totals.get('MessagesReturned', 0)), 'message')} returned"
     )
     if faults := now.get("faults"):
         yield f"  {'faults':<13}{', '.join(f'{count:,} {name}' for name, count in faults.items())}"[:width]
@@ -81,7 +83,7 @@ def plain(now: Look) -> str:
     """One look as one line."""
     return (
         f"{time.strftime('%H:%M:%S', time.localtime(now['at']))}  {now['write_rate']:,.0f} records/s written,"
-        f" {now['waiting']:,} messages waiting, {now['in_flight']:,} in flight,"
+        f" {counted(now['waiting'], 'message')} waiting, {now['in_flight']:,} in flight,"
         f" {now['throttle_rate']:,.0f} throttled/s,"
-        f" {now['dead_letters']:,} dead letters, {now['items']:,} items"
+        f" {counted(now['dead_letters'], 'dead letter')}, {counted(now['items'], 'item')}"
     )

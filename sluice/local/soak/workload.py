@@ -57,6 +57,7 @@ class Planned:
     """Of the dead letter, where it calls for one."""
 
 
+# One class, for all of it draws from one source of chance, in one order: that is what makes it the same for a seed.
 class Workload:
     """Makes messages: the same ones for the same seed and the same course of events.
 

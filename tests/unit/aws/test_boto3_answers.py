@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from sluice.aws.answer import Answer, NoAnswer, Refusal
 from sluice.aws.boto import BotoClient
 from sluice.aws.dead_letters import DeadLetter
 from sluice.aws.queue import Queue
+from sluice.aws.route import Route
 from tests.world import Inline
 
 OK = b'{"ConsumedCapacity":{"TableName":"t","CapacityUnits":1.0}}'
@@ -53,7 +55,7 @@ def _environ(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(status: int, headers: dict[str, str], content: bytes) -> Answer:
-    return Answering((status, headers, content)).call("put_item", PUT, 8.0)
+    return Answering((status, headers, content)).call("put_item", PUT, 600.0)
 
 
 @pytest.mark.parametrize("checksum", [{}, {"x-amz-crc32": CHECKSUM}, {"X-Amz-Crc32": f" {CHECKSUM} "}])
@@ -67,6 +69,11 @@ def test_an_answer_is_read_whatever_blanks_are_around_its_checksum(checksum: dic
 @pytest.mark.parametrize("checksum", ["", " ", "x", "1", "-1", f"{CHECKSUM}, {CHECKSUM}"])
 def test_an_answer_with_another_checksum_is_none(checksum: str) -> None:
     assert asked(200, {"x-amz-crc32": checksum}, OK) == NoAnswer("a checksum that does not match")
+
+
+def queue_by(client: BotoClient, clock: Callable[[], float] = lambda: 0.0) -> Queue:
+    sqs = Route(lambda: client, None, lambda: None, prefix="AmazonSQS.", connections=1, clock=clock)
+    return Queue(sqs, client.sqs_url, executor=Inline, clock=clock)
 
 
 UNREADABLE = [LATIN, b"", b"[]", b"{", b"NaN", b'{"ConsumedCapacity":5}', b'{"ConsumedCapacity":{"CapacityUnits":"1"}}']
@@ -108,7 +115,7 @@ def test_nothing_is_sent_once_the_time_for_it_is_over() -> None:
 
 def test_nothing_is_sent_to_sqs_once_the_time_for_it_is_over() -> None:
     made, times = Answering((200, {}, SENT)), iter([0.0])
-    queue = Queue(made.sqs, clock=lambda: next(times, 2.0), executor=Inline)
+    queue = queue_by(made, clock=lambda: next(times, 2.0))
 
     sent = queue.send("https://sqs.test/1/dead", [DeadLetter("x", {}, 1)], until=1.0)
 
@@ -118,7 +125,7 @@ def test_nothing_is_sent_to_sqs_once_the_time_for_it_is_over() -> None:
 @pytest.mark.parametrize("first", [(502, {}, LATIN), (500, {}, b""), (503, {}, b"[]")])
 def test_a_garbled_error_of_sqs_is_tried_again_by_boto3(first: tuple[int, dict[str, str], bytes]) -> None:
     made = Answering(first, (200, {}, SENT))
-    queue = Queue(made.sqs, executor=Inline, clock=lambda: 0.0)
+    queue = queue_by(made)
 
     sent = queue.send("https://sqs.test/1/dead", [DeadLetter("x", {}, 1)], until=10.0)
 
@@ -140,8 +147,8 @@ ABOUT_TWO: dict[bytes, tuple[set[int], int]] = {
 
 @pytest.mark.parametrize("content", ABOUT_TWO, ids=bytes.decode)
 def test_an_entry_is_taken_if_the_answer_names_it_once_and_as_taken(content: bytes) -> None:
-    made = Answering((200, {}, content))
-    queue = Queue(made.sqs, executor=Inline, clock=lambda: 0.0)
+    made = Answering(*[(200, {}, content)] * 2)  # What cannot be read is asked for once more.
+    queue = queue_by(made)
 
     sent = queue.send("https://sqs.test/1/dead", [DeadLetter("x", {}, 1)] * 2, until=10.0)
 
@@ -149,10 +156,11 @@ def test_an_entry_is_taken_if_the_answer_names_it_once_and_as_taken(content: byt
 
 
 def test_a_client_for_sqs_that_cannot_be_made_sends_nothing_and_raises_nothing() -> None:
-    def client() -> Any:
-        raise NoRegionError()
+    class Regionless(BotoClient):
+        def _new(self, *_: Any) -> Any:
+            raise NoRegionError()
 
-    sent = Queue(client, executor=Inline, clock=lambda: 0.0).send("u", [DeadLetter("x", {}, 1)], until=1.0)
+    sent = queue_by(Regionless(1)).send("u", [DeadLetter("x", {}, 1)], until=1.0)
 
     assert sent.taken == set()
     assert sent.failures == [str(NoRegionError())]

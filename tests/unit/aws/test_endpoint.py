@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import boto3
 import botocore.httpsession
+import botocore.loaders
 import botocore.session
 import pytest
 from botocore.exceptions import BotoCoreError
@@ -19,9 +21,10 @@ from hypothesis import strategies as st
 
 from sluice.aws import endpoint, trust
 from sluice.aws.boto import BotoClient
-from sluice.aws.endpoint import Endpoint
+from sluice.aws.endpoint import Endpoint, Service
 from sluice.message.errors import SettingsError
 
+LOADER = cache(botocore.loaders.create_loader)
 LAMBDA = {
     "AWS_LAMBDA_FUNCTION_NAME": "writer",
     "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
@@ -149,10 +152,22 @@ class Environ:
         return dict(os.environ)
 
 
+SERVICES_CALLED: tuple[Service, ...] = ("dynamodb", "sqs")
+both_services = pytest.mark.parametrize("service", SERVICES_CALLED)
+
+
+@pytest.fixture(autouse=True)
+def _one_loader(monkeypatch: pytest.MonkeyPatch) -> None:
+    """boto3's description of the services is read once, and not for each of hundreds of sessions."""
+    monkeypatch.setattr(botocore.session, "create_loader", LOADER)
+
+
 def check_is_boto3s(found: Endpoint) -> None:
     assert found.are_static == ("AWS_CREDENTIAL_EXPIRATION" not in os.environ)
     region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")  # boto3 reads only the first.
-    client = boto3.Session(region_name=region).client("dynamodb")
+    core = botocore.session.Session()
+    core.register_component("data_loader", LOADER())
+    client = boto3.Session(region_name=region, botocore_session=core).client(found.service)
     frozen = boto3.Session().get_credentials().get_frozen_credentials()
     credentials = found.credentials()
     assert credentials is not None
@@ -163,29 +178,40 @@ def check_is_boto3s(found: Endpoint) -> None:
     assert found.ca_bundle == (get_cert_path(given or True) if found.scheme == "https" else "")
 
 
+@both_services
 @pytest.mark.parametrize("changes", PLAIN.values(), ids=PLAIN)
-def test_a_plain_environment_is_understood_as_by_boto3(changes: dict[str, str | None], environ: Environ) -> None:
-    found = endpoint.plain(environ.set(changes))
+def test_a_plain_environment_is_understood_as_by_boto3(
+    changes: dict[str, str | None], service: Service, environ: Environ
+) -> None:
+    found = endpoint.plain(environ.set(changes), service)
 
     assert found is not None
+    assert found.service == service
     check_is_boto3s(found)
 
 
+@both_services
 @pytest.mark.parametrize("changes", UNUSUAL.values(), ids=UNUSUAL)
-def test_anything_unusual_is_left_to_boto3(changes: dict[str, str | None], environ: Environ) -> None:
-    assert endpoint.plain(environ.set(changes)) is None
+def test_anything_unusual_is_left_to_boto3(changes: dict[str, str | None], service: Service, environ: Environ) -> None:
+    assert endpoint.plain(environ.set(changes), service) is None
 
 
-def test_a_file_in_the_home_directory_is_left_to_boto3(environ: Environ, tmp_path: Path) -> None:
+@both_services
+def test_a_file_in_the_home_directory_is_left_to_boto3(service: Service, environ: Environ, tmp_path: Path) -> None:
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text(PROFILE)
 
-    assert endpoint.plain(environ.set({"HOME": str(tmp_path)})) is None
+    assert endpoint.plain(environ.set({"HOME": str(tmp_path)}), service) is None
 
 
-@pytest.mark.parametrize("region", sorted(boto3.Session().get_available_regions("dynamodb")))
-def test_every_region_of_the_partition_is_plain(region: str, environ: Environ) -> None:
-    found = endpoint.plain(environ.set({"AWS_DEFAULT_REGION": region}))
+REGIONS = [
+    (service, region) for service in SERVICES_CALLED for region in boto3.Session().get_available_regions(service)
+]
+
+
+@pytest.mark.parametrize(("service", "region"), REGIONS)
+def test_every_region_of_the_partition_is_plain(service: Service, region: str, environ: Environ) -> None:
+    found = endpoint.plain(environ.set({"AWS_DEFAULT_REGION": region}), service)
 
     assert found is not None
     check_is_boto3s(found)
@@ -195,17 +221,30 @@ VALUES = st.sampled_from(
     [None, "", "true", "us-west-2", "http://a.test:1", "https://B.test", "http://u:p@a.test", "x y"]
 )
 NAMES = st.sampled_from(
-    ["AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"]
+    [
+        *("AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SQS"),
+        *("AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"),
+    ]
 )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
-@given(st.dictionaries(NAMES, VALUES, max_size=4))
-def test_what_is_taken_for_plain_is_what_boto3_finds(environ: Environ, changes: dict[str, str | None]) -> None:
-    found = endpoint.plain(environ.set(changes))
+@given(st.sampled_from(SERVICES_CALLED), st.dictionaries(NAMES, VALUES, max_size=4))
+def test_what_is_taken_for_plain_is_what_boto3_finds(
+    environ: Environ, service: Service, changes: dict[str, str | None]
+) -> None:
+    found = endpoint.plain(environ.set(changes), service)
 
     if found is not None:
         check_is_boto3s(found)
+
+
+def test_each_service_has_an_endpoint_of_its_own(environ: Environ) -> None:
+    given = environ.set({"AWS_ENDPOINT_URL_SQS": "http://queue.test:1"})
+
+    found = [endpoint.plain(given, service) for service in SERVICES_CALLED]
+
+    assert [each and each.url for each in found] == ["https://dynamodb.us-east-1.amazonaws.com", "http://queue.test:1"]
 
 
 # What boto3 is asked for
@@ -346,7 +385,7 @@ def test_certificates_that_cannot_be_read_are_told_by_variable_and_path(
 def test_a_certifi_that_a_system_has_patched_is_believed(environ: Environ, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("certifi.where", lambda: "/etc/ssl/certs/ca-certificates.crt")
 
-    found = endpoint.plain(environ.set({}))
+    found = endpoint.plain(environ.set({}), "dynamodb")
 
     assert found is not None
     assert found.ca_bundle == "/etc/ssl/certs/ca-certificates.crt"

@@ -1,12 +1,15 @@
-"""HTTP on a socket: what is sent, what is understood, when a connection is used again, and when a call is given up."""
+"""HTTP on a socket: what is sent and understood, which connection is used, when a call is given up or has room."""
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import itertools
+import re
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -21,24 +24,30 @@ from sluice.aws import http as wire_module
 from sluice.aws import http_parser
 from sluice.aws.connection import Connection
 from sluice.aws.endpoint import Endpoint
-from sluice.aws.http import Exchange, HttpClient
+from sluice.aws.http import MAX_CONNECTING, Connector, Exchange, HttpClient, Request
 from sluice.aws.http_parser import HttpResponse
-from sluice.aws.in_flight import Running, wait
+from sluice.aws.in_flight import Loop, Running, wait
 from sluice.aws.signature import Credentials
 from sluice.aws.threads import Threads
 from tests.fakes.scripted import CLOSE, ScriptedServer
 
 CREDENTIALS = Credentials("access", "secret", "token")
+TARGET = "DynamoDB_20120810.BatchWriteItem"
 LONG = 600.0  # Seconds that no test takes.
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def wire_to(port: int, **changes: Any) -> HttpClient:
-    return HttpClient(Endpoint("http", "127.0.0.1", port, "us-east-1", "", lambda: CREDENTIALS), 2, **changes)
+def wire_to(port: int, connections: int = 2, **changes: Any) -> HttpClient:
+    endpoint = Endpoint("dynamodb", "http", "127.0.0.1", port, "us-east-1", "", lambda: CREDENTIALS)
+    return HttpClient(endpoint, connections, **changes)
+
+
+def asking(body: bytes = b"{}") -> Request:
+    return Request(TARGET, body, CREDENTIALS)
 
 
 def post(wire: HttpClient, body: bytes = b"{}", seconds: float = 20.0) -> HttpResponse:
-    return wire.post(body, CREDENTIALS, seconds)
+    return wire.post(asking(body), seconds)
 
 
 # One request, one answer
@@ -52,6 +61,8 @@ def test_a_request_is_one_post_with_its_length() -> None:
     assert answer == (200, {"content-length": "2"}, b"{}")
     assert head.startswith(b"POST / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n" % server.port)
     assert b"\r\nContent-Length: 7" in head
+    assert b"\r\nX-Amz-Target: DynamoDB_20120810.BatchWriteItem\r\n" in head
+    assert b"\r\nX-Amz-Security-Token: token\r\n" in head
     assert body == b'{"a":1}'
 
 
@@ -125,12 +136,17 @@ class Pieces:
 def exchange_on(
     pieces: Pieces,
     *,
+    body: bytes = b"{}",
     ends: float = 1e9,
     clock: Callable[[], float] = lambda: 0.0,
-    keep: Callable[[Connection], None] = lambda _: None,
 ) -> Exchange[HttpResponse | OSError]:
-    connection = Connection(pieces)  # type: ignore[arg-type]
-    return Exchange(connection, b"", b"{}", ends, clock, keep, lambda outcome: outcome)
+    exchange = Exchange(wire_to(80, clock=clock), asking(body), ends, as_it_is)
+    exchange.start(Connection(pieces))  # type: ignore[arg-type]
+    return exchange
+
+
+def as_it_is(outcome: HttpResponse | OSError) -> HttpResponse | OSError:
+    return outcome
 
 
 def framed(frame: str, lines: list[tuple[str, str]], status: int, content: bytes, chunk: int) -> bytes:
@@ -150,14 +166,15 @@ def cut(whole: bytes, places: list[int]) -> list[bytes]:
 
 
 def read(pieces: Sequence[bytes]) -> tuple[HttpResponse, bool]:
-    kept: list[Connection] = []
-    exchange = exchange_on(Pieces(pieces), keep=kept.append)
+    """The answer, and whether its connection is kept."""
+    socket = Pieces(pieces)
+    exchange = exchange_on(socket)
     while not exchange.done():
         exchange.go_on()
     answer = exchange.result()
     if isinstance(answer, OSError):
         raise answer
-    return answer, kept[0].may_be_kept
+    return answer, not socket.is_closed
 
 
 class _Stream(io.BytesIO):
@@ -238,7 +255,7 @@ def test_no_more_is_read_than_an_answer_can_repeat_of_its_request(frame: str, bo
     outcomes = []
     for size in (most, most + 1):
         pieces = Pieces(cut(framed(frame, [], 200, b"x" * size, 50_000), list(range(0, size, 10_000))))
-        exchange = Exchange(Connection(pieces), b"", body, 1e9, lambda: 0.0, lambda _: None, lambda outcome: outcome)  # type: ignore[arg-type]
+        exchange = exchange_on(pieces, body=body)
         while not exchange.done():
             exchange.go_on()
         outcomes.append(exchange.result())
@@ -429,9 +446,9 @@ def test_nothing_is_sent_once_connecting_has_taken_all_the_time(monkeypatch: pyt
         wire = wire_to(server.port, clock=lambda: now[0])
         connect = wire._connect
 
-        def slowly(ends: float) -> Connection:
-            now[0] = ends
-            return connect(ends + 1)
+        def slowly(seconds: float) -> Connection:
+            now[0] = 10.0  # Half of the 20 seconds.
+            return connect(seconds)
 
         monkeypatch.setattr(wire, "_connect", slowly)
         with pytest.raises(TimeoutError):
@@ -486,9 +503,12 @@ def test_a_call_that_was_given_up_leaves_no_connection_behind() -> None:
 
 
 def begun(wire: HttpClient, body: bytes = b"{}", seconds: float = 20.0) -> Exchange[HttpResponse | OSError]:
-    exchange = wire.begin(body, CREDENTIALS, seconds, lambda outcome: outcome)
-    assert exchange is not None
-    return exchange
+    """A call on a connection that is open."""
+    return wire.begin(asking(body), seconds, as_it_is, nobody)
+
+
+def nobody(*_: Any) -> Any:
+    raise AssertionError("no connection was to be made")
 
 
 def after(event: threading.Event, answer: bytes) -> Iterator[bytes]:
@@ -498,27 +518,11 @@ def after(event: threading.Event, answer: bytes) -> Iterator[bytes]:
 
 
 def connected(server: ScriptedServer, connections: int) -> HttpClient:
-    """A wire with so many connections that are open and idle."""
-    wire = wire_to(server.port)
-    wire._connections = connections
-    made = [wire._connect(wire._ends(LONG)) for _ in range(connections)]
-    exchanges = [wire._exchange(each, b"{}", CREDENTIALS, wire._ends(LONG), lambda answer: answer) for each in made]
-    assert len(wait(exchanges, LONG, for_all=True)) == connections
+    """A client with so many connections that are open and idle."""
+    wire, executor = wire_to(server.port, connections), Threads()(connections)
+    calls = [wire.begin(asking(), LONG, as_it_is, executor.submit) for _ in range(connections)]
+    assert len(executor.wait(calls, LONG, for_all=True)) == connections
     return wire
-
-
-def test_a_call_needs_a_connection_that_is_open_and_idle() -> None:
-    with ScriptedServer([OK] * 2) as server:
-        wire = wire_to(server.port)
-        assert wire.begin(b"{}", CREDENTIALS, 20.0, lambda outcome: outcome) is None
-        post(wire)
-        exchange = begun(wire)
-        assert wire.begin(b"{}", CREDENTIALS, 20.0, lambda outcome: outcome) is None
-
-        wait([exchange], LONG)
-
-        assert exchange.result() == (200, {"content-length": "2"}, b"{}")
-    assert server.connections == 1
 
 
 def test_a_call_that_hangs_does_not_keep_the_others_waiting() -> None:
@@ -545,7 +549,7 @@ def test_large_bodies_go_out_side_by_side_whatever_the_socket_takes_at_once(size
         wire = connected(server, 2)
         exchanges = [begun(wire, body), begun(wire, body)]
 
-        assert len(wait(exchanges, LONG, for_all=True)) == 2
+        assert len(Loop().wait(exchanges, LONG, for_all=True)) == 2
 
     assert all(exchange.result() == (200, {"content-length": str(size)}, body) for exchange in exchanges)
     assert [request.partition(b"\r\n\r\n")[2] for request in server.requests[2:]] == [body, body]
@@ -593,22 +597,237 @@ def test_of_no_call_nothing_is_waited_for() -> None:
     assert wait([], LONG) == []
 
 
-def test_a_call_that_ends_between_two_looks_is_not_slept_over() -> None:
-    """The bell of one that ended meanwhile has been rung, and is heard."""
-    hold = threading.Event()
-    executor = Threads()(2)
-    quick, late = executor.submit(int, "7"), executor.submit(hold.wait, LONG)
-    executor.wait([quick], LONG)
-    looks = iter([False, True, True, True])
+# Connections that are made
 
-    class Ending:
-        events, due = select.POLLIN, float("inf")
-        fileno, go_on, result = late.fileno, late.go_on, late.result  # type: ignore[attr-defined]
 
-        def done(self) -> bool:
-            is_done = next(looks)
-            hold.set()
-            return is_done
+class Door:
+    """Connects to a server only once it is open; who comes earlier waits in front of it."""
 
-    both: Any = [quick, Ending()]
-    assert len(executor.wait(both, LONG * 100, for_all=True)) == 2
+    def __init__(self, port: int) -> None:
+        self._connect = Connector(Endpoint("dynamodb", "http", "127.0.0.1", port, "us-east-1", "", lambda: CREDENTIALS))
+        self.is_open, self.has_come = threading.Event(), threading.Event()
+        self.asked: list[float] = []
+
+    def __call__(self, seconds: float) -> Connection:
+        self.asked.append(seconds)
+        self.has_come.set()
+        assert self.is_open.wait(LONG)
+        return self._connect(seconds)
+
+
+def test_a_call_without_a_connection_gets_one_from_the_executor() -> None:
+    with ScriptedServer([OK] * 2, [OK] * 2) as server:
+        wire, executor = wire_to(server.port), Threads()(2)
+        first = wire.begin(asking(b"[1]"), 20.0, as_it_is, executor.submit)
+        executor.wait([first], LONG)
+        both = [wire.begin(asking(b"[2]"), 20.0, as_it_is, executor.submit) for _ in range(2)]
+
+        assert len(executor.wait(both, LONG, for_all=True)) == 2
+
+        assert [each.result() for each in (first, *both)] == [(200, {"content-length": "2"}, b"{}")] * 3
+    assert server.connections == 2
+    assert [request.partition(b"\r\n\r\n")[2] for request in server.requests] == [b"[1]", b"[2]", b"[2]"]
+
+
+def test_there_is_room_until_so_many_connections_are_being_made() -> None:
+    with ScriptedServer(*[[OK] * 2] * 20) as server:
+        door, executor = Door(server.port), Threads()(20)
+        wire = wire_to(server.port, 20, connect=door)
+        calls = []
+
+        while wire.has_room():
+            calls.append(wire.begin(asking(), LONG, as_it_is, executor.submit))
+        assert len(calls) == MAX_CONNECTING
+        door.is_open.set()
+        assert len(executor.wait(calls, LONG, for_all=True)) == MAX_CONNECTING
+
+        assert wire.has_room()
+        assert all(isinstance(call.result(), HttpResponse) for call in calls)
+
+
+def test_an_idle_connection_is_room_for_a_call_whatever_is_being_made() -> None:
+    with ScriptedServer(*[[OK] * 3] * 20) as server:
+        door, executor = Door(server.port), Threads()(20)
+        wire = wire_to(server.port, 20, connect=door)
+        door.is_open.set()
+        post(wire)
+        door.is_open.clear()
+        idle = wire._kept()
+        assert idle is not None
+        calls = [wire.begin(asking(), LONG, as_it_is, executor.submit) for _ in range(MAX_CONNECTING)]
+        assert not wire.has_room()
+
+        wire.keep(idle)
+
+        assert wire.has_room()
+        assert wait([begun(wire)], LONG)
+        door.is_open.set()
+        executor.wait(calls, LONG, for_all=True)
+
+
+def test_a_thread_that_cannot_be_started_leaves_the_room_that_it_took() -> None:
+    def submit(fn: Callable[..., Any], /, *args: Any) -> Running[Any]:  # noqa: ARG001
+        raise RuntimeError("can't start new thread")
+
+    wire = wire_to(1)
+    for _ in range(MAX_CONNECTING + 1):
+        with pytest.raises(RuntimeError, match="start new thread"):
+            wire.begin(asking(), 20.0, as_it_is, submit)
+
+    assert wire.has_room()
+
+
+def test_connections_that_cannot_be_made_leave_the_room_that_they_took() -> None:
+    def refused(_: float) -> Connection:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    wire, executor = wire_to(1, connect=refused), Threads()(2)
+    for _ in range(MAX_CONNECTING + 1):
+        assert wire.has_room()
+        call = wire.begin(asking(), 20.0, lambda error: f"told of {error}", executor.submit)
+        executor.wait([call], LONG)
+
+        assert call.result() == "told of [Errno 111] Connection refused"
+
+
+def test_a_defect_in_connecting_is_raised_and_leaves_the_room_that_it_took() -> None:
+    wire, executor = wire_to(1, connect=lambda _: 1 / 0), Threads()(1)
+    for _ in range(MAX_CONNECTING + 1):
+        assert wire.has_room()
+        call = wire.begin(asking(), 20.0, as_it_is, executor.submit)
+        with pytest.raises(ZeroDivisionError):
+            executor.wait([call], LONG)
+
+
+@pytest.mark.parametrize("way", ["give_up", "cancel"])
+def test_a_call_that_is_given_up_while_it_connects_sends_nothing_and_leaves_no_connection(way: str) -> None:
+    with ScriptedServer([OK] * 2, [OK] * 2) as server:
+        door, executor = Door(server.port), Threads()(1)
+        wire = wire_to(server.port, connect=door)
+        call = wire.begin(asking(), 20.0, as_it_is, executor.submit)
+        assert door.has_come.wait(LONG)
+
+        getattr(call, way)()
+        assert call.done() == (way == "give_up")
+        door.is_open.set()
+        del call
+        assert server.hung_up.acquire(timeout=LONG)
+
+        assert server.requests == []
+        assert wire._idle == []
+        assert wire.has_room()
+
+
+def test_a_call_whose_time_is_over_while_it_connects_is_given_up_by_the_wait() -> None:
+    with ScriptedServer([OK] * 2) as server:
+        door, executor = Door(server.port), Threads()(1)
+        wire = wire_to(server.port, connect=door)
+        call = wire.begin(asking(), 4.0, as_it_is, executor.submit)
+        assert door.has_come.wait(LONG)
+        call.due = 0.0  # As if the two seconds that it may take were over.
+
+        assert executor.wait([call], LONG) == [call]
+
+        assert isinstance(call.result(), TimeoutError)
+        door.is_open.set()
+        del call
+        assert server.hung_up.acquire(timeout=LONG)
+        assert server.requests == []
+
+
+def test_a_connection_that_comes_too_late_is_closed_unused() -> None:
+    now = [0.0]
+    with ScriptedServer([OK] * 2) as server:
+        door, executor = Door(server.port), Threads()(1)
+        wire = wire_to(server.port, connect=door, clock=lambda: now[0])
+        call = wire.begin(asking(), 1e12, as_it_is, executor.submit)
+        assert door.has_come.wait(LONG)
+        now[0] = 1e12
+        door.is_open.set()
+
+        assert executor.wait([call], LONG) == [call]
+
+        assert isinstance(call.result(), TimeoutError)
+        assert server.hung_up.acquire(timeout=LONG)
+        assert server.requests == []
+
+
+def test_where_a_thread_begins_too_late_nobody_connects() -> None:
+    now = [0.0]
+    asked: list[float] = []
+    wire = wire_to(1, connect=lambda seconds: asked.append(seconds), clock=lambda: now[0])
+
+    def late(fn: Callable[..., Any], *args: Any) -> Any:
+        now[0] = 10.0  # Half of the 20 seconds.
+        return wire_module._at_once(fn, *args)
+
+    call = wire.begin(asking(), 20.0, as_it_is, late)
+
+    assert str(call.result()) == "no time left to connect"
+    assert asked == []
+    assert wire.has_room()
+
+
+@pytest.mark.parametrize(("seconds", "connecting"), [(30.0, 2.0), (4.0, 2.0), (3.0, 1.5), (1.5, 1.0), (0.4, 0.4)])
+def test_connecting_takes_two_seconds_at_most_and_no_more_than_the_call_has(seconds: float, connecting: float) -> None:
+    asked: list[float] = []
+
+    def refused(seconds: float) -> Connection:
+        asked.append(seconds)
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    with pytest.raises(ConnectionRefusedError):
+        post(wire_to(1, connect=refused, clock=lambda: 100.0), seconds=seconds)
+
+    assert asked == pytest.approx([connecting])
+
+
+def test_a_server_that_does_not_answer_in_time_is_a_timeout_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def silent(*_: Any, **__: Any) -> socket.socket:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr("socket.create_connection", silent)
+
+    with pytest.raises(TimeoutError) as raised:
+        post(wire_to(1))
+    assert raised.value.errno == errno.ETIMEDOUT
+
+
+def test_a_handshake_that_fails_leaves_no_connection_behind() -> None:
+    class Failing:
+        def wrap_socket(self, *_: Any, **__: Any) -> Any:
+            raise ssl.SSLError(1, "handshake")
+
+    with ScriptedServer([OK]) as server:
+        connector = Door(server.port)._connect
+        connector._tls = Failing()  # type: ignore[assignment]
+        with pytest.raises(ssl.SSLError, match="handshake"):
+            connector(20.0)
+
+        assert server.hung_up.acquire(timeout=LONG)
+
+
+# Whose clock
+
+
+def test_once_the_services_clock_is_known_requests_are_signed_by_it() -> None:
+    wall = 1_767_225_600.0  # 2026-01-01.
+    with ScriptedServer([OK] * 3) as server:
+        wire = wire_to(server.port, now=lambda: wall)
+        post(wire)
+        wire.correct_clock("Thu, 01 Jan 2026 00:10:00 GMT")
+        post(wire)
+        post(wire)
+
+    dates = [re.search(rb"\r\nX-Amz-Date: (\S+)\r\n", request) for request in server.requests]
+    assert [date and date[1] for date in dates] == [b"20260101T000000Z", *[b"20260101T001000Z"] * 2]
+
+
+def test_a_clock_that_is_wrong_does_not_make_connections_old() -> None:
+    with ScriptedServer([OK] * 3) as server:
+        wire = wire_to(server.port, now=lambda: 1_767_225_600.0)
+        post(wire)
+        wire.correct_clock("Thu, 01 Jan 2026 10:00:00 GMT")
+        post(wire)
+
+    assert server.connections == 1

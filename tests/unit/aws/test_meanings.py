@@ -27,12 +27,16 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from sluice.aws.http_parser import ProtocolError
+from sluice.aws.http_parser import HttpResponse, ProtocolError
 from sluice.aws.meanings import MEANINGS
 from sluice.message.errors import NothingWrittenError, TableError
 from tests.fakes import Call, Canceled, Delay, Fault, Raised, Refusal, ServerError, Throttle, Unprocessed, Unreadable
-from tests.fakes.protocol import Answer, FakeWire
+from tests.fakes.protocol import FakeWire
 from tests.world import EVENTS, ORDERS, Overlapping, World
+
+pytestmark = pytest.mark.usefixtures("both_ways")
+by_http = pytest.mark.parametrize("both_ways", [False], ids=["http"], indirect=True)
+by_boto3 = pytest.mark.parametrize("both_ways", [True], ids=["boto3"], indirect=True)
 
 # What a user sees of each error, from API_BatchWriteItem, API_TransactWriteItems, CommonErrors and Programming.Errors:
 # "later": tried again with the same requests, and written; "isolated": the offender is found and dead-lettered;
@@ -334,6 +338,7 @@ def test_an_index_key_of_a_wrong_type_is_the_items_own_fault() -> None:
 # No answer
 
 
+@by_boto3
 @pytest.mark.parametrize("applied", [False, True])
 @pytest.mark.parametrize("operation", SINGLES)
 @pytest.mark.parametrize(
@@ -355,48 +360,58 @@ def test_a_call_that_botocore_gives_up_is_made_again(error: Exception, operation
     assert here.letters() == []
 
 
+@by_http
 @pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.parametrize("operation", ["BatchWriteItem", *SINGLES])
 @pytest.mark.parametrize("error", WIRE_TROUBLE, ids=lambda error: type(error).__name__)
-def test_a_batch_that_the_wire_loses_is_sent_again(error: Exception, applied: bool) -> None:
-    here = world()
+def test_a_call_that_the_wire_loses_is_made_again(error: Exception, operation: str, applied: bool) -> None:
+    here = world(operation, on_condition_failed="dead-letter")
     here.db.script(Raised(error, applied))
 
-    outcome = here.run(PUT)
+    outcome = here.run(SINGLES.get(operation, PUT))
 
-    assert here.writes() == ["BatchWriteItem"] * 2
+    assert here.writes() == [operation] * 2
     assert outcome.written == outcome.received
     assert here.letters() == []
 
 
+@by_http
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}", b'{"UnprocessedItems":{}}x', b"\xff"])
-def test_a_batch_whose_answer_is_corrupt_is_sent_again(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = world()
+@pytest.mark.parametrize("operation", ["BatchWriteItem", *SINGLES])
+def test_a_call_whose_answer_is_corrupt_is_made_again(
+    operation: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world(operation, on_condition_failed="dead-letter")
     post, corrupt = FakeWire.post, [content]
 
-    def answer(*arguments: Any) -> Answer:
+    def answer(*arguments: Any) -> HttpResponse:
         whole = post(*arguments)
         headers = {"x-amz-crc32": str(zlib.crc32(content))}
-        return Answer(200, headers, corrupt.pop()) if corrupt else whole
+        return HttpResponse(200, headers, corrupt.pop()) if corrupt else whole
 
     monkeypatch.setattr(FakeWire, "post", answer)
-    outcome = here.run(PUT)
+    outcome = here.run(SINGLES.get(operation, PUT))
 
-    assert here.writes() == ["BatchWriteItem"] * 2
+    assert here.writes() == [operation] * 2
     assert outcome.written == outcome.received
 
 
-def test_a_batch_whose_answer_has_another_checksum_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    here = world()
+@by_http
+@pytest.mark.parametrize("operation", ["BatchWriteItem", *SINGLES])
+def test_a_call_whose_answer_has_another_checksum_is_made_again(
+    operation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world(operation, on_condition_failed="dead-letter")
     post, checksums = FakeWire.post, ["1"]
 
-    def answer(*arguments: Any) -> Answer:
+    def answer(*arguments: Any) -> HttpResponse:
         whole = post(*arguments)
         return whole._replace(headers={"x-amz-crc32": checksums.pop()}) if checksums else whole
 
     monkeypatch.setattr(FakeWire, "post", answer)
-    outcome = here.run(PUT)
+    outcome = here.run(SINGLES.get(operation, PUT))
 
-    assert here.writes() == ["BatchWriteItem"] * 2
+    assert here.writes() == [operation] * 2
     assert outcome.written == outcome.received
 
 
@@ -415,6 +430,7 @@ def test_an_answer_that_proves_nothing_is_no_success(operation: str) -> None:
     assert outcome.written == outcome.received
 
 
+@by_boto3
 @pytest.mark.parametrize("operation", SINGLES)
 @pytest.mark.parametrize("error", CREDENTIAL_TROUBLE, ids=lambda error: type(error).__name__)
 def test_missing_credentials_raise_and_dead_letter_nothing(error: Exception, operation: str) -> None:
@@ -429,6 +445,7 @@ def test_missing_credentials_raise_and_dead_letter_nothing(error: Exception, ope
     assert here.letters() == []
 
 
+@by_boto3
 def test_credentials_that_cannot_be_fetched_dead_letter_nothing() -> None:
     here = world()
     here.db.always(Raised(CredentialRetrievalError(provider="container-role", error_msg="timed out")))
@@ -555,6 +572,21 @@ def test_throttling_starts_no_isolation_and_is_counted(fault: Throttle) -> None:
     assert [call.error for call in here.db.calls] == [fault.code] * 2 + [None] * (len(here.db.calls) - 2)
     assert outcome.written == outcome.received
     assert here.letters() == []
+
+
+@pytest.mark.parametrize("operation", ["BatchWriteItem", "PutItem"])
+@pytest.mark.parametrize("code", ["ThrottlingException", "ProvisionedThroughputExceededException"])
+def test_the_limit_that_was_met_and_what_it_is_of_are_told_and_counted(code: str, operation: str) -> None:
+    here = world()
+    index = Throttle(code, "IndexWriteKeyRangeThroughputExceeded", index="by-day")
+    here.db.always(index, operation=operation)
+
+    outcome = here.run(PUT if operation == "BatchWriteItem" else SINGLES[operation])
+
+    assert outcome.operations.trouble == f"{code}: IndexWriteKeyRangeThroughputExceeded of orders-table/index/by-day"
+    calls = len(here.db.calls)
+    assert calls > 1
+    assert outcome.operations.throttling == {"IndexWriteKeyRangeThroughputExceeded": calls}
 
 
 @pytest.mark.parametrize("fault", THROTTLES)

@@ -167,6 +167,21 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     return run
 
 
+def test_a_single_letter_is_told_of_in_the_singular(
+    command: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world, file = Queues(), tmp_path / "letters.jsonl"
+    world.dead(0)
+
+    for arguments in (["show"], ["export", str(file)], ["purge", "--code", "MissingKey", "--yes"]):
+        assert command(world, *arguments) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert "       1  dead letter, as counted by SQS (approximately)" in lines
+    assert f"1 of 1 letter written to {file}; all are still in the queue." in lines
+    assert "1 letter deleted, 0 kept." in lines
+
+
 def test_show_counts_by_code_with_age_and_example_and_without_values(
     command: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,7 +194,7 @@ def test_show_counts_by_code_with_age_and_example_and_without_values(
     assert command(world, "show") == 0
 
     output = capsys.readouterr().out
-    assert "       4  dead letters" in output
+    assert "       4  dead letters, as counted by SQS" in output
     assert "       3  MissingKey               1 h to 3 h old\n          wrong with 0" in output
     assert "       1  none                     0 s old\n          moved by SQS itself" in output
     assert "put" not in output
@@ -722,7 +737,7 @@ def test_it_is_no_success_where_letters_of_an_export_are_not_there_any_more(
     assert command(world, "redrive", "--from", str(file), "--yes") == 1
 
     assert len(world.bodies(world.queue)) == 1
-    assert "1 letters of" in capsys.readouterr().err
+    assert "1 letter of" in capsys.readouterr().err
 
 
 def test_an_empty_export_sends_nothing(command: Callable[..., int], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A real boto3 client sees the fakes over HTTP as it sees them in process, failures included."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,13 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 
+from sluice.aws.http import Request
+from sluice.aws.http_parser import HttpResponse
+from sluice.aws.signature import Credentials
 from tests.fakes import ConnectionLost, FakeDynamoDB, FakeSQS, Throttle, Timeout, Unprocessed
 from tests.fakes.protocol import FakeWire
 from tests.fakes.server import serve
+from tests.fakes.service import FakeService
 
 ITEM = {"pk": {"B": b"\x00\xff"}, "f": {"BS": [b"1"]}, "g": {"M": {"B": {"S": "not binary"}}}}
 PUT = {"orders": [{"PutRequest": {"Item": ITEM}}]}
@@ -45,13 +50,17 @@ def client(service: str, endpoint: str, read_timeout: float = 600) -> Any:
     )
 
 
+def posted(service: FakeService, action: str, body: str) -> HttpResponse:
+    return FakeWire(service).post(Request(f"Prefix.{action}", body.encode(), Credentials("key", "secret")), 1)
+
+
 @pytest.mark.parametrize("text", ["QUJD=", "QUJD====", "QQ", "QQ=", "QQ===", "=", "QQ==QQ==", "*"])
 def test_binary_has_just_the_padding_that_it_needs(db: FakeDynamoDB, text: str) -> None:
     request = '{"RequestItems": {"orders": [{"PutRequest": {"Item": {"pk": {"B": "%s"}}}}]}}'
 
-    assert FakeWire(db).post((request % "QQ==").encode(), None, 1).status == 200
+    assert posted(db, "BatchWriteItem", request % "QQ==").status == 200
     with pytest.raises(ValueError, match="base64"):
-        FakeWire(db).post((request % text).encode(), None, 1)
+        posted(db, "BatchWriteItem", request % text)
 
 
 def test_dynamodb_answers_a_real_client(db: FakeDynamoDB, endpoint: str) -> None:
@@ -127,3 +136,49 @@ def test_sqs_answers_a_real_client(sqs: FakeSQS, endpoint: str) -> None:
     assert [entry["Id"] for entry in sent["Successful"]] == ["1"]
     assert (message["Body"], message["MessageAttributes"]) == ("é", attributes)
     assert remote.value.response["Error"] == local.value.response["Error"]
+
+
+# Without a server
+
+
+def test_the_wire_makes_the_call_that_the_target_names(db: FakeDynamoDB, sqs: FakeSQS) -> None:
+    queue = sqs.create_queue("orders")
+    put = {"TableName": "orders", "Item": {"pk": {"B": "AP8="}}, "ReturnConsumedCapacity": "TOTAL"}
+    entries = [{"Id": "0", "MessageBody": "b"}]
+
+    written = posted(db, "PutItem", json.dumps(put))
+    sent = posted(sqs, "SendMessageBatch", json.dumps({"QueueUrl": queue, "Entries": entries}))
+
+    assert db.items("orders") == [{"pk": {"B": b"\x00\xff"}}]
+    assert json.loads(written.content) == {"ConsumedCapacity": {"TableName": "orders", "CapacityUnits": 1.0}}
+    assert [entry["Id"] for entry in json.loads(sent.content)["Successful"]] == ["0"]
+    assert [message["Body"] for message in sqs.messages(queue)] == ["b"]
+
+
+def test_the_wire_refuses_as_the_service_does(db: FakeDynamoDB) -> None:
+    request = {
+        "TableName": "orders",
+        "Item": {"pk": {"B": "AP8="}},
+        "ConditionExpression": "attribute_not_exists(pk)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+    first, second = [posted(db, "PutItem", json.dumps(request)) for _ in range(2)]
+
+    said = json.loads(second.content)
+    assert (first.status, second.status) == (200, 400)
+    assert said["__type"].endswith("#ConditionalCheckFailedException")
+    assert said["Item"] == {"pk": {"B": "AP8="}}
+
+
+@pytest.mark.parametrize("applied", [True, False])
+def test_what_the_wire_loses_is_an_error_of_a_socket(db: FakeDynamoDB, applied: bool) -> None:
+    put = json.dumps({"TableName": "orders", "Item": {"pk": {"B": "AP8="}}})
+    db.script(ConnectionLost(applied=applied), Timeout(applied=applied))
+
+    with pytest.raises(ConnectionResetError):
+        posted(db, "PutItem", put)
+    with pytest.raises(TimeoutError):
+        posted(db, "PutItem", put)
+
+    assert len(db.items("orders")) == applied

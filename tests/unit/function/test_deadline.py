@@ -12,6 +12,7 @@ import pytest
 from functions.batch_writer.pipeline import Outcome
 from sluice.aws.dead_letters import DeadLetter, dead_letter
 from sluice.message.errors import NothingWrittenError
+from sluice.writing.calls import SINGLES_PER_CONNECTION
 from tests.fakes import (
     Capacity,
     ConnectionLost,
@@ -34,6 +35,12 @@ KINDS: dict[str, Callable[[str], dict[str, Any]]] = {
     "UpdateItem": lambda pk: {"update": {"pk": pk}, "expression": "SET v = :v", "values": {":v": 1}},
     "TransactWriteItems": lambda pk: {"update": {"pk": pk}, "expression": "SET v = :v", "values": {":v": 1}},
 }
+MIXED = ("BatchWriteItem", "PutItem", "UpdateItem")
+
+
+def bodies(count: int, *operations: str) -> list[dict[str, Any]]:
+    """So many messages, each for an item of its own, a0 and on, which take these operations by turns."""
+    return [KINDS[operations[n % len(operations)]](f"a{n}") for n in range(count)]
 
 
 @pytest.fixture
@@ -72,7 +79,7 @@ def test_a_table_that_never_answers_is_not_waited_for(
     here = world(calls, operation, deadline_margin=margin)
     here.db.always(Delay(FOR_EVER, calls))
 
-    outcome = here.run(*(KINDS[operation](f"a{n}") for n in range(300)), time_left=time_left)
+    outcome = here.run(*bodies(300, operation), time_left=time_left)
 
     assert calls.clock() < time_left
     assert outcome.returned == outcome.received
@@ -88,7 +95,7 @@ def test_only_what_hangs_is_returned_though_it_may_have_been_applied(calls: Over
     here.db.script(Delay(FOR_EVER, calls), None, Delay(FOR_EVER, calls), operation=operation)
     here.db.always(Delay(0.5, calls))
 
-    outcome = here.run(*(KINDS[operation](f"a{n}") for n in range(100)))
+    outcome = here.run(*bodies(100, operation))
 
     of_a_call = 25 if operation == "BatchWriteItem" else 1
     assert outcome.returned == [*outcome.received[:of_a_call], *outcome.received[2 * of_a_call : 3 * of_a_call]]
@@ -117,10 +124,10 @@ def test_nothing_new_is_sent_after_the_deadline(calls: Overlapping) -> None:
     here.db.reject_if(lambda *_: bool(sent_at.append(calls.clock())))  # type: ignore[func-returns-value]
     here.db.always(Delay(2.0, calls))
 
-    outcome = here.run(*(KINDS["PutItem"](f"a{n}") for n in range(100)))
+    outcome = here.run(*bodies(200, "PutItem"))
 
     assert max(sent_at) < 25.0
-    assert len(outcome.written) == len(sent_at) == 13
+    assert len(outcome.written) == len(sent_at) == 13 * SINGLES_PER_CONNECTION
     check_proven(here, outcome)
 
 
@@ -129,7 +136,7 @@ def test_no_call_may_take_longer_than_the_time_that_is_left(calls: Overlapping, 
     here = world(calls, operation)
     here.db.always(Delay(1.0, calls, then=Timeout()))
 
-    here.run(*(KINDS[operation](f"a{n}") for n in range(10)))
+    here.run(*bodies(10, operation))
 
     assert len(here.allowed) > 10
     assert all(0 < seconds < 30.0 - at for at, seconds in here.allowed)
@@ -161,9 +168,8 @@ def test_trouble_without_end_ends_with_the_deadline(
 ) -> None:
     here = world(calls, chance=lambda: chance)
     here.db.always(Delay(seconds, calls, then=fault))
-    kinds = [KINDS["BatchWriteItem"], KINDS["PutItem"], KINDS["UpdateItem"]]
 
-    outcome = here.run(*(kinds[n % 3](f"a{n}") for n in range(90)), time_left=10.0)
+    outcome = here.run(*bodies(90, *MIXED), time_left=10.0)
 
     assert calls.clock() < 10.0
     assert here.letters() == []
@@ -180,9 +186,8 @@ def test_any_mixture_of_trouble_ends_in_time(calls: Overlapping, seed: int) -> N
         *(Delay(chance.choice([0.01, 0.3, 2.0, FOR_EVER]), calls, then=chance.choice(troubles)) for _ in range(40))
     )
     here.db.always(Delay(0.2, calls))
-    kinds = [KINDS["BatchWriteItem"], KINDS["PutItem"], KINDS["UpdateItem"]]
 
-    outcome = here.run(*(chance.choice(kinds)(f"a{n}") for n in range(120)), time_left=20.0)
+    outcome = here.run(*(KINDS[chance.choice(MIXED)](f"a{n}") for n in range(120)), time_left=20.0)
 
     assert calls.clock() < 20.0
     assert here.letters() == []
@@ -193,7 +198,7 @@ def test_what_the_write_units_do_not_last_for_is_returned(calls: Overlapping) ->
     here = world(calls, max_write_units_per_second=2.0)
     here.db.always(Delay(0.1, calls))
 
-    outcome = here.run(*(KINDS["PutItem"](f"a{n}") for n in range(200)))
+    outcome = here.run(*bodies(200, "PutItem"))
 
     assert calls.clock() < 30.0
     assert 40 <= len(outcome.written) <= 60

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import chain
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -26,8 +26,11 @@ from sluice.message.settings import Settings
 from sluice.writing import plan
 from sluice.writing.plan import Step
 from tests.fakes import Unprocessed
+from tests.fakes.protocol import FakeWire
+from tests.fakes.service import FakeService
 from tests.world import ORDERS, World, batch_writes
 
+T = TypeVar("T")
 OURS = frozenset(str(path) for path in sources().values())
 MAX_RATIO = 2.3
 """Times the steps for twice the work; an algorithm that sorts takes a little more than twice."""
@@ -42,27 +45,54 @@ class Steps:
     def __init__(self, at_most: float) -> None:
         self.count = 0
         self._at_most = at_most
-        self._is_ours: dict[CodeType, bool] = {}
 
     def __enter__(self) -> Steps:
         self._before = sys.gettrace()
-        sys.settrace(self._enter)
+        sys.settrace(self._tracer())
         return self
 
     def __exit__(self, *_: object) -> None:
         sys.settrace(self._before)
 
-    def _enter(self, frame: FrameType, _event: str, _argument: object) -> Any:
-        code = frame.f_code
-        if code not in self._is_ours:
-            self._is_ours[code] = code.co_filename in OURS
-        return self._line if self._is_ours[code] else None
+    def _tracer(self) -> Callable[[FrameType, str, object], Any]:
+        """What is called for each frame; plain functions and not methods, for it is called for each line, too."""
+        at_most, known = self._at_most, dict[CodeType, Any]()
 
-    def _line(self, _frame: FrameType, event: str, _argument: object) -> Any:
-        self.count += event == "line"
-        # At once, for a quadratic version of 10,000 would go on for minutes.
-        assert self.count <= self._at_most, f"more than {self._at_most:,.0f} steps"
-        return self._line
+        def line(_frame: FrameType, event: str, _argument: object) -> None:
+            if event == "line":
+                self.count += 1
+                # At once, for a quadratic version of 10,000 would go on for minutes.
+                if self.count > at_most:
+                    raise AssertionError(f"more than {at_most:,.0f} steps")
+
+        def enter(frame: FrameType, _event: str, _argument: object) -> Any:
+            code = frame.f_code
+            if code not in known:
+                known[code] = line if code.co_filename in OURS else None
+            return known[code]
+
+        return enter
+
+
+def untraced(work: Callable[..., T]) -> Callable[..., T]:
+    """The same at full speed: Python slows down whatever runs while lines are counted."""
+
+    def at_full_speed(*arguments: Any, **more: Any) -> T:
+        tracer = sys.gettrace()
+        sys.settrace(None)
+        try:
+            return work(*arguments, **more)
+        finally:
+            sys.settrace(tracer)
+
+    return at_full_speed
+
+
+@pytest.fixture(autouse=True)
+def _fakes_at_full_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the fakes do is none of the function's steps."""
+    monkeypatch.setattr(FakeWire, "post", untraced(FakeWire.post))
+    monkeypatch.setattr(FakeService, "_called_by_client", untraced(FakeService._called_by_client))
 
 
 def steps(work: Callable[[], object], at_most: float = math.inf) -> int:

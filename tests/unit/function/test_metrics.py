@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
+from functions.batch_writer.metrics import by_rank
 from tests.fakes import Fault, Refusal, ServerError, Throttle, Timeout, Unprocessed, UnprocessedIf
 from tests.world import World
 
@@ -123,7 +125,7 @@ def test_operations_are_counted_one_by_one(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_calls_and_their_fill_are_those_that_the_service_saw(capsys: pytest.CaptureFixture[str]) -> None:
-    world = world_with(Throttle(), None, Unprocessed(4), Throttle("ThrottlingException"))
+    world = world_with(None, Unprocessed(4), Throttle(), Throttle("ThrottlingException"))
 
     numbers = emitted(world.run(*puts(60)), capsys)
 
@@ -143,9 +145,24 @@ def test_more_calls_than_one_emf_document_holds_lose_no_metric(capsys: pytest.Ca
 
     assert numbers["BatchWrites"] == [220]
     assert numbers["BatchFill"] == [25] * 220
-    assert len(numbers["WriteLatency"]) == 220
+    assert len(numbers["WriteLatency"]) == 100
     assert numbers["OperationsWritten"] == [5500]
     assert numbers["MessagesReceived"] == [11]
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 199, 200, 201, 10_000])
+def test_of_many_values_a_hundred_stand_for_all_by_rank(count: int) -> None:
+    values = [float(value * 7919 % count) for value in range(count)]  # 0 to count - 1, in some order.
+
+    kept = by_rank(values)
+
+    if count <= 100:
+        assert kept == values
+    else:
+        assert len(kept) == 100
+        assert (kept[0], kept[-1]) == (0.0, count - 1)
+        steps = [later - earlier for earlier, later in pairwise(kept)]
+        assert max(steps) - min(steps) <= 1
 
 
 def test_consumed_write_units_are_those_that_the_service_charged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,3 +196,20 @@ def test_an_undisturbed_invocation_waits_for_nothing(capsys: pytest.CaptureFixtu
 
     assert numbers["BackoffTime"] == [0]
     assert world.clock.slept == []
+
+
+def test_the_log_line_counts_the_limits_that_throttled_calls_met(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(
+        None, Throttle(), Throttle(), Throttle("ThrottlingException", "TableWriteKeyRangeThroughputExceeded")
+    )
+    outcome = world.run(*puts(60))
+    capsys.readouterr()
+
+    metrics.log(Logger(service="test"), outcome)
+
+    [line] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["message"] == "batch handled"
+    assert line["throttling"] == {
+        "TableWriteProvisionedThroughputExceeded": 2,
+        "TableWriteKeyRangeThroughputExceeded": 1,
+    }

@@ -13,7 +13,6 @@ import json
 import re
 import tracemalloc
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,9 +20,11 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
 from functions.batch_writer.pipeline import Outcome, Pipeline
+from sluice.aws.answer import Answer
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.meanings import Meaning, Reply
 from sluice.aws.queue import Queue
+from sluice.aws.route import Call
 from sluice.cdk.bundle import sources
 from sluice.message.decoder import Decoder, Message
 from sluice.message.errors import SettingsError
@@ -423,9 +424,7 @@ def test_a_huge_number_stops_no_expression(function: str, number: str) -> None:
 
 
 class TakesAll:
-    """A table and a queue that take everything at once and keep nothing."""
-
-    meta = SimpleNamespace(endpoint_url="https://sqs.us-east-1.amazonaws.com")
+    """A table that takes everything at once and keeps nothing."""
 
     def __init__(self, meaning: Meaning = Meaning.ACCEPTED) -> None:
         self._reply = Reply(meaning)
@@ -436,13 +435,21 @@ class TakesAll:
     def renew(self) -> None:
         """Nothing to do: no credentials are needed."""
 
+    def has_room(self, in_flight: int) -> bool:  # noqa: ARG002
+        return True
+
     def reply(self, batch: plan.Batch, answer: Reply) -> Reply:  # noqa: ARG002
         return answer
 
-    def send_message_batch(self, **request: Any) -> Any:
-        return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
 
-    change_message_visibility_batch = send_message_batch
+class TakesMessages:
+    """A queue that takes everything at once and keeps nothing."""
+
+    def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]:  # noqa: ARG002
+        return submit(lambda: {"Successful": [{"Id": entry["Id"]} for entry in json.loads(call.body)["Entries"]]})
+
+    def renew(self) -> None:
+        """Nothing to do: no credentials are needed."""
 
 
 def handle(*bodies: str, tables: tuple[Table, ...] = (ORDERS,), meaning: Meaning = Meaning.ACCEPTED) -> Outcome:
@@ -451,7 +458,7 @@ def handle(*bodies: str, tables: tuple[Table, ...] = (ORDERS,), meaning: Meaning
     pipeline = Pipeline(
         Settings(tables, dead_letter_queue_url="https://sqs/dead-letters"),
         everything,
-        Queue(lambda: everything, clock=lambda: 0.0, executor=Inline),
+        Queue(TakesMessages(), lambda: "https://sqs", clock=lambda: 0.0, executor=Inline),
         clock=lambda: 0.0,
         sleep=lambda _: None,
         executor=Inline,

@@ -59,8 +59,8 @@ def test_nothing_but_paces_by_table_is_kept() -> None:
 
     assert {name: id(value) for name, value in vars(world.pipeline).items()} == before
     assert set(kept) == {"orders-table"}
-    assert all(isinstance(pace, SendRate) and pace.rate < math.inf for pace in kept.values())
-    fields = [getattr(pace, name) for pace in kept.values() for name in pace.__struct_fields__]
+    assert all(isinstance(rate, SendRate) and rate.rate < math.inf for rate in kept.values())
+    fields = [getattr(rate, name) for rate in kept.values() for name in rate.__struct_fields__]
     assert not [value for value in fields if isinstance(value, str | bytes | list | dict | set | tuple)]
 
 

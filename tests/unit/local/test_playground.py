@@ -277,7 +277,6 @@ def test_options_become_settings_of_the_stack() -> None:
         ("logs", "other"),
         ("logs", "-n", "-1"),
         ("wait", "--timeout", "nan"),
-        (),
     ],
 )
 def test_usage_is_refused_with_status_2(arguments: tuple[str, ...]) -> None:

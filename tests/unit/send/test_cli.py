@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, NoRegionError
 
-from sluice import cli
+from sluice import __version__, cli
 from sluice.cli import CommandError, UsageError, main
 
 Outcome = int | BaseException | Callable[[argparse.Namespace], int]
@@ -77,13 +77,35 @@ def test_a_bug_shows_itself(probe: Any) -> None:
         main(["probe"])
 
 
-@pytest.mark.parametrize("arguments", [[], ["dance"], ["probe", "--dance"]])
+@pytest.mark.parametrize("arguments", [["dance"], ["probe", "--dance"]])
 def test_what_is_no_command_or_option_is_usage(probe: Any, arguments: list[str]) -> None:
     probe(0)
 
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["dlq"], ["local"]])
+def test_where_a_command_is_missing_the_help_lists_them(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*arguments, "--help"])
+    assert caught.value.code == 0
+    helped = capsys.readouterr().out
+
+    status = main(arguments)
+
+    assert status == 2
+    assert capsys.readouterr().err == helped
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 letters"), (1, "1 letter"), (2, "2 letters"), (12_345, "12,345 letters")]
+)
+def test_what_is_counted_is_one_or_several(number: int, said: str) -> None:
+    assert cli.counted(number, "letter") == said
 
 
 def test_help_lists_the_commands_and_imports_none(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +150,7 @@ def test_an_endpoint_that_is_no_url_is_a_usage_error(
 def test_progress_is_plain_lines_where_there_is_no_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    times = iter([0.0, 1.0, 5.0, 5.0, 9.0])
+    times = iter([0.0, 1.0, 6.0, 9.0])
     monkeypatch.setattr("sluice.cli.time.monotonic", lambda: next(times))
 
     with cli.progress("sent", 2000, "records") as show:
@@ -137,8 +159,46 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(
         show(1500)
 
     captured = capsys.readouterr()
-    assert captured.err == "sent: 1,000 of 2,000 records, well\n"
+    assert captured.err == "sent: 1,000 of 2,000 records, well, 165 records/s, 6 s left\n"
     assert captured.out == ""
+
+
+def test_options_may_stand_before_the_command_and_the_same_everywhere(
+    probe: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[argparse.Namespace] = []
+
+    def run(options: argparse.Namespace) -> int:
+        seen.append(options)
+        cli.say("hello")
+        with cli.progress("sent", 1, "records", every=0) as show:
+            show(1)
+        cli.put_out("result")
+        return 0
+
+    probe(run)
+    for arguments in (
+        ["--region", "eu-west-1", "--json", "probe", "--quiet"],
+        ["-q", "probe", "--output", "json", "--region=eu-west-1"],
+        ["probe", "--region", "eu-west-1", "--output=json", "-q"],
+    ):
+        assert main(arguments) == 0
+    assert capsys.readouterr() == ("result\n" * 3, "")
+    assert {(one.region, one.json) for one in seen} == {("eu-west-1", True)}
+
+    assert main(["probe", "--output", "text"]) == 0
+    assert not seen[-1].json
+    assert capsys.readouterr().err.startswith("hello\n")
+
+
+def test_every_command_tells_its_version(probe: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    probe(0)
+
+    with pytest.raises(SystemExit) as caught:
+        main(["probe", "--version"])
+
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"sluice {__version__}\n"
 
 
 def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

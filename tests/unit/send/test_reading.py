@@ -17,11 +17,12 @@ import zstandard
 
 from sluice.cli import CommandError, UsageError
 from sluice.send import rows, source
-from sluice.send.reading import Input, Reader, Record, add_input_options, input_of, records
+from sluice.send.options import Input, add_input_options, input_of
+from sluice.send.reading import Reader
 from sluice.send.rows import Rows
 from sluice.send.source import Source
 from sluice.sending.check import Checker
-from sluice.sending.record import START
+from sluice.sending.record import START, Record
 from tests.world import ORDERS
 
 GOOD = b'{"pk": "a", "n": 1.10}\n\n{"pk": "b"}\r\n{"pk": "c"}'
@@ -134,11 +135,12 @@ def test_what_a_file_holds_is_told_by_its_first_line_that_can_be_read(
     [
         ("PK,name", "'PK' is nearly that"),
         ("pk ,name", "'pk ' is nearly that"),
-        ("id,name", "no column 'pk'"),
-        ("pk;name", "--delimiter ';'"),
-        ('"pk";"name"', "--delimiter ';'"),
-        ("pk\tname", "--delimiter tab"),
-        ("pk,name,", "column 3 of 3 has no name"),
+        ("PK,name", "--rename 'PK=pk'"),
+        ("id,name", "the table's key 'pk' is no column of"),
+        ("id,name", "it has id, name: --rename COLUMN=pk"),
+        ("pk;name,first", "its delimiter looks like ';': --delimiter ';'"),
+        (",pk,name", "column 1 of 3 has no name; --rename '#1=NAME' gives it one, --rename '#1=' leaves it out"),
+        (",,", "none of 3 has a name; --columns"),
         ("pk,na\rme", "carriage return"),
         ('pk,"name', "not closed"),
     ],
@@ -148,6 +150,95 @@ def test_a_header_with_which_no_row_could_be_sent_is_refused_with_what_is_wrong(
 ) -> None:
     with pytest.raises(UsageError, match=re.escape(told)):
         read(tmp_path / "a.csv", f"{header}\n1,x,y\n", {"pk": "S"})
+
+
+@pytest.mark.parametrize(
+    ("content", "delimiter", "rows"),
+    [
+        ("pk;name\n1;a,b\n", ";", [("1", "a,b")]),
+        ('"pk";"name"\n"1";"a;b"\n', ";", [("1", "a;b")]),
+        ("pk\tname\n1\t2\n", "\t", [("1", "2")]),
+        ("pk|name\n1|2\n", "|", [("1", "2")]),
+    ],
+)
+@pytest.mark.parametrize("is_file", [True, False])
+def test_another_delimiter_is_told_by_the_first_line_and_shown(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_file: bool,
+    content: str,
+    delimiter: str,
+    rows: list[tuple[str, str]],
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(content.encode()))))
+    path = write(tmp_path / "a.csv", content) if is_file else "-"
+    reader = Reader(Input(path, "csv"), {"pk": "S"})
+
+    found = [(record["put"]["pk"], record["put"]["name"]) for record in bodies(list(reader.records()))]
+
+    assert reader.columns is not None
+    assert reader.columns.delimiter == delimiter
+    assert "by its first line" in (reader.columns.why or "")
+    assert found == rows
+
+
+def test_columns_of_a_file_without_a_header_are_named(tmp_path: Path) -> None:
+    reader = Reader(Input(write(tmp_path / "a.csv", "1,x\n2,y\n"), columns=("pk", "a")), {"pk": "N"})
+
+    found = list(reader.records())
+
+    assert bodies(found) == [{"put": {"pk": 1, "a": "x"}}, {"put": {"pk": 2, "a": "y"}}]
+    assert [record.line for record in found] == [1, 2]
+    assert reader.header is None
+    assert list(reader.records(found[0].end)) == found[1:]
+
+
+def test_columns_are_renamed_or_left_out_by_name_or_number(tmp_path: Path) -> None:
+    rename = (("#1", "row"), ("Id", "pk"), ("secret", ""))
+
+    found = read(tmp_path / "a.csv", ",Id,secret,b\n0,k,x,QQ==\n", {"pk": "S"}, rename=rename, types=(("row", "N"),))
+    native = read(tmp_path / "b.csv", ",Id,secret,b\n0,k,x,QQ==\n", rename=rename, types=(("b", "B"),))
+
+    assert bodies(found) == [{"put": {"row": 0, "pk": "k", "b": "QQ=="}}]
+    assert bodies(native) == [{"PutRequest": {"Item": {"row": {"S": "0"}, "pk": {"S": "k"}, "b": {"B": "QQ=="}}}}]
+
+
+@pytest.mark.parametrize("number", ["#0", "#4", "none"])
+def test_what_is_no_column_is_not_renamed(tmp_path: Path, number: str) -> None:
+    with pytest.raises(UsageError, match="it has 'pk', 'a', ''"):
+        read(tmp_path / "a.csv", "pk,a,\n1,x,\n", rename=((number, "b"),))
+
+
+def test_columns_without_a_name_at_the_end_may_be_empty(tmp_path: Path) -> None:
+    found = read(tmp_path / "a.csv", "pk,a,,\n1,x,,\n2,y,z,\n")
+
+    assert [record.error and record.error.code for record in found] == [None, "InvalidRow"]
+    assert bodies(found[:1]) == [{"put": {"pk": "1", "a": "x"}}]
+
+
+@pytest.mark.parametrize(
+    ("empty", "item"),
+    [
+        ("omit", {"pk": "1"}),
+        ("string", {"pk": "1", "b": ""}),
+        ("null", {"pk": "1", "a": None, "b": None, "n": None}),
+    ],
+)
+def test_cells_that_stand_for_nothing_are_no_values(tmp_path: Path, empty: Any, item: Any) -> None:
+    content = "pk,a,b,n\n1,\\N,,NULL\n"
+
+    found = read(tmp_path / "a.csv", content, nulls=frozenset({"\\N", "NULL"}), empty=empty, types=(("n", "N"),))
+
+    assert bodies(found) == [{"put": item}]
+
+
+@pytest.mark.parametrize("content", ["", "\n\r\n", "sep=;\n", "\ufeff"])
+@pytest.mark.parametrize("name", ["a.csv", "A.TSV", "a.jsonl", "a.json"])
+def test_an_empty_export_has_no_records(tmp_path: Path, name: str, content: str) -> None:
+    if "json" in name:
+        content = content.replace("sep=;", "[]")
+
+    assert read(tmp_path / name, content, {"pk": "S"}) == []
 
 
 @pytest.mark.parametrize("delimiter", [None, ";"])
@@ -346,7 +437,7 @@ def test_a_row_of_another_width_or_not_in_utf8_is_an_error(tmp_path: Path) -> No
     assert errors(found) == [(2, "InvalidRow"), (3, "InvalidJson"), (4, "InvalidRow")]
 
 
-@pytest.mark.parametrize("header", ["pk,pk\n", "pk,\n", ""])
+@pytest.mark.parametrize("header", ["pk,pk\n", ",pk\n", ",\n"])
 def test_a_header_that_names_no_columns_is_refused(tmp_path: Path, header: str) -> None:
     with pytest.raises(UsageError):
         read(tmp_path / "a.csv", header)
@@ -520,4 +611,4 @@ def test_options_that_do_not_fit_the_file_are_usage_errors(
     tmp_path: Path, content: str, arguments: tuple[str, ...]
 ) -> None:
     with pytest.raises(UsageError):
-        list(records(options(write(tmp_path / "file", content), *arguments), {}))
+        Reader(input_of(options(write(tmp_path / "file", content), *arguments)))

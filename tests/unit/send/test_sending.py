@@ -20,9 +20,11 @@ from hypothesis import strategies as st
 
 from sluice.cli import CommandError
 from sluice.message.operation import Rejection
-from sluice.send.journal import Heading, Journal, State
+from sluice.send.journal import Example, Heading, Journal, State
+from sluice.send.options import Input
+from sluice.send.pace import Pace
 from sluice.send.packing import Packing, Rejected, StoppedAtError
-from sluice.send.reading import Input, Reader
+from sluice.send.reading import Reader
 from sluice.send.sending import Rejects, Sending
 from sluice.send.source import Identity
 from sluice.sending.check import Checker
@@ -32,7 +34,7 @@ from sluice.sending.sender import Sender
 from tests.fakes import Clock, FakeSQS
 from tests.world import ORDERS, Inline
 
-HEADING = Heading(Identity(1, 2, "3"), "url", {"input": "items"}, "run")
+HEADING = Heading((Identity(1, 2, "3"),), "url", {"input": "items"}, "run")
 REPEATABLE = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 
 
@@ -348,12 +350,43 @@ def test_a_full_disk_is_told_in_a_sentence_and_what_was_rejected_is_not_taken_fo
     path = tmp_path / "rejected"
     path.symlink_to("/dev/full")
     rejects = Rejects(path, 1)
-    rejects.write(Rejected(1, Rejection("MissingKey", "no key"), b"{}"))
+    rejects.write(Rejected(1, START, Rejection("MissingKey", "no key"), b"{}"))
 
     with pytest.raises(CommandError, match=r"cannot write .*rejected: No space left"):
         rejects.sync()
     with pytest.raises(CommandError, match=r"cannot write .*rejected: No space left"):
         rejects.close()
+
+
+@pytest.mark.parametrize("amount", ["records", "units"])
+def test_a_rate_is_kept_from_the_first_call_to_the_last(tmp_path: Path, amount: str) -> None:
+    queue = Queue()
+    path = items(tmp_path, 300, length=1200 if amount == "units" else 200)
+    reader, calls = Reader(Input(str(path), "items")), list[tuple[float, int]]()
+
+    class Watched:
+        def send_message_batch(self, **request: Any) -> Any:
+            calls.append((queue.clock(), sum(len(json.loads(one["MessageBody"])) for one in request["Entries"])))
+            return queue.sqs.send_message_batch(**request)
+
+    Sending(
+        Packing(Checker([ORDERS]), message_bytes=2048).windows(reader.records(), START),
+        State(),
+        sender=replace(queue.sender(), client=Watched()),
+        executor=Inline(),
+        connections=8,
+        in_order=False,
+        journal=None,
+        rejects=Rejects(tmp_path / "rejected", 0),
+        pace=Pace(20, lambda message: getattr(message, amount), queue.clock),
+        sleep=queue.clock.sleep,
+    ).run()
+
+    assert Counter(queue.sent()) == expected(300)
+    worth = 2 if amount == "units" else 1
+    seconds = calls[-1][0] - calls[0][0]
+    assert seconds == pytest.approx((300 - calls[-1][1]) * worth / 20, abs=0.5)
+    assert max(count for _, count in calls) * worth <= 20  # Never more than a second's at once.
 
 
 # The sender
@@ -416,6 +449,7 @@ def test_a_journal_tells_the_last_state_that_was_noted(tmp_path: Path) -> None:
         2,
         1000,
         {"MissingKey": 1},
+        {"MissingKey": Example(10, 1, "no key")},
         77,
     )
 

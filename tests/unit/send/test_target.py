@@ -210,17 +210,29 @@ def test_the_first_bad_record_ends_it_on_request(
     assert "line 2: KeyTypeMismatch" in capsys.readouterr().err
 
 
+def refused_halfway(queue: tuple[FakeSQS, str], directory: Path, *more: str) -> tuple[Path, list[str]]:
+    """A file of 30 records, a message each, and the command whose second call for it the queue will refuse."""
+    sqs, url = queue
+    path = directory / "items.jsonl"
+    path.write_text("".join(f'{{"pk": "{n}", "x": "{"x" * 1500}"}}\n' for n in range(30)))
+    sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
+    return path, ["send", str(path), "--queue-url", url, "--key", "pk:S", "--connections", "1", *more]
+
+
+def keys_in(queue: tuple[FakeSQS, str]) -> set[str]:
+    """The partition keys of all that is in the queue."""
+    sqs, url = queue
+    return {operation["put"]["pk"] for message in sqs.messages(url) for operation in json.loads(message["Body"])}
+
+
 def test_an_unfinished_send_is_resumed_only_as_it_was(
     queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sqs, url = queue
-    path = tmp_path / "items.jsonl"
-    path.write_text("".join(f'{{"pk": "{n}", "x": "{"x" * 1500}"}}\n' for n in range(30)))
-    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S", "--connections", "1"]
-    sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
+    _, arguments = refused_halfway(queue, tmp_path)
 
     assert main(arguments) == cli.FAILED
-    assert "10 records were accepted" in capsys.readouterr().err
+    assert "Accepted: 10 records," in capsys.readouterr().err
     assert main(arguments) == cli.USAGE
     assert main([*arguments, "--resume", "--message-size", "1024"]) == cli.USAGE
     assert "message_size" in capsys.readouterr().err
@@ -242,11 +254,11 @@ def test_what_a_stop_at_a_bad_record_has_left_half_sent_is_not_taken_for_what_a_
     sqs.fail_entries("SendMessageBatch", lambda entry: refuses and '"pk": "0"' in entry["MessageBody"])
 
     assert main([*arguments, "--stop-on-rejected"]) == cli.FAILED
-    before = {operation["put"]["pk"] for m in sqs.messages(url) for operation in json.loads(m["Body"])}
+    before = keys_in(queue)
     refuses = False
     assert main([*arguments, "--resume"]) == cli.FAILED  # For the bad record, which is left out.
 
-    sent = {operation["put"]["pk"] for m in sqs.messages(url) for operation in json.loads(m["Body"])}
+    sent = keys_in(queue)
     assert before == {str(number) for number in range(3, 11)}
     assert sent == {str(number) for number in range(15)} - {"11"}
 
@@ -254,11 +266,7 @@ def test_what_a_stop_at_a_bad_record_has_left_half_sent_is_not_taken_for_what_a_
 def test_a_send_is_not_resumed_where_the_queue_takes_longer_messages_than_before(
     queue: tuple[FakeSQS, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sqs, url = queue
-    path = tmp_path / "items.jsonl"
-    path.write_text("".join(f'{{"pk": "{n}", "x": "{"x" * 1500}"}}\n' for n in range(30)))
-    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S", "--connections", "1", "--message-size", "1024"]
-    sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
+    _, arguments = refused_halfway(queue, tmp_path, "--message-size", "1024")
     assert main(arguments) == cli.FAILED
     monkeypatch.setattr("sluice.send.command.queue", lambda *_: (False, 4096))
 
@@ -270,10 +278,7 @@ def test_an_unfinished_send_of_a_file_that_has_changed_is_not_resumed(
     queue: tuple[FakeSQS, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sqs, url = queue
-    path = tmp_path / "items.jsonl"
-    path.write_text("".join(f'{{"pk": "{n}", "x": "{"x" * 1500}"}}\n' for n in range(30)))
-    arguments = ["send", str(path), "--queue-url", url, "--key", "pk:S", "--connections", "1"]
-    sqs.script(None, Refusal("AccessDenied", "not allowed"), operation="SendMessageBatch")
+    path, arguments = refused_halfway(queue, tmp_path)
     assert main(arguments) == cli.FAILED
     path.write_text(path.read_text().replace("x", "y"))
 
@@ -300,11 +305,11 @@ def test_the_advice_for_a_file_that_grew_while_it_was_sent_is_what_can_be_done(
     said = [(main([*arguments, *more]), capsys.readouterr().err) for more in ([], [], ["--resume"], ["--restart"])]
 
     assert [status for status, _ in said] == [cli.FAILED, cli.USAGE, cli.FAILED, cli.DONE]
-    assert "1 records were accepted" in said[0][1]
+    assert "Accepted: 1 record," in said[0][1]
     for _, text in said[:3]:
         assert "--restart sends all again" in text
         assert "goes on from there" not in text
-    assert {operation["put"]["pk"] for m in sqs.messages(url) for operation in json.loads(m["Body"])} == {"a", "b"}
+    assert keys_in(queue) == {"a", "b"}
 
 
 @pytest.mark.parametrize("cut", [False, True])
@@ -400,6 +405,22 @@ REPAIRED = {
         '{"Item":{"pk":{"S":"3"}\n',
         [], ["--input", "export"],
         [('{"N":"2"}', '{"S":"2"}'), ('"3"}', '"3"},"a":{"S":"z"}}}')], {"1": "x", "2": "y", "3": "z"},
+    ),
+    "an array": (
+        "a.json", '[\n  {"pk": "1",\n   "a": "x"},\n  {"pk": 2,\n   "a": "y"},\n  {"pk": "3",\n   "a":}\n]',
+        [], ["--input", "operations"], [("2,", '"2",'), ('{"pk": "3", "a":}', '{"put": {"pk": "3", "a": "z"}}')],
+        {"1": "x", "2": "y", "3": "z"},
+    ),
+    "a scan": (
+        "a.json", '{"Items": [\n{"pk":{"S":"1"},"a":{"S":"x"}},\n{"pk":{"N":"2"},"a":{"S":"y"}}\n], "Count": 2}',
+        [], ["--input", "dynamodb"], [('{"N":"2"}', '{"S":"2"}')], {"1": "x", "2": "y"},
+    ),
+    "rows without a header": (
+        "a.csv", "1,x\n2,y,z\n", ["--columns", "pk,a"], ["--columns", "pk,a"], [("2,y,z", "2,yz")],
+        {"1": "x", "2": "yz"},
+    ),
+    "rows with other names": (
+        "a.csv", "Id,a\n1,x\n,y\n", ["--rename", "Id=pk"], ["--rename", "Id=pk"], [(",y", "2,y")], {"1": "x", "2": "y"},
     ),
 }  # fmt: skip
 

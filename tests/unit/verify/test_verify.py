@@ -19,7 +19,8 @@ from sluice import cli
 from sluice.cli import CommandError, main
 from sluice.message import items
 from sluice.message.settings import KeyAttribute, Table
-from sluice.send.reading import Input, Reader
+from sluice.send.options import Input
+from sluice.send.reading import Reader
 from sluice.verify.comparison import Outcome
 from sluice.verify.expected import Expectations
 from sluice.verify.table import PATIENCE, Budget, TableReader
@@ -302,7 +303,7 @@ def test_a_record_that_the_function_rejects_is_not_in_the_table(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("row", "code"),
-    [('b,"5 inch', "InvalidRow"), ("b", "InvalidRow"), ("b,\udcff", "InvalidJson"), ('b,"x"y', "InvalidRow")],
+    [('b,"5 inch', "InvalidRow"), ("b", "InvalidRow"), ("b,é\udcff", "InvalidJson"), ('b,"x"y', "InvalidRow")],
 )
 def test_a_file_with_rows_that_cannot_be_read_is_not_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], row: str, code: str
@@ -317,6 +318,105 @@ def test_a_file_with_rows_that_cannot_be_read_is_not_equal(
 
     said = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
     assert said == [["equal", "2"], ["missing", "0"], ["different", "0"], ["unreadable", "1"], ["1", code]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Runs the command against a table; gives its exit status and the lines that it printed."""
+
+    def run(table: FakeTable, files: dict[str, str], *options: str) -> tuple[int, list[str]]:
+        for name, content in files.items():
+            (tmp_path / name).write_text(content)
+        monkeypatch.setattr("sluice.verify.command.client", lambda *_, **__: table)
+        monkeypatch.setattr("sluice.send.target.tables", lambda _: (ORDERS,))
+        names = [str(tmp_path / name) for name in files]
+        status = main(["verify", *names, "--table-name", "orders", *options])
+        return status, [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    return run
+
+
+def test_differences_of_type_are_told_as_such_with_the_option_that_reads_them_so(run: Any) -> None:
+    def item(pk: str, **more: Any) -> dict[str, Any]:
+        return stored(pk, total={"N": "1.5"}, paid={"BOOL": True}, tags={"SS": ["x"]}, note={"S": "y"}, **more)
+
+    table, content = FakeTable([item("a"), item("b")]), "pk,total,paid,tags,note\na,1.50,true,x,z\nb,1.5,true,x,y\n"
+
+    status, lines = run(table, {"a.csv": content})
+    typed, better = run(table, {"a.csv": content}, "--types", "total=N,paid=BOOL", "--json")
+    _, as_json = run(table, {"a.jsonl": '{"pk": "a", "total": "1.5"}'})
+
+    assert status == typed == cli.FAILED
+    assert lines[2:] == [
+        "different 2",
+        "line 2: total, paid, tags, note",
+        "line 3: total, paid, tags",
+        "total: S in the file, N in the table",
+        "paid: S in the file, BOOL in the table",
+        "tags: S in the file, SS in the table",
+        "--types total=N,paid=BOOL?",
+    ]
+    assert json.loads(better[0])["types"] == {"tags": {"file": "S", "table": "SS"}}
+    assert "total: S in the file, N in the table" in as_json
+    assert not any("--types" in line for line in as_json)
+
+
+def test_a_difference_that_a_later_record_makes_pointless_is_none_of_type(run: Any) -> None:
+    table = FakeTable([stored("a", n={"N": "1"})])
+
+    status, lines = run(table, {"a.jsonl": '{"pk": "a", "n": "1"}\n{"pk": "a", "n": 1}'})
+
+    assert status == cli.DONE
+    assert lines == ["equal 1 item", "missing 0", "different 0", "superseded 1 record, by a later one of the same key"]
+
+
+def test_a_sample_has_every_record_of_its_keys_and_of_the_others_none(run: Any) -> None:
+    table = FakeTable(stored(f"k{n}", v={"N": "2"}) for n in range(1000))
+    content = "".join(f'{{"pk": "k{n}", "v": {v}}}\n' for v in (1, 2) for n in range(1000))
+
+    (status, lines), again = (run(table, {"a.jsonl": content}, "--sample", "10%") for _ in range(2))
+
+    counts = {line.split()[0]: int(line.split()[1].replace(",", "")) for line in lines if "sampled" not in line}
+    assert (status, lines) == again
+    assert status == cli.DONE
+    assert 50 < counts["equal"] < 150
+    assert counts["superseded"] == counts["equal"]
+    assert f"not sampled {2000 - 2 * counts['equal']:,} operations, by --sample" in lines
+    assert sum(len(request["Keys"]) for request in table.requests) < 2 * 2 * 150
+
+
+def test_a_sample_in_which_nothing_is_proves_nothing(run: Any) -> None:
+    status, _ = run(FakeTable([]), {"a.jsonl": '{"pk": "a"}'}, "--sample", "0.000001")
+
+    assert status == cli.FAILED
+
+
+@pytest.mark.parametrize("percent", ["0", "101", "half", "-1%"])
+def test_what_is_no_percentage_is_usage(run: Any, percent: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(FakeTable([]), {"a.jsonl": ""}, f"--sample={percent}")
+    assert caught.value.code == cli.USAGE
+
+
+def test_where_the_newest_version_wins_a_table_of_that_name_may_hold_a_newer_item(run: Any) -> None:
+    table = FakeTable([stored("a", v={"N": "5"})])
+
+    without, _ = run(table, {"a.jsonl": '{"pk": "a", "v": 4}'})
+    status, lines = run(table, {"a.jsonl": '{"pk": "a", "v": 4}'}, "--version-attribute", "v")
+
+    assert (without, status) == (cli.FAILED, cli.DONE)
+    assert "newer 1 the table holds a newer version, as it should" in lines
+
+
+def test_of_many_files_each_example_names_its_own(run: Any) -> None:
+    files = {"a.jsonl": '{"pk": "a"}\n{"pk": "b"}\n', "b.csv": "pk\nc\nd\n"}
+    table = FakeTable([stored("a"), stored("c")])
+
+    _, lines = run(table, files)
+    _, (as_json,) = run(table, files, "--json")
+
+    assert [line.rpartition("/")[2] for line in lines[2:4]] == ["a.jsonl line 2", "b.csv line 3"]
+    assert [one["file"].rpartition("/")[2] for one in json.loads(as_json)["examples"]] == ["a.jsonl", "b.csv"]
 
 
 @pytest.mark.parametrize(

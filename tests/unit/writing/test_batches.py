@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sluice.message.settings import KeyAttribute, Table
-from tests.fakes import Unprocessed
+from tests.fakes import ServerError, Unprocessed
 from tests.fakes.dynamodb import wire_bytes
 from tests.world import World
 
@@ -198,6 +198,27 @@ def test_the_share_is_paid_by_what_was_consumed_and_not_by_the_estimate() -> Non
     assert outcome.item_failures == []
     assert outcome.operations.consumed == 100 * 9
     assert 4 <= world.clock() <= 12  # 900 units; the last call's are never waited for
+
+
+def test_a_condition_that_fails_is_paid_for_like_a_write() -> None:
+    """It consumes as much, and its answer does not say so."""
+    world = World(settings={"max_write_units_per_second": 100.0})
+
+    outcome = world.run(*({"put": {"pk": f"a{n}"}, "condition": "attribute_exists(pk)"} for n in range(1000)))
+
+    assert len(outcome.operations.conditions_failed) == 1000
+    assert 8 <= world.clock() <= 12
+
+
+def test_a_call_of_unknown_outcome_is_paid_for_as_if_it_had_written() -> None:
+    world = World(settings={"max_write_units_per_second": 100.0})
+    world.db.script(*[ServerError(applied=True)] * 20)
+
+    outcome = world.run(*({"put": {"pk": f"a{n}"}} for n in range(500)))
+
+    assert outcome.item_failures == []
+    assert world.db.consumed["orders-table"] == 1000
+    assert 8 <= world.clock() <= 12
 
 
 def test_without_a_share_nothing_is_waited_for() -> None:

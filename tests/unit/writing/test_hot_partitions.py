@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 
+from sluice.aws.answer import ThrottlingReason
 from sluice.message.operation import BatchWrite, Operation, Source
 from sluice.writing.hot_keys import MIN_FRESH, MIN_REPEATED, HotKeys
 from sluice.writing.pending import Pending, Sending
@@ -132,3 +134,96 @@ def test_other_keys_are_written_at_once_while_one_is_stuck() -> None:
     assert len(outcome.written) == 2000
     assert [message.operations[0].key[1] for message in outcome.returned] == ["stuck"] * 100
     assert max(written_at) < 1.0
+
+
+# Reasons
+
+
+RANGE = ThrottlingReason("TableWriteKeyRangeThroughputExceeded", "t")
+INDEX = ThrottlingReason("IndexWriteProvisionedThroughputExceeded", "t", "by-day")
+TABLE = ThrottlingReason("TableWriteProvisionedThroughputExceeded", "t")
+ELSEWHERE = ThrottlingReason("TableWriteProvisionedThroughputExceeded", "u")
+
+
+def after_refusals(count: int, *reasons: ThrottlingReason, taken_before: bool = True) -> SendRate:
+    """The rate after a full call that was taken, and so many that were refused whole for these reasons."""
+    paces: dict[str, SendRate] = {}
+    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    pending.extend(operations("o", 25 * (count + taken_before)))
+    for number in range(count + taken_before):
+        sending = pending.next(number / 100)
+        if sending is None:
+            break
+        lost = [] if number == 0 and taken_before else sending.batch
+        pending.answered(sending, {}, lost, number / 100 + 0.005, reasons if lost else ())
+        if lost:
+            pending.try_later(sending.batch, False, number / 100, 1.0)
+    return paces["t"]
+
+
+@pytest.mark.parametrize("reasons", [(RANGE,), (INDEX,), (RANGE, INDEX)])
+def test_a_range_of_keys_or_an_index_that_throttles_does_not_slow_its_table(reasons: Any) -> None:
+    assert not after_refusals(1, *reasons).is_limited
+    assert not after_refusals(4, *reasons).is_limited
+
+
+def test_a_range_or_an_index_for_which_everything_is_refused_slows_the_table() -> None:
+    assert after_refusals(6, INDEX).is_limited
+
+
+@pytest.mark.parametrize("reasons", [(), (TABLE,), (RANGE, TABLE), (ThrottlingReason(TABLE.reason),)])
+def test_a_table_that_throttles_is_slowed(reasons: Any) -> None:
+    assert after_refusals(1, *reasons).is_limited
+
+
+def test_a_table_that_was_refused_with_another_is_not_slowed() -> None:
+    assert not after_refusals(1, ELSEWHERE).is_limited
+    assert after_refusals(1, ELSEWHERE, TABLE).is_limited
+
+
+def test_what_a_hot_range_refused_comes_back_at_a_rate_of_its_own_for_a_while() -> None:
+    pending = Pending({}, write_units_per_second=math.inf, now=0.0)
+    pending.extend(operations("hot", 25))
+    first = pending.next(0.0)
+    assert first is not None
+    pending.answered(first, {}, first.batch, 0.0, [RANGE])
+    pending.try_later(first.batch, False, 0.0, 0.0)
+    pending.extend(operations("cool", 100))
+
+    batches = [sending.batch for sending in sent_at(pending, 0.1)]
+
+    assert sum(operation in first.batch for batch in batches for operation in batch) < 5
+    assert sum(operation not in first.batch for batch in batches for operation in batch) == 100
+
+
+def test_calls_too_small_for_both_go_to_what_came_back_and_to_what_is_fresh_by_turns() -> None:
+    paces = {"t": SendRate(at=0.0).restarted(0.0)}
+    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    again = operations("again", 30)
+    pending.try_later(again, False, 0.0, 0.0)
+    pending.extend(operations("fresh", 30))
+
+    sent = [pending.next(float(second)) for second in range(1, 7)]
+
+    assert [sending and sending.batch[0] in again for sending in sent] == [True, False] * 3
+
+
+def test_what_comes_back_again_says_nothing_of_a_table_that_takes_what_is_fresh_by_turns() -> None:
+    paces = {"t": SendRate(at=0.0).restarted(0.0)}
+    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    again = operations("again", 30)
+    pending.try_later(again, False, 0.0, 0.0)
+    pending.extend(operations("fresh", 30))
+
+    now = 0.0
+    for _ in range(40):
+        now += (pending.wait(now) or 0.0) + 0.001
+        sending = pending.next(now)
+        if sending is None:
+            continue
+        lost = [operation for operation in sending.batch if operation in again]
+        pending.answered(sending, {}, lost, now)
+        if lost:
+            pending.try_later(lost, False, now, 0.0)
+
+    assert paces["t"].rate > 10.0

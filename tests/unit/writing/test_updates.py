@@ -23,6 +23,8 @@ from tests.fakes import (
 )
 from tests.world import EVENTS, ORDERS, Overlapping, World
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 ONE = {":one": 1}
 ADD_ONE = {"update": {"pk": "a"}, "expression": "ADD n :one", "values": ONE}
 LOST_ANSWERS: dict[str, Fault] = {

@@ -12,6 +12,8 @@ import pytest
 from tests.fakes import ConnectionLost, Fault, Refusal, ServerError, Throttle, Timeout
 from tests.world import EVENTS, VERSIONED, World
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 LOST_ANSWERS: dict[str, Fault] = {
     "500": ServerError(applied=True),
     "connection lost": ConnectionLost(applied=True),

@@ -1,0 +1,386 @@
+"""What the send rate is for, as scenarios in virtual time: the real writer against tables that do what tables do.
+
+`python -m tests.benchmarks.scenarios [--only 'leave|step'] [--seeds 201,202] [--set CUT=0.4]` prints each scenario's
+figures, the means over the seeds. The same seed gives the same figures. Seeds 1 to 199 are for tuning; judge by others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from random import Random
+
+from sluice.message.operation import Operation, SingleWrite, Source
+from sluice.writing import send_rate
+from sluice.writing.send_rate import SendRate
+from sluice.writing.writer import After, WriteOutcome, Writer
+from tests.benchmarks.simulation import (
+    LATENCY,
+    TABLE,
+    Actor,
+    Arrival,
+    Calls,
+    Capacity,
+    Scenario,
+    Table,
+    Time,
+    operations,
+    simulate,
+    simulate_hot,
+)
+
+Figures = Mapping[str, float]
+STEP = 0.1
+"""Seconds between the windows that `seconds_until` looks at."""
+
+
+class Unpaced(SendRate, frozen=True, gc=False):
+    """No rate: what was refused waits for its own backoff alone."""
+
+    def learn(self, sent: float, lost: float, sent_at: float, now: float) -> SendRate:  # noqa: ARG002
+        return self
+
+    def resumed(self, now: float) -> SendRate:  # noqa: ARG002
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """How a table saves what is not used: so many seconds' worth, or nothing beyond the second of the clock."""
+
+    burst: float
+    per_second: bool = False
+
+    @property
+    def name(self) -> str:
+        return "by the second" if self.per_second else f"{self.burst:g} s"
+
+    def capacity(self, rate: float) -> Capacity:
+        return Capacity(rate, self.burst, self.per_second)
+
+
+BUCKETS = (Bucket(1.0), Bucket(0.1), Bucket(1.0, per_second=True))
+
+
+class World:
+    """One table, one clock, and whoever writes to it."""
+
+    def __init__(self, seed: int, capacity: Capacity, *, loss: float = 0.0) -> None:
+        self.time, self.chance = Time(), Random(seed)
+        self.table = Table(self.time, capacity, loss=loss, chance=Random(seed + 1000))
+
+    def invoke(
+        self,
+        actor: Actor,
+        writer: int,
+        work: Sequence[Operation],
+        paces: MutableMapping[str, SendRate],
+        seconds: float,
+        after: After | None = None,
+        write_units_per_second: float = math.inf,
+    ) -> WriteOutcome:
+        """One invocation: to the end of its work, or of so many seconds."""
+        made = Writer(
+            self.table.of(writer),
+            deadline=self.time.now + seconds,
+            patience=1.0,
+            connections=8,
+            write_units_per_second=write_units_per_second,
+            clock=lambda: self.time.now,
+            sleep=actor.sleep,
+            random=self.chance.random,
+            executor=lambda _: Calls(actor, self.chance, LATENCY),
+            paces=paces,
+            after=after,
+        )
+        return made.write(work)
+
+    def calls(self, begin: float, end: float, *, ours: bool = False) -> Sequence[Arrival]:
+        return [call for call in self.table.arrivals if begin <= call.at < end and (call.writer >= 0 or not ours)]
+
+    def taken(self, begin: float, end: float, *, ours: bool = False) -> int:
+        return sum(call.taken for call in self.calls(begin, end, ours=ours))
+
+    def wasted(self, begin: float, end: float, *, ours: bool = False) -> float:
+        """The share of what was sent."""
+        calls = self.calls(begin, end, ours=ours)
+        sent = sum(call.sent for call in calls)
+        return 1 - sum(call.taken for call in calls) / sent if sent else 0.0
+
+    def seconds_until(
+        self,
+        begin: float,
+        end: float,
+        units: float,
+        *,
+        window: float = 0.5,
+        most_waste: float = 1.0,
+        ours: bool = False,
+    ) -> float:
+        """From `begin` to the end of the first window in which so many units a second are taken, and little wasted."""
+        for number in range(int((end - begin - window) / STEP) + 1):
+            at = begin + number * STEP
+            enough = self.taken(at, at + window, ours=ours) >= units * window
+            if enough and self.wasted(at, at + window, ours=ours) <= most_waste:
+                return at + window - begin
+        return math.inf
+
+
+def whole(seed: int, rate: float, bucket: Bucket, writers: int, stagger: float = 0.0, rounds: int = 1) -> Figures:
+    """Invocations that begin together and have equal shares, from the first call to the last, and while all run."""
+    found = simulate(Scenario(rate, bucket.burst, bucket.per_second, writers, 20.0, stagger, rounds), seed)
+    return {
+        "used": found.whole_use,
+        "wasted": found.whole_waste,
+        "steady used": found.use,
+        "steady wasted": found.waste,
+        "slowest": found.slowest,
+        "calls": found.calls,
+    }
+
+
+def leave(seed: int, bucket: Bucket, rate: float = 1000.0, leavers: int = 3) -> Figures:
+    """All but one of four end after 8 s: how soon has the last one 90 % of the table?"""
+    world, ends = World(seed, bucket.capacity(rate)), list[float]()
+
+    def body(writer: int, seconds: float) -> Callable[[Actor], None]:
+        def run(actor: Actor) -> None:
+            actor.sleep(world.chance.random() * 0.02)
+            world.invoke(actor, writer, operations(int(rate * 30), f"w{writer}"), {}, seconds)
+            ends.append(world.time.now)
+
+        return run
+
+    world.time.run(body(0, 18.0), *(body(1 + number, 8.0) for number in range(leavers)))
+    end = sorted(ends)[-2]
+    return {
+        "90 % after s": world.seconds_until(end, 18.0, 0.9 * rate),
+        "used after": world.taken(end, 18.0) / rate / (18.0 - end),
+        "wasted after": world.wasted(end, 18.0),
+    }
+
+
+def step(seed: int, bucket: Bucket, writers: int, low: float = 100.0, high: float = 1000.0) -> Figures:
+    """The table falls to a tenth after 8 s, and rises again after 16 s."""
+    world = World(seed, bucket.capacity(high))
+    world.time.at(8.0, lambda: world.table.capacity.change(low))
+    world.time.at(16.0, lambda: world.table.capacity.change(high))
+
+    def body(writer: int) -> Callable[[Actor], None]:
+        def run(actor: Actor) -> None:
+            actor.sleep(world.chance.random() * 0.02)
+            world.invoke(actor, writer, operations(int(high * 24), f"w{writer}"), {}, 24.0)
+
+        return run
+
+    world.time.run(*(body(writer) for writer in range(writers)))
+    return {
+        "down after s": world.seconds_until(8.0, 16.0, 0.9 * low, window=1.0, most_waste=0.1),
+        "wasted in 3 s": world.wasted(8.0, 11.0),
+        "up after s": world.seconds_until(16.0, 24.0, 0.9 * high),
+        "wasted in 3 s up": world.wasted(16.0, 19.0),
+    }
+
+
+def _constant(seed: int, loss: float, pace: SendRate, count: int) -> tuple[list[int], int]:
+    world, written, paces = World(seed, Capacity(math.inf), loss=loss), list[int](), {TABLE: pace}
+
+    def run(actor: Actor) -> None:
+        for number in range(3):
+            outcome = world.invoke(actor, 0, operations(count, f"r{number}"), paces, 10.0)
+            written.append(len(outcome.written))
+
+    world.time.run(run)
+    return written, len(world.table.arrivals)
+
+
+def constant(seed: int, loss: float, count: int = 5000) -> Figures:
+    """A table without a limit that refuses a share, in three warm invocations of 10 s: beside a sender without pace."""
+    (written, calls), (unpaced, unpaced_calls) = (
+        _constant(seed, loss, pace, count) for pace in (SendRate(), Unpaced())
+    )
+    return {
+        "written of unpaced": sum(written) / sum(unpaced),
+        "the last of three": written[-1] / unpaced[-1],
+        "calls a write of unpaced": calls / sum(written) * sum(unpaced) / unpaced_calls,
+    }
+
+
+def endless(seed: int, loss: float, seconds: float = 4.0) -> Figures:
+    """The same with more work than there is time for."""
+    taken = []
+    for pace in (SendRate(), Unpaced()):
+        world = World(seed, Capacity(math.inf), loss=loss)
+
+        def run(actor: Actor, world: World = world, pace: SendRate = pace) -> None:
+            world.invoke(actor, 0, operations(60_000, "e"), {TABLE: pace}, seconds)
+
+        world.time.run(run)
+        taken.append(world.taken(0.0, seconds))
+    return {"written of unpaced": taken[0] / taken[1]}
+
+
+def singles(count: int, prefix: str) -> list[Operation]:
+    """Conditional writes of one write unit."""
+    source = Source("m", False, 0)
+    return [
+        SingleWrite(
+            key=(TABLE, f"{prefix}-{n}", f"{n}"),
+            source=source,
+            call="put_item",
+            body=b"{}",
+            is_conditional=True,
+        )
+        for n in range(count)
+    ]
+
+
+def _fifo(seed: int, loss: float, pace: SendRate, count: int) -> float:
+    world, work, lasted = World(seed, Capacity(math.inf), loss=loss), singles(count, "f"), list[float]()
+    following = dict(pairwise(work))
+
+    def run(actor: Actor) -> None:
+        world.invoke(
+            actor, 0, work[:1], {TABLE: pace}, 60.0, lambda done, _: [following[done]] if done in following else []
+        )
+        lasted.append(world.time.now)
+
+    world.time.run(run)
+    return lasted[0]
+
+
+def fifo(seed: int, loss: float = 0.36, count: int = 40) -> Figures:
+    """Messages of one group, each a single write after the one before, beside plain backoff."""
+    seconds, plain = (_fifo(seed, loss, pace, count) for pace in (SendRate(), Unpaced()))
+    return {"s": seconds, "of plain backoff": seconds / plain}
+
+
+def neighbour(seed: int, bucket: Bucket, writers: int, rate: float = 500.0, offered: float = 1000.0) -> Figures:
+    """Beside one that offers twice the table in calls of 25 and never backs off: ten invocations of 6 s, then alone."""
+    seconds, tail, invocations = 6.0, 8.0, 10
+    world, stop = World(seed, bucket.capacity(rate)), 60.0
+    filler = operations(25, "n")
+
+    def greedy(actor: Actor) -> None:
+        while world.time.now < stop:
+            world.table.write(filler, -1)
+            actor.sleep(25 / offered * world.chance.uniform(0.8, 1.2))
+
+    def body(writer: int) -> Callable[[Actor], None]:
+        def run(actor: Actor) -> None:
+            actor.sleep(world.chance.random() * 0.02)
+            paces: dict[str, SendRate] = {}
+            for number in range(invocations):
+                ends = (number + 1) * seconds + (tail if number == invocations - 1 else 0.0)
+                work = operations(int(rate * (seconds + tail)), f"w{writer}i{number}")
+                world.invoke(actor, writer, work, paces, ends - world.time.now)
+
+        return run
+
+    world.time.run(greedy, *(body(writer) for writer in range(writers)))
+    shares = [world.taken(n * seconds, (n + 1) * seconds, ours=True) / rate / seconds for n in range(invocations)]
+    return {
+        "share": statistics.mean(shares),
+        "least": min(shares),
+        "last": shares[-1],
+        "wasted": world.wasted(0.0, stop, ours=True),
+        "95 % after s": world.seconds_until(stop, stop + tail, 0.95 * rate, ours=True),
+    }
+
+
+def hot(seed: int, keys: int) -> Figures:
+    found = simulate_hot(1000.0, 100.0, keys, seed=seed)
+    return {"others took": found.others_slower, "used of range": found.hot_use, "wasted": found.hot_waste}
+
+
+def bounded(seed: int, most: float = 200.0) -> Figures:
+    """MAX_WRITE_UNITS_PER_SECOND on a table without a limit."""
+    world = World(seed, Capacity(math.inf))
+
+    def run(actor: Actor) -> None:
+        world.invoke(actor, 0, operations(2000, "m"), {}, 8.0, write_units_per_second=most)
+
+    world.time.run(run)
+    return {
+        "most in a second": max(world.taken(n / 10, n / 10 + 1) for n in range(70)) / most,
+        "mean": world.taken(1.0, 7.0) / 6 / most,
+    }
+
+
+def _all() -> dict[str, Callable[[int], Figures]]:
+    found: dict[str, Callable[[int], Figures]] = {}
+    for writers in (1, 4, 16):
+        for bucket in BUCKETS:
+            for rate in (100.0, 1000.0, 4000.0):
+                name = f"whole, {writers} on {rate:,.0f}/s, {bucket.name}"
+                found[name] = partial(whole, rate=rate, bucket=bucket, writers=writers)
+    for bucket in BUCKETS:
+        found[f"leave, {bucket.name}"] = partial(leave, bucket=bucket)
+    for writers in (1, 4):
+        for bucket in BUCKETS:
+            found[f"step, {writers}, {bucket.name}"] = partial(step, bucket=bucket, writers=writers)
+    for loss in (0.1, 0.3, 0.5, 0.7):
+        found[f"constant, {loss:.0%}"] = partial(constant, loss=loss)
+        found[f"endless, {loss:.0%}"] = partial(endless, loss=loss)
+    for writers in (1, 4):
+        found[f"neighbour, {writers}"] = partial(neighbour, bucket=BUCKETS[0], writers=writers)
+    found["neighbour, 1, 0.1 s"] = partial(neighbour, bucket=BUCKETS[1], writers=1)
+    for keys in (1, 10, 0):
+        found[f"hot, {keys or 'all'} keys"] = partial(hot, keys=keys)
+    found["fifo, 36%"] = fifo
+    found["join, 4 each 2 s"] = partial(whole, rate=1000.0, bucket=BUCKETS[0], writers=4, stagger=2.0)
+    found["warm, 4 three rounds"] = partial(whole, rate=1000.0, bucket=BUCKETS[0], writers=4, rounds=3)
+    found["bounded"] = bounded
+    return found
+
+
+SCENARIOS = _all()
+
+GOALS: Sequence[tuple[str, str, bool, float]] = (
+    *((f"whole, {writers} on 1,000/s, 1 s", "used", True, 0.97) for writers in (1, 4, 16)),
+    ("whole, 1 on 1,000/s, 1 s", "wasted", False, 0.03),
+    ("whole, 4 on 1,000/s, 1 s", "wasted", False, 0.06),
+    ("whole, 16 on 1,000/s, 1 s", "wasted", False, 0.10),
+    *((f"leave, {bucket.name}", "90 % after s", False, 2.5) for bucket in BUCKETS),
+    *((f"step, {writers}, 1 s", figure, False, 4.0) for writers in (1, 4) for figure in ("down after s", "up after s")),
+    *((f"constant, {loss}", "written of unpaced", True, 0.8) for loss in ("10%", "30%", "50%", "70%")),
+    ("fifo, 36%", "of plain backoff", False, 1.5),
+    ("neighbour, 1", "share", True, 0.2),
+    ("neighbour, 1", "95 % after s", False, 4.0),
+    ("bounded", "most in a second", False, 1.0),
+)
+"""Of a scenario the figure, whether it is to be that much at least (else at most), and how much."""
+
+
+def run(name: str, seeds: Sequence[int]) -> Figures:
+    """The means over the seeds."""
+    runs = [SCENARIOS[name](seed) for seed in seeds]
+    return {figure: statistics.mean(each[figure] for each in runs) for figure in runs[0]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="parts of names, any of them: 'leave|step'")
+    parser.add_argument("--seeds", default="201,202")
+    parser.add_argument("--set", default="", help="constants of send_rate.py to try: 'CUT=0.4,PAUSE=0.2'")
+    options = parser.parse_args()
+    for name, _, value in (pair.partition("=") for pair in options.set.split(",") if pair):
+        if not hasattr(send_rate, name):
+            parser.error(f"send_rate.py has no {name}")
+        setattr(send_rate, name, float(value))
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    for name in SCENARIOS:
+        if any(part in name for part in options.only.split("|")):
+            figures = "  ".join(f"{figure}={value:.3f}" for figure, value in run(name, seeds).items())
+            sys.stdout.write(f"{name:32} {figures}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
