@@ -7,23 +7,27 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from infra.config import Config
-from infra.context import Setting, camel_case
-from infra.table_config import TableConfig
+from infra.stack_config import StackConfig
+from sluice.cdk.config import Config
+from sluice.cdk.context import Setting, camel_case
+from sluice.cdk.table_config import TableConfig
 from sluice.message.settings import KeyAttribute
 
 
 def settings_tables() -> str:
     """Markdown: the stack's settings, then those of a table."""
-    return f"## The stack\n\n{_markdown(Config)}\n\n## A table\n\n{_markdown(TableConfig)}\n"
+    of_construct = {field.name for field in fields(Config)}
+    stack = [field for field in fields(StackConfig) if field.name not in of_construct] + list(fields(Config))
+    return f"## The stack\n\n{_markdown(stack)}\n\n## A table\n\n{_markdown(fields(TableConfig))}\n"
 
 
-def _markdown(kind: type) -> str:
+def _markdown(settings: Iterable[Field[Any]]) -> str:
     rows = ["| setting | default | must be | why |", "|---|---|---|---|"]
-    for each in fields(kind):
+    for each in settings:
         setting = each.metadata["setting"]
         default = setting.derivation or _shown(each)
         rows.append(f"| `{camel_case(each.name)}` | {default} | {requirement(setting)} | {setting.reason} |")

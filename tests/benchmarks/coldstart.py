@@ -17,7 +17,7 @@ from pathlib import Path
 
 from boto3.dynamodb.types import TypeSerializer
 
-from infra.bundle import Bundle, BundleError
+from sluice.cdk.bundle import Bundle, BundleError
 from tests.benchmarks.processes import ROOT, ServerProcess, environment
 from tests.benchmarks.records import TABLE, Load, event
 from tests.benchmarks.report import Section, Table, Target, at_most, milliseconds

@@ -62,8 +62,8 @@ def synthesise(directory: Path, context: Mapping[str, Any]) -> Template:
     nag.add_checks(app)
     app.synth()
     return Template(
-        content=json.loads((directory / f"{config.stack_name}.template.json").read_text()),
-        acknowledged=_acknowledged(json.loads((directory / f"{config.stack_name}.metadata.json").read_text())),
+        content=json.loads((directory / f"{config.full_name}.template.json").read_text()),
+        acknowledged=_acknowledged(json.loads((directory / f"{config.full_name}.metadata.json").read_text())),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import Config
+from sluice.cdk.config import Config
 from sluice.local.dashboard.expression import evaluate
 from sluice.local.dashboard.recording import Metric
 from sluice.local.dashboard.series import Series
@@ -164,7 +164,7 @@ def test_the_pipeline_is_unhealthy_when_records_are_late(template: Template) -> 
 
 
 def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: Template) -> None:
-    from infra import throttling  # Here, for it loads CDK.
+    from sluice.cdk import throttling  # Here, for it loads CDK.
 
     everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
     causes = (throttling.HOT_KEYS, throttling.PROVISIONED, throttling.ON_DEMAND_MAXIMUM, throttling.ACCOUNT_LIMIT)
@@ -271,7 +271,7 @@ def test_a_table_is_watched_for_what_can_throttle_it(
     from aws_cdk import App, Stack
     from aws_cdk import aws_dynamodb as dynamodb
 
-    from infra.throttling import causes_of
+    from sluice.cdk.throttling import causes_of
 
     key = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
     mode = dynamodb.BillingMode[billing]
@@ -285,7 +285,7 @@ def test_a_table_of_unknown_mode_is_watched_for_everything() -> None:
     from aws_cdk import App, Stack
     from aws_cdk import aws_dynamodb as dynamodb
 
-    from infra.throttling import causes_of
+    from sluice.cdk.throttling import causes_of
 
     table = dynamodb.Table.from_table_name(Stack(App(), "Stack"), "Table", "existing")
 

@@ -12,10 +12,11 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 
 def test_a_synthesis_writes_the_stack_of_the_settings(tmp_path: Path) -> None:
-    done = run_app(tmp_path, {**WITHOUT_PACKAGE, "stage": "dev"})
+    done = run_app(tmp_path, {**WITHOUT_PACKAGE, "stage": "dev", "tableRemoval": "destroy"})
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "Sluice-dev.template.json").exists()
+    assert "warning" not in done.stdout + done.stderr
 
 
 def test_every_synthesis_is_checked_by_cdk_nag(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +29,14 @@ def test_every_synthesis_is_checked_by_cdk_nag(monkeypatch: pytest.MonkeyPatch) 
 
     with pytest.raises(RuntimeError, match="AwsSolutions-SQS4"):
         infra.app.main()
+
+
+def test_a_setting_that_stands_in_no_file_is_told(tmp_path: Path) -> None:
+    done = run_app(tmp_path, {**WITHOUT_PACKAGE, "partitionKey": "customer:S", "sortKey": "time:S"})
+
+    assert done.returncode == 0, done.stderr
+    metadata = (tmp_path / "Sluice.metadata.json").read_text()
+    assert "partitionKey, sortKey: given on the command line alone" in metadata
 
 
 def test_a_bad_setting_ends_it_with_one_sentence_on_standard_error(tmp_path: Path) -> None:

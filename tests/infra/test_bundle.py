@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import bundle
-from infra.bundle import Bundle, BundleError
+from sluice.cdk import bundle
+from sluice.cdk.bundle import Bundle, BundleError
 from sluice.local import native_packages
 from tests.infra.command import run_app
 from tests.infra.template import ROOT, resolved
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("synth")
 @pytest.fixture(scope="module")
 def deployed() -> Bundle:
     """What the package is made for."""
-    from infra.function import BUNDLE  # Here, for it loads CDK.
+    from sluice.cdk.bundle import BUNDLE  # Here, for it loads CDK.
 
     return BUNDLE
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from infra import reading
-from infra.config import Config
-from infra.context import ConfigError, settings_of
-from infra.environment import function_settings
-from infra.limits import DEAD_LETTER_RETENTION
-from infra.producers import AllowedProducer
 from infra.settings_docs import settings_tables
-from infra.table_config import TableConfig
+from infra.stack_config import StackConfig
+from sluice.cdk.context import ConfigError, settings_of
+from sluice.cdk.environment import function_settings
+from sluice.cdk.limits import DEAD_LETTER_RETENTION
+from sluice.cdk.producers import AllowedProducer
+from sluice.cdk.table_config import TableConfig
 from sluice.message.settings import KeyAttribute, Settings
 from tests.infra.configurations import ACCOUNT, KEY, ROLE, RULE, TOPIC
 from tests.infra.template import ROOT
@@ -24,6 +24,15 @@ BAD_VALUES = [
     ("stackName", "under_score"),
     ("stackName", "x" * 129),
     ("stage", "a b"),
+    ("terminationProtection", "on"),
+    ("permissionsBoundary", "boundary"),
+    ("logKey", "alias/logs"),
+    ("variablesKey", "kms"),
+    ("alarmTopicKey", "kms"),
+    ("functionVpc", "vpc"),
+    ("functionSubnets", ["subnet-1", 2]),
+    ("functionSubnets", {"a": "subnet-1"}),
+    ("functionSecurityGroups", "subnet-1"),
     ("tags", "aws:team=data"),
     ("tags", {"team": 1}),
     ("tags", {"team": "x" * 257}),
@@ -53,6 +62,11 @@ BAD_VALUES = [
     ("maxWriteUnitsPerSecond", -1),
     ("reserveConcurrency", 5),
     ("tracing", "active"),
+    ("accountConcurrency", 99),
+    ("architecture", "arm"),
+    ("logLevel", "info"),
+    ("systemLogLevel", "ERROR"),
+    ("enabled", "paused"),
     ("queueType", "FIFO"),
     ("deduplicationScope", "group"),
     ("contentBasedDeduplication", "content"),
@@ -84,11 +98,13 @@ BAD_VALUES = [
     ("logRetention", 31),
     ("alarmEmail", "ops"),
     ("alarmTopicArn", "ops"),
+    ("runbookUrl", "docs/runbook.md"),
 ]
 BAD_TABLE_VALUES = [
     ("alias", "my table"),
     ("alias", ""),
     ("existingTable", "no"),
+    ("tableName", "no"),
     ("partitionKey", "pk"),
     ("partitionKey", ":S"),
     ("partitionKey", "pk:X"),
@@ -114,15 +130,15 @@ BAD_TABLE_VALUES = [
 
 
 def test_nothing_has_to_be_set() -> None:
-    assert reading.from_context({}) == Config()
+    assert reading.from_context({}) == StackConfig()
 
 
 @pytest.mark.parametrize(
     ("context", "name", "value"),
     [
         ({"stackName": "Orders-2"}, "stack_name", "Orders-2"),
-        ({"stage": "dev"}, "stack_name", "Sluice-dev"),
-        ({"stage": "dev", "stackName": "Orders"}, "stack_name", "Orders-dev"),
+        ({"stage": "dev"}, "full_name", "Sluice-dev"),
+        ({"stage": "dev", "stackName": "Orders"}, "full_name", "Orders-dev"),
         ({"tags": "team=data, cost=4=2"}, "tags", {"team": "data", "cost": "4=2"}),
         ({"tags": '{"team": "a,b"}'}, "tags", {"team": "a,b"}),
         ({"tags": {"team": "data"}}, "tags", {"team": "data"}),
@@ -172,15 +188,16 @@ def test_settings_are_read_from_text_and_from_json(context: dict[str, Any], name
     ],
 )
 def test_one_table_is_described_by_settings_of_its_own(context: dict[str, Any], table: TableConfig) -> None:
-    assert reading.from_context(context) == Config(tables=(table,))
-    assert reading.from_context({"tables": [context]}) == Config(tables=(table,))
-    assert reading.from_context({"tables": json.dumps([context])}) == Config(tables=(table,))
+    assert reading.from_context(context) == StackConfig(tables=(table,))
+    assert reading.from_context({"tables": [context]}) == StackConfig(tables=(table,))
+    assert reading.from_context({"tables": json.dumps([context])}) == StackConfig(tables=(table,))
 
 
 def test_the_first_of_several_tables_is_the_default() -> None:
     tables = [{"alias": "orders"}, {"alias": "old", "existingTable": "legacy", "partitionKey": "id:B"}]
 
-    settings = function_settings(reading.from_context({"tables": tables}), {"orders": "Orders-1", "old": "legacy"}, "")
+    config = reading.from_context({"tables": tables})
+    settings = function_settings(config, config.tables, {"orders": "Orders-1", "old": "legacy"}, "")
 
     assert [(table.alias, table.name) for table in settings.tables] == [("orders", "Orders-1"), ("old", "legacy")]
     assert settings.tables[1].partition_key == KeyAttribute("id", "B")
@@ -204,7 +221,7 @@ def test_a_bad_value_of_one_of_several_tables_is_refused_by_its_place(key: str, 
 
 
 def test_every_setting_has_a_value_that_is_refused() -> None:
-    assert {key for key, _ in BAD_VALUES} == set(settings_of(Config))
+    assert {key for key, _ in BAD_VALUES} == set(settings_of(StackConfig))
     assert {key for key, _ in BAD_TABLE_VALUES} == set(settings_of(TableConfig))
 
 
@@ -240,6 +257,11 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
             {"minPollers": 2, "maxPollers": 8, "maxConcurrency": 10},
             ["maxConcurrency 10", "maxPollers 8"],
         ),
+        (
+            {"reserveConcurrency": True, "maxConcurrency": 901},
+            ["reserveConcurrency true", "901", "accountConcurrency 1000", "maxConcurrency"],
+        ),
+        ({"accountConcurrency": 2000}, ["accountConcurrency 2000", "reserveConcurrency"]),
         ({"maxConcurrency": ""}, ["maxConcurrency none", "minPollers", "maxPollers"]),
         ({"maxReceiveCount": 26}, ["maxReceiveCount 26", "survivedOutage 60"]),
         ({"maxReceiveCount": 27, "survivedOutage": 90}, ["maxReceiveCount 27", "62 minutes", "survivedOutage 90"]),
@@ -250,6 +272,9 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
             ["queueRetention 6", "maxReceiveCount 100", "timeout 900"],
         ),
         ({"survivedOutage": 5760}, ["queueRetention 4", "timeout 60"]),
+        ({"functionSubnets": "subnet-1"}, ["functionSubnets", "functionVpc"]),
+        ({"functionVpc": "vpc-1"}, ["functionVpc vpc-1", "functionSubnets"]),
+        ({"alarmTopicKey": KEY, "alarmTopicArn": TOPIC}, ["alarmTopicKey", TOPIC]),
         ({"alarmEmail": "a@b.example", "alarmTopicArn": TOPIC}, ["a@b.example", TOPIC]),
         ({"recordFormat": "item", "tables": [{}, {"alias": "b"}]}, ["recordFormat item", "2 tables"]),
         ({"stackName": "x" * 128, "stage": "dev"}, ["stackName", "stage", "132", "128"]),
@@ -319,10 +344,11 @@ def test_what_is_just_possible_is_not_refused(context: dict[str, Any]) -> None:
         ("batchsize", "did you mean batchSize?"),
         ("tiemout", "did you mean timeout?"),
         ("partition_key", "did you mean partitionKey?"),
-        ("colour", "there are stackName, stage"),
+        ("partiton-key", "did you mean partitionKey?"),
+        ("tag", "did you mean tags?"),
     ],
 )
-def test_an_unknown_setting_is_refused(key: str, suggestion: str) -> None:
+def test_a_misspelt_setting_is_refused(key: str, suggestion: str) -> None:
     with pytest.raises(ConfigError) as error:
         reading.from_context({key: "1"})
 
@@ -330,11 +356,16 @@ def test_an_unknown_setting_is_refused(key: str, suggestion: str) -> None:
     assert suggestion in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["environment", "env", "account", "region", "vpcId", "project", "colour", "domainName"])
+def test_what_others_keep_in_context_is_left_alone(key: str) -> None:
+    assert reading.from_context({key: "1"}) == StackConfig()
+
+
 def test_what_cdk_keeps_in_context_is_left_alone() -> None:
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
     looked_up = {"availability-zones:account=1:region=x": ["x-1"], "acknowledged-issue-numbers": [1]}
 
-    assert reading.from_context({**flags, **looked_up, "aws:cdk:enable-path-metadata": True}) == Config()
+    assert reading.from_context({**flags, **looked_up, "aws:cdk:enable-path-metadata": True}) == StackConfig()
 
 
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -366,6 +397,7 @@ def test_the_write_limit_is_divided_among_all_invocations(context: dict[str, Any
         ({"reserveConcurrency": True}, 10),
         ({"reserveConcurrency": True, "maxConcurrency": 2}, 5),
         ({"reserveConcurrency": True, "minPollers": 2, "maxPollers": 3}, 30),
+        ({"reserveConcurrency": True, "maxConcurrency": 900}, 900),
     ],
 )
 def test_the_reserve_is_what_may_run_at_once(context: dict[str, Any], reserve: int | None) -> None:
@@ -384,25 +416,25 @@ def test_the_deadline_margin_follows_a_short_timeout(timeout: int, margin: float
 
 
 def test_the_defaults_that_follow_are_those_of_an_empty_context() -> None:
-    assert reading.from_context({"timeout": 60, "survivedOutage": 60}) == Config()
+    assert reading.from_context({"timeout": 60, "survivedOutage": 60}) == StackConfig()
 
 
 def test_the_stack_has_the_functions_own_defaults() -> None:
     function = Settings(tables=())
 
-    assert Config().max_connections == function.max_connections
-    assert Config().deadline_margin == function.deadline_margin
-    assert Config().max_write_units_per_second == function.max_write_units_per_second
+    assert StackConfig().max_connections == function.max_connections
+    assert StackConfig().deadline_margin == function.deadline_margin
+    assert StackConfig().max_write_units_per_second == function.max_write_units_per_second
 
 
 def test_every_setting_gives_its_reason() -> None:
-    settings = {**settings_of(Config), **settings_of(TableConfig)}
+    settings = {**settings_of(StackConfig), **settings_of(TableConfig)}
 
     assert [name for name, (_, setting) in settings.items() if len(setting.reason) < 15] == []
 
 
 def test_no_setting_of_a_table_has_the_name_of_one_of_the_stack() -> None:
-    assert set(settings_of(Config)) & set(settings_of(TableConfig)) == set()
+    assert set(settings_of(StackConfig)) & set(settings_of(TableConfig)) == set()
 
 
 def test_the_tables_of_settings_in_the_docs_are_the_codes_own() -> None:

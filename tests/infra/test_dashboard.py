@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from infra.bundle import sources
+from sluice.cdk.bundle import sources
 from sluice.cost import Prices
 from sluice.local.dashboard.definition import Graph, LogGraph, States, Text, Widget, widgets
 from sluice.local.dashboard.insights import sums
@@ -105,7 +105,7 @@ def test_it_counts_the_reasons_that_the_functions_log_has(template: Template) ->
 
 
 def error_codes() -> set[str]:
-    from infra.sections import ERROR_CODES  # Here, for it loads CDK.
+    from sluice.cdk.sections import ERROR_CODES  # Here, for it loads CDK.
 
     return set(ERROR_CODES)
 

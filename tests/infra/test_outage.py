@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from infra import outage
-from infra.config import Config
+from sluice.cdk import outage
+from sluice.cdk.config import Config
 from sluice.message.redelivery import visibility
 
 

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 import yaml  # type: ignore[import-untyped]  # It ships no type information.
 
-from infra import bundle
+from sluice.cdk import bundle
 from sluice.cli import COMMANDS
 from tests.infra.template import ROOT
 
@@ -137,7 +137,7 @@ def test_every_action_is_pinned_by_its_hash_with_the_version_beside_it(workflow:
 
 
 def test_the_tests_run_on_the_oldest_python_and_on_the_one_that_is_deployed() -> None:
-    from infra.function import BUNDLE  # Here, for it loads CDK.
+    from sluice.cdk.bundle import BUNDLE  # Here, for it loads CDK.
 
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
@@ -176,7 +176,7 @@ def test_cdk_watch_sees_what_is_deployed_and_nothing_that_it_changes_itself() ->
         assert all(path.exists() for path in found), pattern
         seen |= found
 
-    infra = set((ROOT / "infra").rglob("*.py"))
+    infra = {path for top in ("infra", "sluice/cdk") for path in (ROOT / top).rglob("*.py")}
     wings = {wing for path in infra for wing in re.findall(r"^from sluice\.(\w+)", path.read_text(), re.MULTILINE)}
     library = {
         path for wing in wings for path in (ROOT / "sluice" / wing).rglob("*") if path.suffix in (".py", ".json")

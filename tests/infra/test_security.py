@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aws_cdk import App, Stack, Validations
+from aws_cdk import aws_sqs as sqs
+from cdk_nag import HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
+from infra import nag, stages
+from infra.stack import SluiceStack
+from sluice.cdk.nag import REGULATED
 from tests.infra.configurations import ACCOUNT, CONFIGURATIONS, KEY, ROLE, RULE, TOPIC
 from tests.infra.logical_ids import DEAD_LETTERS, EVENTS, FIXED, LOGS, ORDERS, QUEUE, QUEUE_KEY, TABLE
-from tests.infra.template import Template, resolved
+from tests.infra.template import ROOT, Template, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -191,6 +197,8 @@ ALWAYS_ACKNOWLEDGED = {
     "Serverless-LambdaDLQ",
     "Serverless-LambdaEventSourceMappingDestination",
 }
+OF_REGULATED = {f"{pack}-{rule}" for pack in REGULATED for rule in ("LambdaDLQ", "IAMNoInlinePolicy")}
+OWN_TABLE = {f"{pack}-DynamoDBInBackupPlan" for pack in REGULATED}
 OWN_TOPIC = "Serverless-SNSRedrivePolicy"
 
 
@@ -209,13 +217,42 @@ def test_only_these_rules_of_cdk_nag_are_acknowledged_with_reasons(
 ) -> None:
     acknowledged = templates[name].acknowledged
 
-    assert acknowledged.keys() == ALWAYS_ACKNOWLEDGED | rules
+    assert acknowledged.keys() == ALWAYS_ACKNOWLEDGED | OF_REGULATED | OWN_TABLE | rules
     assert [rule for rule, reason in acknowledged.items() if len(reason) < 40] == []
 
 
+def test_the_hardened_example_passes_the_packs_for_regulated_users(tmp_path: Path) -> None:
+    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    app = App(outdir=str(tmp_path), context={**flags, "aws:cdk:bundling-stacks": []})
+    SluiceStack(app, stages.read({"stage": "example"}))
+    nag.add_checks(app)
+    Validations.of(app).add_plugins(NIST80053R5Checks(), HIPAASecurityChecks(), PCIDSS321Checks())
+
+    app.synth()  # Raises on whatever is found.
+
+
+def test_the_hardened_example_has_what_it_asks_for(tmp_path: Path) -> None:
+    settings = json.loads((ROOT / "stages" / "example.json").read_text())
+    template = synthesise(tmp_path, settings)
+
+    function = resolved(template.only("AWS::Lambda::Function"))
+    assert function["VpcConfig"] == {
+        "SubnetIds": settings["functionSubnets"],
+        "SecurityGroupIds": settings["functionSecurityGroups"],
+    }
+    assert function["KmsKeyArn"] == settings["variablesKey"]
+    assert function["ReservedConcurrentExecutions"] == 10
+    assert template.only("AWS::Logs::LogGroup")["KmsKeyId"] == settings["logKey"]
+    assert template.only("AWS::SNS::Topic")["KmsMasterKeyId"] == settings["alarmTopicKey"]
+    assert template.only("AWS::IAM::Role")["PermissionsBoundary"] == settings["permissionsBoundary"]
+    descriptions = {alarm["AlarmDescription"] for alarm in template.all("AWS::CloudWatch::Alarm").values()}
+    assert all(f"Then see {settings['runbookUrl']}#" in each for each in descriptions)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["artifacts"]["Sluice"]["properties"]["terminationProtection"] is True
+
+
 def test_cdk_nag_finds_what_is_not_acknowledged(tmp_path: Path) -> None:
-    from aws_cdk import App, Stack
-    from aws_cdk import aws_sqs as sqs
+    from aws_cdk import App
 
     from infra import nag
 

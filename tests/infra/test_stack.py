@@ -143,7 +143,8 @@ def test_the_stack_tells_where_everything_is(template: Template) -> None:
 
 
 def test_the_template_asks_the_account_nothing(template: Template) -> None:
-    assert template.content.keys() == {"Description", "Resources", "Outputs"}
+    assert template.content.keys() == {"Description", "Parameters", "Resources", "Outputs"}
+    assert {parameter["Type"] for parameter in template.content["Parameters"].values()} == {"String"}
 
 
 def test_the_chosen_settings_reach_the_table(templates: dict[str, Template]) -> None:

@@ -56,6 +56,6 @@ def test_the_settings_of_the_deployment_are_accepted_and_leave_nothing_behind() 
     config = reading.from_context(dict(setting.split("=", 1) for setting in words[1::2]))
 
     assert set(words[::2]) == {"--context"}
-    assert config.stack_name == "Sluice-ci-19823476012-1"
+    assert config.full_name == "Sluice-ci-19823476012-1"
     assert config.tables[0].table_removal == "destroy"
     assert config.tables[0].deletion_protection is False

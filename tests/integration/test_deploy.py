@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import Config
+from sluice.cdk.config import Config
 from sluice.local.aws import LocalAws, local_aws
 from sluice.local.deploy import Cdk, Outputs
 from sluice.message.settings import KeyAttribute, Settings, Table
@@ -43,9 +43,9 @@ class CommandLine(Cdk):
     def deploy_stage(self, context: Mapping[str, str]) -> tuple[Outputs, str]:
         """Synthesise and deploy a stack; returns its outputs and what cdk said."""
         self._synthesised = None
-        said = self._say(
-            "deploy", context, "--require-approval", "never", "--method", "direct", "--outputs-file", str(self._outputs)
-        )
+        options = ["--require-approval", "never", "--method", "direct", "--outputs-file", str(self._outputs)]
+        # moto raises for the previous value of a parameter that was left at its default.
+        said = self._say("deploy", context, *options, "--no-previous-parameters")
         (outputs,) = json.loads(self._outputs.read_text()).values()
         names = {name: "".join(part.capitalize() for part in name.split("_")) for name in Outputs.__slots__}
         return Outputs(**{name: outputs[output] for name, output in names.items()}), said

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from email.parser import HeaderParser
@@ -14,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import sluice
-from sluice.local.sources import ROOT
+from sluice.cdk.bundle import BUNDLE
+from sluice.local.sources import FUNCTION, ROOT
 
 LOCK = ROOT / "requirements.lock"
 
@@ -92,7 +95,7 @@ def test_the_wheel_brings_one_name_and_nothing_that_only_this_project_needs(whee
     assert {name.split("/")[0] for name in names} == {"sluice", f"sluice-{sluice.__version__}.dist-info"}
     assert "sluice/py.typed" in names
     assert not [name for name in names if name.startswith(("sluice/local/demo", "sluice/local/soak"))]
-    assert wheel.stat().st_size < 400_000
+    assert wheel.stat().st_size < 450_000
 
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
@@ -195,3 +198,58 @@ def test_a_users_program_is_typed(project: Project) -> None:
     )
 
     assert done.returncode == 0, done.stdout
+
+
+def test_the_wheel_carries_the_function_and_its_locked_requirements(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    carried = {
+        name.removeprefix("sluice/cdk/"): archive.read(name)
+        for name in archive.namelist()
+        if name.startswith("sluice/cdk/batch_writer/")
+    }
+
+    sources = [*FUNCTION.rglob("*.py"), FUNCTION / "requirements.txt"]
+    assert carried == {path.relative_to(FUNCTION.parent).as_posix(): path.read_bytes() for path in sources}
+
+
+def test_a_wheel_made_of_the_source_distribution_carries_the_function_too(tmp_path: Path) -> None:
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", "--egg-base", str(tmp_path), "sdist"]
+
+    subprocess.run([*command, "--dist-dir", str(tmp_path)], cwd=ROOT, check=True, capture_output=True)
+
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"setup.py", "functions/batch_writer/handler.py", "functions/batch_writer/requirements.txt"} <= names
+
+
+def test_the_app_of_the_docs_is_synthesised_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
+    installed = tmp_path / "installed"
+    zipfile.ZipFile(wheel).extractall(installed)
+    [app] = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "construct.md").read_text(), re.MULTILINE | re.DOTALL)
+    told = "from sluice.cdk import bundle\nprint(bundle.__file__, bundle.BUNDLE.digest())\n"
+    context: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
+
+    # The CDK comes from this environment, Sluice from the wheel; the package is not made, but its digest is taken.
+    done = subprocess.run(
+        [sys.executable, "-c", app + told],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(installed),
+            "CDK_OUTDIR": str(tmp_path / "out"),
+            "CDK_CONTEXT_JSON": json.dumps(context),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    file, digest = done.stdout.splitlines()[-1].split()
+    assert file.startswith(str(installed))
+    assert digest == BUNDLE.digest()
+    template = json.loads((tmp_path / "out" / "Shop.template.json").read_text())
+    kinds = {resource["Type"] for resource in template["Resources"].values()}
+    assert {"AWS::SQS::Queue", "AWS::DynamoDB::GlobalTable", "AWS::Lambda::EventSourceMapping"} <= kinds
+    assert len([line for line in app.splitlines() if line.strip()]) <= 22

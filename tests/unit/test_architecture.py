@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import bundle
+from sluice.cdk import bundle
 from sluice.local.sources import ROOT, link_sources
 
 MAY_IMPORT: dict[str, set[str]] = {
@@ -20,7 +20,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sluice.message": set(),
     # What Lambda calls, and what deploys it.
     "functions": {"sluice.writing", "sluice.aws", "sluice.message"},
-    "infra": {"sluice.writing", "sluice.message", "sluice.cost"},
+    "sluice.cdk": {"sluice.writing", "sluice.message", "sluice.cost"},
+    "infra": {"sluice.cdk", "sluice.message"},
     # The tools around the library.
     "sluice": {"sluice.producer"},
     "sluice.__main__": {"sluice.cli"},

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from infra.config import Config
+from sluice.cdk.config import Config
 from sluice.cost import Cost, Measured, Prices, PricesError, Workload, designs, estimate, table
 from sluice.cost import prices as price_table
 from sluice.cost.load import BULK_PUT, IMPORT_TABLE, NO_PRICE, QUEUE, advice, loads

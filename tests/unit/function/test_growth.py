@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import pytest
 
 from functions.batch_writer.fifo import Groups
-from infra.bundle import sources
 from sluice.aws import dead_letters
+from sluice.cdk.bundle import sources
 from sluice.message.decoder import Decoder, Message
 from sluice.message.operation import Operation
 from sluice.message.settings import Settings

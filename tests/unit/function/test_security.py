@@ -20,12 +20,12 @@ from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
 from functions.batch_writer.pipeline import Outcome, Pipeline
-from infra.bundle import sources
 from sluice.aws.answer import Answer
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.meanings import Meaning, Reply
 from sluice.aws.queue import Queue
 from sluice.aws.route import Call
+from sluice.cdk.bundle import sources
 from sluice.message.decoder import Decoder, Message
 from sluice.message.errors import SettingsError
 from sluice.message.settings import Settings, Table

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from infra.context import Parse
 from sluice.message.envelope import Envelope
 from sluice.message.errors import SettingsError
 from sluice.message.settings import KEY_TYPES, KeyAttribute, KeyType
+
+from .context import Parse
 
 
 def whole(low: int, high: int, unit: str) -> Parse:
@@ -127,6 +128,22 @@ def attribute_name(max_bytes: int) -> Parse:
         if not isinstance(value, str) or not 1 <= len(value.encode()) <= max_bytes:
             raise ValueError(what)
         return value
+
+    return parse
+
+
+def ids(prefix: str) -> Parse:
+    """Ids of AWS resources as an array, or as comma-separated text."""
+    what = f"an array, or comma-separated text, of ids ({prefix}-…)"
+
+    def parse(value: Any) -> tuple[str, ...]:
+        found = [part.strip() for part in value.split(",")] if isinstance(value, str) and value[:1] != "[" else value
+        found = from_json(found)
+        if not isinstance(found, (list, tuple)):
+            raise ValueError(what)
+        if not all(isinstance(name, str) and re.fullmatch(rf"{prefix}-[0-9a-f]+", name) for name in found if name):
+            raise ValueError(what)
+        return tuple(dict.fromkeys(name for name in found if name))
 
     return parse
 

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from infra import environment, outage
-from infra.config import Config
-from infra.context import camel_case
 from sluice.message.redelivery import MAX_VISIBILITY
 
+from . import environment, outage
+from .config import Config
+from .context import camel_case
+from .limits import UNRESERVED
+from .table_config import TableConfig
 
-def contradictions(config: Config, given: set[str]) -> Iterator[str]:
-    """One sentence for each contradiction; `given` are the fields that were set, not left at their defaults."""
-    yield from _of_names(config)
+
+def contradictions(config: Config, tables: Sequence[TableConfig], given: set[str], name: str) -> Iterator[str]:
+    """One sentence for each contradiction.
+
+    `given` are the fields that were set, not left at their defaults; `name` is the stack's, which generated names hold.
+    """
     yield from _of_fifo(config, given)
     yield from _of_batches(config)
     yield from _of_time(config)
     yield from _of_concurrency(config)
-    yield from _of_write_units(config)
+    yield from _of_reserve(config, given)
+    yield from _of_write_units(config, tables)
     yield from _of_outage(config)
-    yield from _of_others(config, given)
-
-
-def _of_names(config: Config) -> Iterator[str]:
-    if len(config.stack_name) > 128:
-        yield (
-            f"stackName and stage together have {len(config.stack_name)} characters ({config.stack_name});"
-            " CloudFormation takes 128"
-        )
+    yield from _of_others(config, tables, given)
+    yield from _of_environment(config, tables, name)
 
 
 def _of_batches(config: Config) -> Iterator[str]:
@@ -43,7 +42,7 @@ def _of_fifo(config: Config, given: set[str]) -> Iterator[str]:
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
     if not config.is_fifo:
         for setting in sorted({"deduplication_scope", "content_based_deduplication"} & given):
-            yield f"{camel_case(setting)} is for queueType fifo, got queueType {config.queue_type}"
+            yield f"{camel_case(setting)} is for queueType fifo, got queueType {config.queue_type}: leave it out"
         return
     if config.batch_size > 10:
         yield f"batchSize {config.batch_size} must be at most 10 with queueType fifo"
@@ -52,7 +51,10 @@ def _of_fifo(config: Config, given: set[str]) -> Iterator[str]:
     for producer in config.producers:
         # https://docs.aws.amazon.com/sns/latest/dg/fifo-message-delivery.html
         if producer.kind == "sns" and not producer.name.endswith(".fifo"):
-            yield f"producers has the standard topic {producer.name}, which cannot deliver to a queue of queueType fifo"
+            yield (
+                f"producers has the standard topic {producer.name}, which cannot deliver to a queue of queueType fifo:"
+                " name a FIFO topic"
+            )
 
 
 def _of_time(config: Config) -> Iterator[str]:
@@ -78,14 +80,29 @@ def _of_concurrency(config: Config) -> Iterator[str]:
         yield "maxConcurrency none needs minPollers and maxPollers: the number of invocations at once must be limited"
 
 
-def _of_write_units(config: Config) -> Iterator[str]:
+def _of_reserve(config: Config, given: set[str]) -> Iterator[str]:
+    reserve = config.reserved_concurrency
+    if reserve is None:
+        if "account_concurrency" in given:
+            yield f"accountConcurrency {config.account_concurrency} is used with reserveConcurrency only: leave it out"
+        return
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+    if reserve > config.account_concurrency - UNRESERVED:
+        yield (
+            f"reserveConcurrency true would reserve {reserve} invocations, and of accountConcurrency"
+            f" {config.account_concurrency} Lambda keeps {UNRESERVED} unreserved: lower maxConcurrency or the pollers,"
+            " or have the quota raised and set accountConcurrency to it"
+        )
+
+
+def _of_write_units(config: Config, tables: Sequence[TableConfig]) -> Iterator[str]:
     units = config.max_write_units_per_second
     if units < config.max_invocations:
         limit = f"maxConcurrency {config.max_concurrency}"
         if config.max_concurrency is None:
             limit = f"the {config.max_invocations} invocations of maxPollers {config.max_pollers}"
         yield f"maxWriteUnitsPerSecond {units:g} must be at least {limit}: one unit a second for each invocation"
-    maxima = [table.max_write_units for table in config.tables]
+    maxima = [table.max_write_units for table in tables]
     taken = sum(each for each in maxima if each is not None)
     if units < math.inf and None not in maxima and units > taken:
         yield (
@@ -99,7 +116,7 @@ def _of_outage(config: Config) -> Iterator[str]:
     if count > outage.MAX_RECEIVES:
         yield (
             f"survivedOutage {config.survived_outage} with timeout {config.timeout} would need a maxReceiveCount of"
-            f" more than {outage.MAX_RECEIVES}, SQS's maximum"
+            f" more than {outage.MAX_RECEIVES}, SQS's maximum: lower survivedOutage"
         )
         return
     minutes = math.floor(outage.outage_survived(count, config.visibility_timeout) / 60)
@@ -117,21 +134,30 @@ def _of_outage(config: Config) -> Iterator[str]:
         )
 
 
-def _of_others(config: Config, given: set[str]) -> Iterator[str]:
+def _of_others(config: Config, tables: Sequence[TableConfig], given: set[str]) -> Iterator[str]:
     if config.alarm_email is not None and config.alarm_topic_arn is not None:
         yield (
             f"alarmEmail {config.alarm_email} and alarmTopicArn {config.alarm_topic_arn} cannot be combined:"
             " subscribe the address to that topic"
         )
-    if config.record_format == "item" and len(config.tables) > 1:
-        yield f"recordFormat item needs exactly one table, as an item names none, got {len(config.tables)} tables"
+    if config.record_format == "item" and len(tables) > 1:
+        yield (
+            f"recordFormat item needs exactly one table, as an item names none, got {len(tables)} tables:"
+            " deploy a stack for each"
+        )
     if config.queue_encryption == "sqs" and "data_key_reuse" in given:
-        yield f"dataKeyReuse {config.data_key_reuse} is for KMS, got queueEncryption {config.queue_encryption}"
-    size = environment.estimated_bytes(config)
+        yield (
+            f"dataKeyReuse {config.data_key_reuse} is for KMS, got queueEncryption {config.queue_encryption}:"
+            " leave it out"
+        )
+
+
+def _of_environment(config: Config, tables: Sequence[TableConfig], name: str) -> Iterator[str]:
+    size = environment.estimated_bytes(config, tables, name)
     if size > environment.MAX_BYTES:
         yield (
-            f"tables ({len(config.tables)}) and recordExpression may take {size} bytes of the function's environment;"
-            f" Lambda allows {environment.MAX_BYTES}"
+            f"tables ({len(tables)}) and recordExpression may take {size} bytes of the function's environment;"
+            f" Lambda allows {environment.MAX_BYTES}: have fewer tables, or shorter names of keys and aliases"
         )
 
 

@@ -11,7 +11,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
-from infra.throttling import Cause, causes_of
+from .throttling import Cause, causes_of
 
 METRICS_NAMESPACE = "Sluice"
 

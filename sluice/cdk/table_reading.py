@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from infra.context import ConfigError, camel_case, read, settings_of
-from infra.parsers import from_json
-from infra.table_config import TableConfig
+from .context import ConfigError, camel_case, read, settings_of
+from .parsers import from_json
+from .table_config import TableConfig
 
 
 def from_context(context: Mapping[str, Any], where: str = "") -> TableConfig:
     """Read one table's settings. Raises `ConfigError`, whose message begins with `where`."""
     given = read(TableConfig, context, where)
-    if given.get("table_removal") == "destroy":
-        given.setdefault("deletion_protection", False)
     table = TableConfig(**given)
-    for contradiction in (*_of_existing(table, set(given)), *_of_keys(table), *_of_capacity(table)):
+    for contradiction in (*_of_existing(table, set(given)), *_contradictions(table)):
         raise ConfigError(f"{where}{contradiction}")
-    if table.deletion_protection and table.table_removal == "destroy":
-        raise ConfigError(
-            f"{where}deletionProtection true contradicts tableRemoval destroy: nothing can delete a protected table"
-        )
     return table
 
 
@@ -31,9 +25,28 @@ def tables(value: Any) -> tuple[TableConfig, ...]:
     if not isinstance(found, list) or not found or not all(isinstance(table, dict) for table in found):
         raise ValueError("a JSON array of one or more tables, each an object of the settings of a table")
     configs = tuple(_one_of_several(table, f"tables[{position}]") for position, table in enumerate(found))
-    for name in ("alias", "existing_table"):
+    for name in ("alias", "existing_table", "table_name"):
         _refuse_duplicates(name, [getattr(config, name) for config in configs])
     return configs
+
+
+def refuse_contradictions(tables: Collection[TableConfig], existing: Collection[str]) -> None:
+    """Raise `ConfigError` for what cannot be, of tables described in Python; `existing` are aliases of the app's."""
+    for table in tables:
+        for contradiction in _contradictions(table):
+            raise ConfigError(f"table {table.alias}: {contradiction}")
+    _refuse_duplicates("alias", [table.alias for table in tables])
+    _refuse_duplicates("existing_table", [table.existing_table for table in tables if table.alias not in existing])
+
+
+def _contradictions(table: TableConfig) -> list[str]:
+    found = [*_of_keys(table), *_of_capacity(table)]
+    if table.deletion_protection and table.table_removal == "destroy":
+        found.append(
+            "deletionProtection true contradicts tableRemoval destroy, as nothing can delete a protected table:"
+            " leave one of them out"
+        )
+    return found
 
 
 def _one_of_several(table: dict[str, Any], place: str) -> TableConfig:
@@ -66,9 +79,11 @@ def _of_existing(table: TableConfig, given: set[str]) -> list[str]:
     name = f"existingTable {table.existing_table!r}"
     found = []
     if "partition_key" not in given:
-        found.append(f"{name} needs its partitionKey given: nothing is looked up in the account")
+        found.append(
+            f"{name} needs its partitionKey given, and its sortKey if it has one: nothing is looked up in the account"
+        )
     if of_new := sorted(camel_case(field) for field in given - _ALLOWED_FOR_EXISTING):
-        found.append(f"{name} is not created here, so {', '.join(of_new)} cannot be set")
+        found.append(f"{name} is not created here, so {', '.join(of_new)} cannot be set: leave it out")
     return found
 
 

@@ -10,9 +10,10 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.capacity import Capacity, Provisioned
-from infra.nag import acknowledge
 from sluice.message.settings import KeyAttribute
+
+from .capacity import Capacity, Provisioned
+from .nag import acknowledge, acknowledge_regulated
 
 TYPES = {
     "S": dynamodb.AttributeType.STRING,
@@ -33,6 +34,7 @@ class RecordTable(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        table_name: str | None,
         partition_key: KeyAttribute,
         sort_key: KeyAttribute | None,
         capacity: Capacity,
@@ -45,13 +47,17 @@ class RecordTable(Construct):
         deletion_protection: bool,
         removal_policy: RemovalPolicy,
     ) -> None:
-        """`encryption` is `owned`, `managed` or anything else for the customer's own `key`."""
+        """CloudFormation refuses to replace a table with a `table_name`; without one it makes up a name.
+
+        `encryption` is `owned`, `managed` or anything else for the customer's own `key`.
+        """
         super().__init__(scope, construct_id)
         is_warm = warm_write_units is not None or warm_read_units is not None
         # `Table`, not `TableV2`: the latter is a global table to CloudFormation, which local AWSs do not know.
         self.table = dynamodb.Table(
             self,
             "Table",
+            table_name=table_name,
             partition_key=_attribute(partition_key),
             sort_key=_attribute(sort_key) if sort_key is not None else None,
             warm_throughput=dynamodb.WarmThroughput(
@@ -68,6 +74,11 @@ class RecordTable(Construct):
             deletion_protection=deletion_protection,
             removal_policy=removal_policy,
             **_throughput(capacity),
+        )
+        acknowledge_regulated(
+            self.table,
+            "DynamoDBInBackupPlan",
+            "Point-in-time recovery is on unless it is turned off; a plan of AWS Backup is the account's to make.",
         )
         if recovery_days == 0:
             acknowledge(

@@ -1,16 +1,18 @@
-"""Everything about the stack that can be chosen, and what follows from it."""
+"""Everything about queue, function and tables that can be chosen, and what follows from it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from infra import outage
-from infra.context import Setting, setting
-from infra.limits import DEAD_LETTER_RETENTION, INVOCATIONS_PER_POLLER, LOG_RETENTIONS, MIN_RESERVED_CONCURRENCY
-from infra.parsers import (
+from sluice.message.redelivery import MAX_VISIBILITY
+
+from . import outage
+from .context import DERIVED, check_values, setting
+from .limits import DEAD_LETTER_RETENTION, INVOCATIONS_PER_POLLER, LOG_RETENTIONS, MIN_RESERVED_CONCURRENCY
+from .parsers import (
     KMS_KEY_ARN,
     choice,
     expression,
@@ -19,41 +21,20 @@ from infra.parsers import (
     number,
     one_of_or,
     optional,
-    tags,
     whole,
 )
-from infra.producers import AllowedProducer, producers
-from infra.table_config import TableConfig
-from infra.table_reading import tables
-from sluice.message.redelivery import MAX_VISIBILITY
+from .producers import AllowedProducer, producers
+from .table_config import TableConfig
+from .table_reading import tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The stack's settings; `infra.reading` checks each by itself and all of them together.
+    """The settings of one queue, function and set of tables, each checked by itself.
 
-    Longer than other classes, as each setting is one field with its default, range and reason beside it.
+    What contradicts itself is refused where the construct is made. A setting whose default follows from others gets
+    it here. Longer than other classes, as each setting is one field with its default, range and reason beside it.
     """
-
-    stack_name: str = setting(
-        "Sluice",
-        matching(r"[A-Za-z][A-Za-z0-9-]{0,127}", "1 to 128 letters, digits and hyphens, beginning with a letter"),
-        "CloudFormation's rule for names. The dashboard has this name too, and the metrics have it as their `service`.",
-    )
-    """With the stage, where there is one."""
-    stage: str | None = setting(
-        None,
-        optional(matching(r"[A-Za-z0-9-]{1,32}", "1 to 32 letters, digits and hyphens")),
-        "Appended to stackName, so that test and production can live in one account and region.",
-    )
-    tags: Mapping[str, str] = field(
-        default_factory=dict,
-        metadata={
-            "setting": Setting(
-                tags, "For cost allocation and your own policies; CloudFormation puts them on every resource."
-            )
-        },
-    )
 
     tables: tuple[TableConfig, ...] = setting(
         (TableConfig(),),
@@ -89,7 +70,7 @@ class Config:
         "Outlasts a burst of throttling in one invocation. Messages stay hidden for six times this, plus the window.",
     )
     deadline_margin: float = setting(
-        5.0,
+        DERIVED,
         number(0.25, 60, "seconds"),
         "Kept back from the timeout to report what was written.",
         "5; with a timeout under 20, a quarter of it",
@@ -111,6 +92,25 @@ class Config:
         "Reserved concurrency is taken from the account's other functions, and a new account has none to spare."
         " With it, no other function can use up this one's share.",
     )
+    account_concurrency: int = setting(
+        1000,
+        whole(100, 1_000_000, "invocations"),
+        "Lambda's quota of concurrent executions in the account and region, of which 100 cannot be reserved. Used with"
+        " reserveConcurrency only: nothing is looked up in the account.",
+    )
+    architecture: Literal["arm64", "x86_64"] = setting(
+        "arm64", choice(("arm64", "x86_64")), "Arm costs a fifth less for the same time."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARN", "ERROR"] = setting(
+        "INFO",
+        choice(("DEBUG", "INFO", "WARN", "ERROR")),
+        "One line for each invocation, and what is wrong. The runbook's searches of the log expect INFO.",
+    )
+    system_log_level: Literal["DEBUG", "INFO", "WARN"] | None = setting(
+        None,
+        optional(choice(("DEBUG", "INFO", "WARN"))),
+        "Of the lines that Lambda itself writes; without one, Lambda's default, INFO.",
+    )
     tracing: bool = setting(
         False,
         flag,
@@ -124,7 +124,7 @@ class Config:
         "standard",
         choice(("standard", "fifo")),
         "Standard queues have nearly unlimited throughput and fill batches. FIFO keeps the order within each group."
-        " Changing the type later creates a new queue: empty the old one first.",
+        " A change of the type is refused: it would need a new queue.",
     )
     deduplication_scope: Literal["messageGroup", "queue"] = setting(
         "messageGroup",
@@ -163,26 +163,26 @@ class Config:
         " Most outages are shorter than an hour.",
     )
     max_receive_count: int = setting(
-        27,
+        DERIVED,
         whole(outage.MIN_RECEIVES, outage.MAX_RECEIVES, "receives"),
         "The smallest count with which all but one in a million messages survive that outage, given the backoff.",
         "derived from survivedOutage: 27 for 60 minutes",
     )
 
     batch_size: int = setting(
-        1000,
+        DERIVED,
         whole(1, 10_000, "messages"),
         "At one record a message: 40 full calls, what one partition takes in a second, little to repeat after a crash.",
         "1000; for FIFO 10, its maximum",
     )
     batching_window: int = setting(
-        5,
+        DERIVED,
         whole(0, 300, "seconds"),
         "Five records a second are then enough to fill a call of 25. A full batch does not wait.",
         "5; for FIFO 0, as Lambda has no window there",
     )
     max_concurrency: int | None = setting(
-        10,
+        DERIVED,
         optional(whole(2, 1000, "invocations")),
         "Leaves the account's concurrency to others, yet can use all the capacity of a new on-demand table.",
         "10; none with provisioned pollers",
@@ -198,6 +198,12 @@ class Config:
         "Each polls up to 1 MB a second and runs up to ten invocations at once.",
     )
 
+    enabled: bool = setting(
+        True,
+        flag,
+        "`false` stops the polling, and messages wait: a pause that the next deployment keeps.",
+    )
+
     alarm_email: str | None = setting(
         None,
         optional(matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),
@@ -208,6 +214,17 @@ class Config:
         optional(matching(r"arn:[a-z-]+:sns:[a-z0-9-]+:\d{12}:[\w-]+", "the ARN of an SNS topic")),
         "Without one, the stack creates a topic. The policy of yours must let CloudWatch publish to it.",
     )
+    runbook_url: str | None = setting(
+        None,
+        optional(matching(r"https?://[^\s#]+", "an http(s) URL without #")),
+        "Where docs/runbook.md can be read: each alarm then carries a link that opens at its heading.",
+    )
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        for name, derive in _DERIVATIONS.items():
+            if getattr(self, name) is DERIVED:
+                object.__setattr__(self, name, derive(self))
 
     @property
     def is_fifo(self) -> bool:
@@ -244,3 +261,13 @@ class Config:
     def queue_key_arn(self) -> str | None:
         """The customer's own KMS key for the queues."""
         return self.queue_encryption if self.queue_encryption.startswith("arn:") else None
+
+
+_DERIVATIONS: dict[str, Callable[[Config], Any]] = {
+    "batch_size": lambda config: 10 if config.is_fifo else 1000,
+    "batching_window": lambda config: 0 if config.is_fifo else 5,
+    "max_concurrency": lambda config: None if config.min_pollers or config.max_pollers else 10,
+    "deadline_margin": lambda config: min(5.0, config.timeout / 4),
+    "max_receive_count": lambda config: outage.receives_needed(60 * config.survived_outage, config.visibility_timeout),
+}
+"""In an order in which none needs a later one."""

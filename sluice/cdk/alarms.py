@@ -12,9 +12,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from infra.metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched
-from infra.topic import AlarmTopic
 from sluice.message.redelivery import MAX_VISIBILITY
+
+from .metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched
+from .topic import AlarmTopic
 
 MAX_RETURNED_PERCENT = 50
 """Of the messages received; up to it the function still finishes more than it puts off."""
@@ -36,14 +37,17 @@ class Alarms(Construct):
         topic: sns.ITopic | None,
         email: str | None,
         topic_key: kms.IKey | None,
+        runbook_url: str | None,
     ) -> None:
         """All times are seconds.
 
         Without a `topic` one is made, encrypted by `topic_key` where given, and `email` is subscribed to it.
+        Descriptions lead to `runbook_url`, or else to the file in the repository.
         """
         super().__init__(scope, construct_id)
         self.topic = topic or AlarmTopic(self, "Topic", email=email, key=topic_key)
         self.all: list[cloudwatch.Alarm] = []
+        self._runbook = runbook_url or "docs/runbook.md"
         self._count_report_failures(watched.function.log_group)
         self._watch_queue(
             watched,
@@ -155,7 +159,7 @@ class Alarms(Construct):
             alarm_rule=cloudwatch.AlarmRule.any_of(
                 *(cloudwatch.AlarmRule.from_alarm(alarm, cloudwatch.AlarmState.ALARM) for alarm in late)
             ),
-            alarm_description=_description("Open the dashboard: records do not arrive in time.", "unhealthy"),
+            alarm_description=self._description("Open the dashboard: records do not arrive in time.", "unhealthy"),
         )
 
     def _count_report_failures(self, log_group: logs.ILogGroup) -> None:
@@ -190,12 +194,11 @@ class Alarms(Construct):
             evaluation_periods=periods,
             # An idle queue, function or table reports nothing, which is no failure.
             treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-            alarm_description=_description(first, heading),
+            alarm_description=self._description(first, heading),
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         self.all.append(alarm)
         return alarm
 
-
-def _description(first: str, heading: str) -> str:
-    return f"{first} Then see docs/runbook.md#{heading}"
+    def _description(self, first: str, heading: str) -> str:
+        return f"{first} Then see {self._runbook}#{heading}"

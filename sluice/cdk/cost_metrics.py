@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.metrics import MINUTE, Watched
 from sluice.cost.prices import Prices
+
+from .metrics import MINUTE, Watched
 
 MILLION = 1_000_000
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Duration, Names, RemovalPolicy, Stack
+from aws_cdk import CfnDeletionPolicy, Duration, Names, RemovalPolicy, Stack
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.limits import DEAD_LETTER_RETENTION
-from infra.nag import acknowledge
-from infra.principals import statement
-from infra.producers import AllowedProducer
+from .limits import DEAD_LETTER_RETENTION
+from .nag import acknowledge
+from .principals import statement
+from .producers import AllowedProducer
 
 SCOPES = {
     "messageGroup": (sqs.DeduplicationScope.MESSAGE_GROUP, sqs.FifoThroughputLimit.PER_MESSAGE_GROUP_ID),
@@ -50,7 +51,8 @@ class WriteQueue(Construct):
         super().__init__(scope, construct_id)
         self.own_key = self._own_key(producers) if encryption == "kms" else None
         self.key = self.own_key or key
-        # Common to both queues: SQS requires the same type, and both hold the same data.
+        # Common to both queues: SQS requires the same type, and both hold the same data. Deleted with the stack, but
+        # never for a successor: what a replacement leaves behind may hold messages.
         shared: dict[str, Any] = {
             "enforce_ssl": True,
             "removal_policy": RemovalPolicy.DESTROY,
@@ -92,6 +94,8 @@ class WriteQueue(Construct):
             content_based_deduplication=content_based_deduplication or None,
             **shared,
         )
+        for queue in (self.queue, self.dead_letters):
+            _keep_when_replaced(queue)
         for producer in producers:
             self.queue.add_to_resource_policy(statement(producer, "sqs:SendMessage", resource=self.queue.queue_arn))
 
@@ -109,6 +113,43 @@ class WriteQueue(Construct):
             # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
             key.add_to_resource_policy(statement(producer, "kms:GenerateDataKey", "kms:Decrypt", resource="*"))
         return key
+
+
+@dataclass(frozen=True, slots=True)
+class Queues:
+    """The two queues, be they made here or given."""
+
+    queue: sqs.IQueue
+    dead_letters: sqs.IQueue
+    key: kms.IKey | None
+    """Of the dead-letter queue."""
+    own_key: kms.Key | None = None
+    """The key, if it was made here."""
+
+
+def given_queues(scope: Construct, queue: sqs.IQueue, dead_letters: sqs.IQueue | None) -> Queues:
+    """A queue of the app, and the dead-letter queue given, or else the queue's own, or else one that is made."""
+    if dead_letters is None and isinstance(queue, sqs.Queue) and queue.dead_letter_queue is not None:
+        dead_letters = queue.dead_letter_queue.queue
+    if dead_letters is None:
+        dead_letters = sqs.Queue(
+            scope,
+            DEAD_LETTERS,
+            fifo=queue.fifo or None,
+            retention_period=Duration.days(DEAD_LETTER_RETENTION),
+            enforce_ssl=True,
+            removal_policy=RemovalPolicy.DESTROY,
+            **_encryption(queue.encryption_master_key, Duration.minutes(5)),
+        )
+        _keep_when_replaced(dead_letters)
+        acknowledge(dead_letters, "Serverless-SQSRedrivePolicy", "This is a dead-letter queue; an alarm tells of it.")
+    return Queues(queue, dead_letters, dead_letters.encryption_master_key)
+
+
+def _keep_when_replaced(queue: sqs.Queue) -> None:
+    resource = queue.node.default_child
+    assert isinstance(resource, sqs.CfnQueue)
+    resource.cfn_options.update_replace_policy = CfnDeletionPolicy.RETAIN
 
 
 def _fifo(deduplication_scope: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
-from infra.nag import acknowledge
+from .nag import acknowledge
 
 SID = "AllowAlarmsOfThisAccount"
 

@@ -7,11 +7,12 @@ import math
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 
-from infra.alarms import Alarms
-from infra.metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
-from infra.throttling import ON_DEMAND_MAXIMUM, PROVISIONED
-from infra.widgets import graph, line
 from sluice.writing.plan import MAX_REQUESTS
+
+from .alarms import Alarms
+from .metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
+from .throttling import ON_DEMAND_MAXIMUM, PROVISIONED
+from .widgets import graph, line
 
 ERROR_CODES = (
     *("InvalidJson", "UnknownOperation", "UnknownTable", "MissingKey", "UnexpectedKeyAttribute", "KeyTypeMismatch"),

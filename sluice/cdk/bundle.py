@@ -1,18 +1,30 @@
-"""The function's deployment package: its sources and pinned wheels, the same bytes on every machine."""
+"""The function's deployment package: its sources and pinned wheels, the same bytes on every machine.
+
+`python -m sluice.cdk.bundle function.zip` writes it for tools other than the CDK, of which it needs nothing.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-FUNCTION = ROOT / "functions" / "batch_writer"
-LIBRARY = ROOT / "sluice"
+LIBRARY = Path(__file__).absolute().parents[1]
+_IN_WHEEL = Path(__file__).absolute().parent / "batch_writer"
+FUNCTION = _IN_WHEEL if _IN_WHEEL.exists() else LIBRARY.parent / "functions" / "batch_writer"
+"""setup.py copies it into the wheel; in a checkout there is no copy."""
+HANDLER = f"{FUNCTION.name}.handler.lambda_handler"
+PYTHON = "3.14"
+"""Version of the runtime."""
+MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+"""Lambda's word for an architecture → that of wheels."""
 WINGS = ("message", "aws", "writing")
 """The parts of the library that the function imports; the tools stay out of its package."""
 REQUIREMENTS = FUNCTION / "requirements.txt"
@@ -23,6 +35,10 @@ PLATFORMS = ("manylinux_2_34", "manylinux_2_28", "manylinux_2_17", "manylinux201
 
 # botocore describes every AWS service in 28 MB of JSON; these and the files beside them are all that is asked for.
 SERVICES = ("dynamodb", "sqs")
+
+
+PIP_SECONDS = 600
+"""On an ordinary connection it takes some five."""
 
 
 class BundleError(RuntimeError):
@@ -37,6 +53,11 @@ class Bundle:
     """Version of the runtime, such as `3.14`."""
     machine: str
     """As wheels name it: `aarch64` or `x86_64`."""
+
+    @classmethod
+    def of(cls, architecture: str) -> Bundle:
+        """The package for one of Lambda's architectures."""
+        return cls(PYTHON, MACHINES[architecture])
 
     def digest(self) -> str:
         """The inputs' hash: with it CDK knows an existing package without pip, network or unpacking.
@@ -75,9 +96,24 @@ class Bundle:
         for platform in PLATFORMS:
             command += ["--platform", f"{platform}_{self.machine}"]
         command += ["--target", str(target), "--requirement", str(REQUIREMENTS)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        print("sluice: pip installs the function's packages, once for each change of them", file=sys.stderr)  # noqa: T201
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PIP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise BundleError(
+                f"pip took more than {PIP_SECONDS} seconds to install {REQUIREMENTS}: is its index reachable?"
+                " Behind a proxy set HTTPS_PROXY, with a mirror of PyPI PIP_INDEX_URL, and try again"
+            ) from None
+        if "No module named pip" in done.stderr:
+            raise BundleError(
+                f"{sys.executable} has no pip, which makes the function's package: run {sys.executable} -m ensurepip"
+            )
         if done.returncode != 0:
             raise BundleError(f"pip could not install {REQUIREMENTS} for the function:\n{done.stdout}{done.stderr}")
+
+
+BUNDLE = Bundle.of("arm64")
+"""What is deployed unless another architecture is chosen."""
 
 
 def sources() -> dict[str, Path]:
@@ -96,3 +132,32 @@ def _remove_what_is_not_needed(target: Path) -> None:
     for path in (target / "botocore" / "data").iterdir():
         if path.is_dir() and path.name not in SERVICES:
             shutil.rmtree(path)
+
+
+def write_zip(bundle: Bundle, archive: Path) -> None:
+    """The package as a ZIP file, the same bytes on every machine."""
+    with tempfile.TemporaryDirectory() as directory, zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        package = Path(directory)
+        bundle.write(package)
+        for path in sorted(path for path in package.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(path.relative_to(package).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            entry.external_attr = 0o100644 << 16  # Lambda reads files as another user than the one that owns them.
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            file.writestr(entry, path.read_bytes())
+
+
+def main() -> None:
+    """Write the package to the file that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m sluice.cdk.bundle", description="The function's ZIP package.")
+    parser.add_argument("archive", type=Path, metavar="FILE", help="such as function.zip; one that exists is replaced")
+    parser.add_argument("--architecture", choices=MACHINES, default="arm64", help="the function's (default: arm64)")
+    arguments = parser.parse_args()
+    try:
+        write_zip(Bundle.of(arguments.architecture), arguments.archive)
+    except (BundleError, OSError) as error:
+        sys.exit(f"sluice: {error}")
+    print(f"{arguments.archive}: handler {HANDLER}, runtime python{PYTHON}, {arguments.architecture}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 
-from infra.metrics import MINUTE
+from .metrics import MINUTE
 
 WIDTH = 24  # Columns of a dashboard (CloudWatch user guide, Dashboard Body Structure and Syntax).
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from infra.config import Config
 from sluice.message.settings import Settings, Table
+
+from .config import Config
+from .table_config import TableConfig
 
 MAX_BYTES = 4096
 """Of all variables together: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
@@ -15,7 +17,9 @@ MAX_GENERATED_QUEUE_URL = 160
 """Characters that CloudFormation may generate, besides the stack's name; rounded up."""
 
 
-def function_settings(config: Config, table_names: Mapping[str, str], dead_letter_queue_url: str) -> Settings:
+def function_settings(
+    config: Config, tables: Sequence[TableConfig], table_names: Mapping[str, str], dead_letter_queue_url: str
+) -> Settings:
     """The function's settings; `table_names` are alias → name."""
     return Settings(
         tables=tuple(
@@ -26,7 +30,7 @@ def function_settings(config: Config, table_names: Mapping[str, str], dead_lette
                 sort_key=table.sort_key,
                 version=table.version_attribute,
             )
-            for table in config.tables
+            for table in tables
         ),
         dead_letter_queue_url=dead_letter_queue_url,
         record_format=config.record_format,
@@ -39,8 +43,10 @@ def function_settings(config: Config, table_names: Mapping[str, str], dead_lette
     )
 
 
-def estimated_bytes(config: Config) -> int:
+def estimated_bytes(config: Config, tables: Sequence[TableConfig], stack_name: str) -> int:
     """Size of the variables with the longest names that CloudFormation may generate."""
-    names = {table.alias: table.existing_table or "x" * MAX_GENERATED_TABLE_NAME for table in config.tables}
-    environ = function_settings(config, names, "https://" + "x" * MAX_GENERATED_QUEUE_URL).to_environ()
-    return sum(len(name) + len(value.encode()) for name, value in environ.items()) + 3 * len(config.stack_name)
+    names = {
+        table.alias: table.existing_table or table.table_name or "x" * MAX_GENERATED_TABLE_NAME for table in tables
+    }
+    environ = function_settings(config, tables, names, "https://" + "x" * MAX_GENERATED_QUEUE_URL).to_environ()
+    return sum(len(name) + len(value.encode()) for name, value in environ.items()) + 3 * len(stack_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aws_cdk import aws_iam as iam
 
-from infra.producers import AllowedProducer
+from .producers import AllowedProducer
 
 SERVICES = {"events": "events.amazonaws.com", "sns": "sns.amazonaws.com"}
 

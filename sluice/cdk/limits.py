@@ -11,6 +11,12 @@ INVOCATIONS_PER_POLLER = 10
 MIN_RESERVED_CONCURRENCY = 5
 """With less, Lambda's pollers, five at the start, are throttled (the same page)."""
 
+UNRESERVED = 100
+"""Invocations that Lambda keeps for functions without a reserve.
+
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+"""
+
 LOG_RETENTIONS = {
     1: "ONE_DAY",
     3: "THREE_DAYS",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Parse = Callable[[Any], Any]
 """Takes a JSON value, or the text after `-c name=`; raises `ValueError` with what it must be."""
+
+
+DERIVED: Any = object()
+"""The default of a setting that follows from others, until it is worked out."""
 
 
 class ConfigError(ValueError):
@@ -50,6 +54,34 @@ def read(kind: type, context: Mapping[str, Any], where: str = "") -> dict[str, A
             except ValueError as error:
                 raise ConfigError(f"{where}{key} must be {error}, got {context[key]!r}") from None
     return given
+
+
+def given(config: Any) -> set[str]:
+    """The fields that are not at their defaults."""
+    return {name for name, default, value in _values(config) if value != default and default is not DERIVED}
+
+
+def check_values(config: Any) -> None:
+    """Raise `ConfigError` for a value that its setting does not take, for who gives values in Python.
+
+    Values that are parsed already, such as tables, are left alone.
+    """
+    for name, default, value in _values(config):
+        if value is DERIVED or value == default or not isinstance(value, (str, int, float, type(None))):
+            continue
+        try:
+            config.__dataclass_fields__[name].metadata["setting"].parse(value)
+        except ValueError as error:
+            raise ConfigError(f"{name} must be {error}, got {value!r}") from None
+
+
+def _values(config: Any) -> list[tuple[str, Any, Any]]:
+    """Name, default and value of each field that is a setting."""
+    return [
+        (f.name, f.default_factory() if f.default_factory is not MISSING else f.default, getattr(config, f.name))
+        for f in fields(config)
+        if "setting" in f.metadata
+    ]
 
 
 def camel_case(name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from infra.parsers import from_json
+from .parsers import from_json
 
 _WHAT = (
     "an array, or comma-separated text, of accounts (12 digits) and ARNs of IAM roles or users,"

@@ -6,12 +6,13 @@ from aws_cdk import ArnFormat, Aws, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra import sections
-from infra.alarms import Alarms
-from infra.cost_metrics import cost_of_a_million
-from infra.metrics import Watched
-from infra.widgets import WIDTH, section
 from sluice.cost.prices import Prices
+
+from . import sections
+from .alarms import Alarms
+from .cost_metrics import cost_of_a_million
+from .metrics import Watched
+from .widgets import WIDTH, section
 
 
 class Dashboard(Construct):

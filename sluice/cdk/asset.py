@@ -10,7 +10,7 @@ import jsii
 from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
 from aws_cdk import aws_lambda as lambda_
 
-from infra.bundle import FUNCTION, Bundle, BundleError
+from .bundle import FUNCTION, Bundle, BundleError
 
 
 def function_code(bundle: Bundle) -> lambda_.Code:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from infra.capacity import Capacity, OnDemand, Provisioned
-from infra.context import setting
-from infra.parsers import (
+from sluice.message.settings import KeyAttribute
+
+from .capacity import Capacity, OnDemand, Provisioned
+from .context import DERIVED, check_values, setting
+from .parsers import (
     KMS_KEY_ARN,
     attribute_name,
     choice,
@@ -18,7 +20,6 @@ from infra.parsers import (
     optional,
     whole,
 )
-from sluice.message.settings import KeyAttribute
 
 DEFAULT_ALIAS = "records"
 PROVISIONED_READS = 5
@@ -33,7 +34,7 @@ MAX_UNITS = 10_000_000  # More than any quota that AWS speaks of; above it, a ty
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableConfig:
-    """One table; `infra.table_reading` checks its settings, each by itself and all of them together."""
+    """One table; `sluice.cdk.table_reading` checks its settings, each by itself and all of them together."""
 
     alias: str = setting(
         DEFAULT_ALIAS,
@@ -44,6 +45,12 @@ class TableConfig:
         None,
         optional(matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a table of this account and region")),
         "For a table that something else created. Its keys must be given too: nothing is looked up in the account.",
+    )
+    table_name: str | None = setting(
+        None,
+        optional(matching(r"[A-Za-z0-9_.-]{3,255}", "3 to 255 letters, digits, _, - and .")),
+        "CloudFormation refuses to replace a table that has a name of yours. Name it before the first deploy; by"
+        " default CloudFormation makes up a name.",
     )
     partition_key: KeyAttribute = setting(  # noqa: RUF009  # It returns a dataclass field.
         KeyAttribute("pk", "S"),
@@ -71,7 +78,7 @@ class TableConfig:
         "The data outlives the stack; `destroy` is for temporary stacks.",
     )
     deletion_protection: bool = setting(
-        True, flag, "Nobody can delete the table by mistake.", "true; false with tableRemoval destroy"
+        DERIVED, flag, "Nobody can delete the table by mistake.", "true; false with tableRemoval destroy"
     )
     point_in_time_recovery: int = setting(
         35,
@@ -122,6 +129,18 @@ class TableConfig:
         optional(whole(NEW_TABLE_READS, MAX_UNITS, "read units per second")),
         f"The same for reads, of which a new table takes {NEW_TABLE_READS:,}.",
     )
+
+    def __post_init__(self) -> None:
+        check_values(self)
+        if self.deletion_protection is DERIVED:
+            object.__setattr__(self, "deletion_protection", self.table_removal == "retain")
+
+    @property
+    def identity(self) -> str:
+        """Alias, key and name in one line: what cannot be changed without another table in its place."""
+        keys = ",".join(f"{key.name}:{key.type}" for key in (self.partition_key, self.sort_key) if key is not None)
+        name = self.existing_table or self.table_name
+        return f"{self.alias} {keys}" + (f" in {name}" if name is not None else "")
 
     @property
     def key_names(self) -> list[str]:
