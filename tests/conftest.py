@@ -4,8 +4,8 @@ Every profile but `thorough` draws the same examples in every run, so that a red
 """
 
 import os
+from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 # Some examples are 16 MB long, and the machine that runs them may be busy.
@@ -20,10 +20,5 @@ settings.register_profile("thorough", _COMMON, max_examples=5_000)
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_cache_of_cdks_library(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The 200 MB of CDK's library are unpacked once for all tests, and not for each that deploys."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(shared / "jsii"))
+# The 200 MB of CDK's library are unpacked once, and not for each test that deploys; `make clean` removes them.
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(__file__).parents[1] / ".pytest_cache" / "jsii"))
