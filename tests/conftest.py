@@ -4,8 +4,8 @@ Every profile but `thorough` draws the same examples in every run, so that a red
 """
 
 import os
+from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.world import way
@@ -22,16 +22,11 @@ settings.register_profile("thorough", _COMMON, max_examples=5_000)
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
+# The 200 MB of CDK's library are unpacked once, and not for each test that deploys; `make clean` removes them.
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(__file__).parents[1] / ".pytest_cache" / "jsii"))
+
 
 @pytest.fixture(params=[False, True], ids=["http", "boto3"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs a test twice: with all calls of a `World` over HTTP, and with all of them through boto3."""
     monkeypatch.setattr(way, "is_by_boto3", request.param)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_cache_of_cdks_library(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The 200 MB of CDK's library are unpacked once for all tests, and not for each that deploys."""
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(shared / "jsii"))
