@@ -6,6 +6,7 @@ Every profile but `thorough` draws the same examples in every run, so that a red
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from tests.world import way
