@@ -109,7 +109,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert fields["Author"] == "The Sluice authors"
     assert fields["Description-Content-Type"] == "text/markdown"
     assert "Typing :: Typed" in fields.get_all("Classifier", [])
-    assert set(fields.get_all("Provides-Extra", [])) == {"cli", "local", "cdk"}
+    assert set(fields.get_all("Provides-Extra", [])) == {"cli", "local", "cdk", "parquet"}
     assert [n for n in archive.namelist() if n.endswith("licenses/LICENSE")]
 
 
