@@ -109,20 +109,21 @@ def _check(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> None:
                 raise Unusual
             _check(content, content.items(), level + 1)
         elif kind == "L":
-            if type(content) is not list:
-                raise Unusual
-            if len(content) < MIN_LONG_LIST or level == MAX_NESTING or not _are_usual_native_numbers(content):
-                _check(content, enumerate(content), level + 1)
+            _check_list(content, level)
         elif kind == "B":
             binary(content)
-        elif kind == "BOOL":
-            if type(content) is not bool:
-                raise Unusual
-        elif kind == "NULL":
-            if content is not True:
+        elif kind in ("BOOL", "NULL"):
+            if type(content) is not bool or (kind == "NULL" and not content):
                 raise Unusual
         else:
             _check_set(kind, content)
+
+
+def _check_list(elements: Any, level: int) -> None:
+    if type(elements) is not list:
+        raise Unusual
+    if len(elements) < MIN_LONG_LIST or level == MAX_NESTING or not _are_usual_native_numbers(elements):
+        _check(elements, enumerate(elements), level + 1)
 
 
 def _check_set(kind: str, members: Any) -> None:

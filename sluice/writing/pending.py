@@ -87,6 +87,7 @@ class Sending:
     at: float
 
 
+# Long: the queues of all tables and the rates that hold them back decide together what goes next.
 class Pending:
     """Everything that waits in one invocation. `paces`, by table, are the only thing that outlives it."""
 
