@@ -110,13 +110,17 @@ def _check(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> None:
             _check(content, content.items(), level + 1)
         elif kind == "L":
             _check_list(content, level)
+        elif kind in ("BOOL", "NULL"):
+            _check_constant(kind, content)
         elif kind == "B":
             binary(content)
-        elif kind in ("BOOL", "NULL"):
-            if type(content) is not bool or (kind == "NULL" and not content):
-                raise Unusual
         else:
             _check_set(kind, content)
+
+
+def _check_constant(kind: str, value: Any) -> None:
+    if type(value) is not bool or (kind == "NULL" and not value):
+        raise Unusual
 
 
 def _check_list(elements: Any, level: int) -> None:
