@@ -138,12 +138,13 @@ class DynamoDB(Service):
         if call.action == "TransactWriteItems" and self.chance.hits("transaction conflict", 0.03):
             return 400, canceled({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"})
         status, body = self._tables.single(call.action, call.body)
-        call.invocation.consumed += 2 if call.action == "TransactWriteItems" else 1
         if status != 200:
+            call.invocation.consumed += 1
             self.model.condition_failed(call.invocation, signature, place)
         elif call.action == "TransactWriteItems" and "ReadCapacityUnits" in body["ConsumedCapacity"][0]:
-            self.model.is_repeated(call.invocation, signature)
+            self.model.is_repeated(call.invocation, signature)  # That consumes read units.
         else:
+            call.invocation.consumed += 2 if call.action == "TransactWriteItems" else 1
             is_late = call.is_given_up or call.invocation.is_over
             self.model.apply(call.invocation, signature, place, self.time.now, is_late=is_late)
         self.model.trace.note(self.time.now, f"{call.action} {place}: {status}", call.invocation.who, call.about)
