@@ -121,6 +121,7 @@ class Invocation:
         return None
 
 
+# Long: one ledger, asked by every part of the simulation.
 class Model:
     def __init__(self, workload: Workload, trace: Trace, *, update_once: bool, max_units: float) -> None:
         self._workload, self.trace = workload, trace

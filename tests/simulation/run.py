@@ -100,6 +100,7 @@ class Result:
     """The trace of the message that the violation is about, in a replay."""
 
 
+# Long: it sets all parts up and hands over between them.
 class World:
     def __init__(self, seed: int, messages: int, scene: Scene | None = None) -> None:
         self.scene = scene or Scene.drawn(seed)

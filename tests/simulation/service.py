@@ -57,6 +57,7 @@ _ERRORS = frozenset(kind for kind, _ in ERRORS)
 _OF_CONTENT = frozenset({"wrong types", "member missing", "answer about something else"})
 
 
+# Long: one case for each kind of answer and fault.
 class Service:
     """What both services share: time, credentials, faults, and how an answer gets on its way."""
 
