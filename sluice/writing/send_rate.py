@@ -214,8 +214,9 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def _opened(self, sent: float, lost: float, now: float) -> SendRate:
         before, lost_before = self.sent - self.refused, max(0.0, self.lost - self.refused)
-        is_news = sent >= CALL_UNITS and lost >= NEARLY_ALL * sent and lost_before <= LARGE_LOSS * before
-        if is_news or self.refused >= 4 * CALL_UNITS:
+        # Refused nearly whole once may be a loss that comes in lumps, however slowly the table is written to.
+        is_closed = lost == sent >= CALL_UNITS or self.refused >= 2 * CALL_UNITS
+        if (is_closed and lost_before <= LARGE_LOSS * before) or self.refused >= 4 * CALL_UNITS:
             return self.restarted(now)
         if now - self.since < WINDOW or self.sent < 4 * CALL_UNITS:
             return self

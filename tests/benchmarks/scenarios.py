@@ -71,9 +71,9 @@ BUCKETS = (Bucket(1.0), Bucket(0.1), Bucket(1.0, per_second=True))
 class World:
     """One table, one clock, and whoever writes to it."""
 
-    def __init__(self, seed: int, capacity: Capacity, *, loss: float = 0.0) -> None:
+    def __init__(self, seed: int, capacity: Capacity, *, loss: float = 0.0, lumps: float = 0.0) -> None:
         self.time, self.chance = Time(), Random(seed)
-        self.table = Table(self.time, capacity, loss=loss, chance=Random(seed + 1000))
+        self.table = Table(self.time, capacity, loss=loss, lumps=lumps, chance=Random(seed + 1000))
 
     def invoke(
         self,
@@ -188,12 +188,14 @@ def step(seed: int, bucket: Bucket, writers: int, low: float = 100.0, high: floa
     }
 
 
-def _constant(seed: int, loss: float, pace: SendRate, count: int) -> tuple[list[int], int]:
-    world, written, paces = World(seed, Capacity(math.inf), loss=loss), list[int](), {TABLE: pace}
+def _constant(
+    seed: int, loss: float, pace: SendRate, count: int, lumps: float = 0.0, seconds: float = 10.0
+) -> tuple[list[int], int]:
+    world, written, paces = World(seed, Capacity(math.inf), loss=loss, lumps=lumps), list[int](), {TABLE: pace}
 
     def run(actor: Actor) -> None:
         for number in range(3):
-            outcome = world.invoke(actor, 0, operations(count, f"r{number}"), paces, 10.0)
+            outcome = world.invoke(actor, 0, operations(count, f"r{number}"), paces, seconds)
             written.append(len(outcome.written))
 
     world.time.run(run)
@@ -210,6 +212,12 @@ def constant(seed: int, loss: float, count: int = 5000) -> Figures:
         "the last of three": written[-1] / unpaced[-1],
         "calls a write of unpaced": calls / sum(written) * sum(unpaced) / unpaced_calls,
     }
+
+
+def lumpy(seed: int, lumps: float = 0.05, count: int = 3000) -> Figures:
+    """A table without a limit that refuses a part of a call now and then, in three warm invocations of 1 s each."""
+    written, unpaced = (_constant(seed, 0.0, pace, count, lumps, 1.0)[0] for pace in (SendRate(), Unpaced()))
+    return {"written of unpaced": sum(written) / sum(unpaced), "the last of three": written[-1] / unpaced[-1]}
 
 
 def endless(seed: int, loss: float, seconds: float = 4.0) -> Figures:
@@ -325,6 +333,7 @@ def _all() -> dict[str, Callable[[int], Figures]]:
     for writers in (1, 4):
         for bucket in BUCKETS:
             found[f"step, {writers}, {bucket.name}"] = partial(step, bucket=bucket, writers=writers)
+    found["lumps, 5% of calls"] = lumpy
     for loss in (0.1, 0.3, 0.5, 0.7):
         found[f"constant, {loss:.0%}"] = partial(constant, loss=loss)
         found[f"endless, {loss:.0%}"] = partial(endless, loss=loss)

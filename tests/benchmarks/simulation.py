@@ -211,6 +211,8 @@ class Table:
     """When operations of each partition were written."""
     loss: float = 0.0
     """The share that it refuses whatever is sent."""
+    lumps: float = 0.0
+    """The share of calls of which it refuses a part, up to all but one operation, whatever is sent."""
     chance: Random = field(default_factory=Random)
 
     def of(self, writer: int) -> Port:
@@ -218,10 +220,15 @@ class Table:
 
     def write(self, batch: Sequence[Operation], writer: int) -> Reply:
         now, unwritten = self.time.now, []
-        for operation in batch:
+        lump = (
+            self.chance.randrange(1, len(batch))
+            if self.lumps and len(batch) > 1 and self.chance.random() < self.lumps
+            else 0
+        )
+        for position, operation in enumerate(batch):
             name = str(operation.key[1]).partition("-")[0]
             own = self.partitions.get(name)
-            if self.loss and self.chance.random() < self.loss:
+            if position < lump or (self.loss and self.chance.random() < self.loss):
                 unwritten.append(operation)
             elif (own is None or own.take(now)) and self.capacity.take(now):
                 self.written.setdefault(name, []).append(now)

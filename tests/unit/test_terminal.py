@@ -127,7 +127,7 @@ def test_a_bar_becomes_lines_where_no_line_can_be_written_over(
         told(5)
 
     assert "\r" not in made.shown()
-    assert "sent: 5 of 10 records\n" in made.shown()
+    assert "sent: 5 of 10 records, " in made.shown()
 
 
 def test_a_watched_playground_is_drawn_in_ascii(on: Callable[[str], Terminal]) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.benchmarks.scenarios import BUCKETS, Bucket, bounded, constant, fifo, leave, neighbour, step, whole
+from tests.benchmarks.scenarios import BUCKETS, Bucket, bounded, constant, fifo, leave, lumpy, neighbour, step, whole
 
 SAVING, NEARLY_NOT, BY_THE_SECOND = BUCKETS
 
@@ -14,6 +14,14 @@ def test_a_loss_that_does_not_depend_on_the_rate_starves_no_invocation(loss: flo
     assert figures["written of unpaced"] > 0.8
     assert figures["the last of three"] > 0.8
     assert figures["calls a write of unpaced"] < 1.2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_loss_in_lumps_that_does_not_depend_on_the_rate_hardly_slows_it(seed: int) -> None:
+    figures = lumpy(seed)
+
+    assert figures["written of unpaced"] > 0.8
+    assert figures["the last of three"] > 0.8
 
 
 def test_a_chain_of_single_writes_is_no_slower_than_plain_backoff() -> None:

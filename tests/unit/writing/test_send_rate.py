@@ -1,5 +1,6 @@
 import itertools
 import math
+import statistics
 
 import pytest
 from msgspec.structs import replace
@@ -95,12 +96,20 @@ def test_an_open_rate_limits_nothing_until_something_is_refused() -> None:
     assert pace.most_units() == math.inf
 
 
-def test_a_full_call_refused_nearly_whole_stops_the_rest() -> None:
-    stopped = SendRate().learn(25.0, 0.0, 0.0, 0.1).learn(25.0, 23.0, 0.1, 0.2)
+def test_a_full_call_refused_whole_stops_the_rest() -> None:
+    stopped = SendRate().learn(25.0, 0.0, 0.0, 0.1).learn(25.0, 25.0, 0.1, 0.2)
 
     assert stopped.state is State.SEEK
     assert stopped.rate == SEEK_RATE
     assert stopped.wait(0.2) > 0
+
+
+def test_full_calls_refused_nearly_whole_stop_the_rest_only_in_a_row() -> None:
+    once = SendRate().learn(25.0, 0.0, 0.0, 0.1).learn(25.0, 23.0, 0.1, 0.2)
+
+    assert once.state is State.OPEN
+    assert once.learn(25.0, 23.0, 0.2, 0.3).state is State.SEEK
+    assert once.learn(25.0, 0.0, 0.2, 0.3).learn(25.0, 23.0, 0.3, 0.4).state is State.OPEN
 
 
 def test_a_single_write_that_is_refused_does_not_stop_the_rest_but_a_hundred_in_a_row_do() -> None:
@@ -450,11 +459,11 @@ def test_a_table_that_takes_nothing_is_still_tried_twice_a_second_and_no_more_of
     ids=lambda scenario: str(scenario.name),
 )
 def test_a_table_at_its_limit_is_used_in_full_and_little_is_sent_in_vain(scenario: Scenario) -> None:
-    figures = simulate(scenario, settle=6.0)
+    found = [simulate(scenario, seed=seed, settle=6.0) for seed in range(3)]
 
-    assert figures.use > 0.94
-    assert figures.waste < 0.05
-    assert figures.slowest < 1.5
+    assert statistics.mean(figures.use for figures in found) > 0.94
+    assert statistics.mean(figures.waste for figures in found) < 0.05
+    assert max(figures.slowest for figures in found) < 1.5
 
 
 def test_sixteen_writers_share_a_table() -> None:
