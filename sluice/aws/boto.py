@@ -122,8 +122,11 @@ class BotoClient:
             return self._by_timeout[timeout]
 
     def sqs_url(self) -> str:
-        """Where SQS is."""
-        return str(self.sqs().meta.endpoint_url).rstrip("/")
+        """Where SQS is; empty where its settings make no client, of which the call itself will say what is wrong."""
+        try:
+            return str(self.sqs().meta.endpoint_url).rstrip("/")
+        except BotoCoreError:
+            return ""
 
     def endpoint(self) -> Endpoint | None:
         """Where boto3 would send a call to DynamoDB, and as whom; None where only boto3 knows how."""

@@ -61,7 +61,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("a connection that still owes an answer is used again", HTTP, "        if self._connection is not None:\n            self._connection.close()\n        self._outcome = error",
            "        if self._connection is not None:\n            self._connection.may_be_kept = True\n            self._client.keep(self._connection)\n        self._outcome = error"),
     Mutant("a connection is used whatever has come on it meanwhile", HTTP, "<= MAX_IDLE and connection.is_quiet():", "<= MAX_IDLE:"),
-    Mutant("a connection that could not be made is counted for ever", HTTP, "        finally:\n            with self._lock:\n                self._connecting -= 1",
+    Mutant("a connection that could not be made is always counted", HTTP, "        finally:\n            with self._lock:\n                self._connecting -= 1",
            "        except ZeroDivisionError:\n            with self._lock:\n                self._connecting -= 1"),
     Mutant("the service's clock is not believed", HTTP, "        self._signer.correct(date)", "        pass"),
     Mutant("what was sent in part is sent again from its beginning", CONNECTION, "                rest = rest[self._socket.send(rest) :]",

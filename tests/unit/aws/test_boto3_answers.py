@@ -160,7 +160,11 @@ def test_a_client_for_sqs_that_cannot_be_made_sends_nothing_and_raises_nothing()
         def _new(self, *_: Any) -> Any:
             raise NoRegionError()
 
-    sent = queue_by(Regionless(1)).send("u", [DeadLetter("x", {}, 1)], until=1.0)
+    queue = queue_by(Regionless(1))
 
-    assert sent.taken == set()
-    assert sent.failures == [str(NoRegionError())]
+    for sent in (
+        queue.send("u", [DeadLetter("x", {}, 1)], until=1.0),
+        queue.delay("arn:aws:sqs:us-east-1:123456789012:work", [("receipt", 5)], until=1.0),
+    ):
+        assert sent.taken == set()
+        assert sent.failures == [str(NoRegionError())]
