@@ -9,13 +9,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics
 
+from sluice.aws.clients import Aws
 from sluice.aws.queue import Queue
 from sluice.aws.tables import Tables
 from sluice.message.errors import EventError
 from sluice.message.settings import Settings
+from sluice.writing.calls import SINGLES_PER_CONNECTION
 
 from . import metrics as report
-from .clients import Aws
 from .pipeline import Outcome, Pipeline
 
 TIME_LEFT_WITHOUT_CONTEXT = 30.0  # Seconds, for a caller that is not Lambda.
@@ -27,7 +28,7 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Slui
 
 def _pipeline(settings: Settings) -> Pipeline:
     connections = settings.max_connections
-    aws = Aws(connections)
+    aws = Aws(connections, SINGLES_PER_CONNECTION * connections)
     return Pipeline(
         settings,
         Tables(settings.tables, aws.dynamodb(), update_once=settings.update_once),

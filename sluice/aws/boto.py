@@ -58,21 +58,23 @@ class TooLateError(BotoCoreError):  # type: ignore[misc]  # botocore has no type
 class BotoClient:
     """boto3's clients; DynamoDB's by how long a call may take, so that one that hangs leaves time for another."""
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int, *, session: Any = None, url: str | None = None) -> None:
+        """By the environment, or by a boto3 `session` of the caller's and the `url` of its DynamoDB."""
         self._connections = connections
+        self._given, self._url = session, url
         self._lock = threading.Lock()  # boto3 makes one client at a time.
         self._by_timeout: dict[int, Any] = {}
         self._sqs: Any = None
         self.renew()
 
     def renew(self) -> None:
-        """Begin anew: credentials are asked for where they come from, whatever they were until now."""
-        core = botocore.session.Session()
-        region = endpoint.region(os.environ)
-        if region:  # boto3 by itself knows only one of the two variables.
-            core.set_config_variable("region", region)
+        """Begin anew: credentials are asked for where they come from, whatever they were until now.
+
+        Those of a caller's own session are asked for by that.
+        """
+        session = self._given or _session()
         with self._lock:
-            self._core, self._session = core, boto3.Session(botocore_session=core)
+            self._core, self._session = session._session, session
             self._by_timeout.clear()
             self._sqs = None
 
@@ -121,6 +123,11 @@ class BotoClient:
                 self._by_timeout[timeout] = self._made(timeout)
             return self._by_timeout[timeout]
 
+    def describe_table(self, name: str) -> Mapping[str, Any]:
+        """DynamoDB's description of a table. Raises what boto3 raises."""
+        table: Mapping[str, Any] = self.client(READ_TIMEOUTS[-1] * 2).describe_table(TableName=name)["Table"]
+        return table
+
     def sqs_url(self) -> str:
         """Where SQS is; empty where its settings make no client, of which the call itself will say what is wrong."""
         try:
@@ -139,7 +146,8 @@ class BotoClient:
             and not self._core.get_config_variable("auth_scheme_preference")
             and not get_environ_proxies(url)
         )
-        source = self._session.get_credentials()
+        session = self._session
+        source = session.get_credentials()
         if source is None or not is_usual:
             return None
 
@@ -157,9 +165,15 @@ class BotoClient:
             return found if endpoint.are_printable(found) else None
 
         bundle = self._core.get_config_variable("ca_bundle")
-        # Any other kind may ask a service for new ones before they expire.
-        are_static = type(source) is botocore.credentials.Credentials
-        return endpoint.at(url, "dynamodb", region, os.environ, credentials, bundle=bundle, are_static=are_static)
+
+        def are_at_hand() -> bool:
+            # Those that expire are asked for anew some minutes before; nobody knows of any other kind.
+            if type(source) is botocore.credentials.Credentials:
+                return True
+            is_known = isinstance(source, botocore.credentials.RefreshableCredentials) and self._session is session
+            return is_known and not source.refresh_needed()
+
+        return endpoint.at(url, "dynamodb", region, os.environ, credentials, bundle=bundle, are_at_hand=are_at_hand)
 
     def _made(self, timeout: int) -> Any:
         config = Config(
@@ -177,12 +191,23 @@ class BotoClient:
         return client
 
     def _new(self, service: str, config: Config) -> Any:
-        config = config.merge(Config(region_name=endpoint.region(os.environ) or None))
-        is_replaced = getattr(boto3.client, "__module__", None) != "boto3"
-        client = (boto3.client if is_replaced else self._session.client)(service, config=config)
+        if self._given is not None:
+            client = self._given.client(service, config=config, endpoint_url=self._url)
+        else:
+            config = config.merge(Config(region_name=endpoint.region(os.environ) or None))
+            is_replaced = getattr(boto3.client, "__module__", None) != "boto3"
+            client = (boto3.client if is_replaced else self._session.client)(service, config=config)
         client.meta.events.register(f"before-send.{service}", _check_time)
         client.meta.events.register(f"before-parse.{service}", _check_answer)
         return client
+
+
+def _session() -> Any:
+    core = botocore.session.Session()
+    region = endpoint.region(os.environ)
+    if region:  # boto3 by itself knows only one of the two variables.
+        core.set_config_variable("region", region)
+    return boto3.Session(botocore_session=core)
 
 
 def answer(client: Any, operation: str, arguments: Mapping[str, Any], *, seconds: float = math.inf) -> Answer:

@@ -68,8 +68,8 @@ class Endpoint:
     """File or directory; empty where the scheme is http."""
     credentials: Callable[[], Credentials | None]
     """None where boto3 itself must make the call."""
-    are_static: bool = True
-    """Whether the credentials never change, and asking for them takes no time."""
+    are_at_hand: Callable[[], bool] = lambda: True
+    """Whether asking for the credentials takes no time now: they are not about to expire."""
 
     @property
     def authority(self) -> str:
@@ -132,7 +132,7 @@ def at(
     credentials: Callable[[], Credentials | None],
     *,
     bundle: str | None = None,
-    are_static: bool = True,
+    are_at_hand: Callable[[], bool] = lambda: True,
 ) -> Endpoint | None:
     """The endpoint with this URL; None where it is more than scheme, host and port, or nothing vouches for the host.
 
@@ -146,7 +146,7 @@ def at(
     if scheme == "https" and not certificates:
         return None
     port = int(match[3]) if match[3] else {"https": 443, "http": 80}[scheme]
-    return Endpoint(service, scheme, match[2].lower(), port, region, certificates, credentials, are_static)
+    return Endpoint(service, scheme, match[2].lower(), port, region, certificates, credentials, are_at_hand)
 
 
 def _is_harmless(name: str) -> bool:

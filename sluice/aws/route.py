@@ -63,7 +63,7 @@ class Call(NamedTuple):
 class Route:
     """All calls to one service: by `http`, or where there is none, or somebody watches boto3, by boto3.
 
-    `boto` gives boto3's side and may take its time, and so may `credentials` unless they are static. `prefix` goes
+    `boto` gives boto3's side and may take its time, and so may `credentials` unless they are at hand. `prefix` goes
     before an action in X-Amz-Target. `renew` has credentials looked up anew. `host` is what trouble is told of.
     By boto3 at most `connections` calls are made at once, as each takes a thread.
     """
@@ -76,7 +76,7 @@ class Route:
         *,
         prefix: str,
         connections: int,
-        are_static: bool = True,
+        are_at_hand: Callable[[], bool] = lambda: True,
         renew: Callable[[], object] = lambda: None,
         host: str = "AWS",
         clock: Callable[[], float] = time.monotonic,
@@ -86,16 +86,16 @@ class Route:
         self._credentials = credentials
         self._prefix = prefix
         self._connections = connections
-        self._are_static = are_static
+        self._are_at_hand = are_at_hand
         self._host = host
         self.renew = renew
         """Of what is called later the credentials are new ones, if there are any."""
         self._clock = clock
-        self._takes_threads = http is None or not are_static
+        self._takes_threads = http is None or not are_at_hand()
 
     def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]:
         """What may block is given to `submit`."""
-        self._takes_threads = self._http is None or not self._are_static or is_instrumented()
+        self._takes_threads = self._http is None or not self._are_at_hand() or is_instrumented()
         if self._http is None or self._takes_threads:
             return submit(self._in_a_thread, call, seconds)
         if (credentials := self._credentials()) is None:

@@ -60,7 +60,10 @@ class Lanes:
     def next(self, key: Key) -> Sequence[Operation]:
         """What may go now that the first step of the item is over."""
         lane = self._steps[key]
-        return [lane[0].operation] if lane else ()
+        if lane:
+            return [lane[0].operation]
+        del self._steps[key]  # A stream of items has no end.
+        return ()
 
 
 def _are_distinct(operations: Collection[Operation]) -> bool:

@@ -70,6 +70,8 @@ class WriteOutcome:
 
 After = Callable[[Operation, WriteOutcome], Iterable[Operation]]
 """What may go now that an operation has ended, by the outcome so far."""
+Feed = Callable[[], Sequence[Operation]]
+"""What has arrived since it was last asked; asked each time a call has come back."""
 
 
 class Writer:
@@ -93,9 +95,12 @@ class Writer:
         paces: MutableMapping[str, SendRate] | None = None,
         within_message: bool = False,
         after: After | None = None,
+        feed: Feed | None = None,
         is_last_try: Callable[[Operation], bool] = lambda _: True,
     ) -> None:
         """Until `deadline`, by the clock, it writes; then it waits `patience` seconds for calls in flight.
+
+        With a `feed` it goes on as long as that gives more: `collect` takes away what has ended meanwhile.
 
         `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`. An update
         of what is not in the table yet is rejected at its last try, and else left as it is.
@@ -110,23 +115,27 @@ class Writer:
         self._pending = Pending(
             {} if paces is None else paces, write_units_per_second=write_units_per_second, now=clock()
         )
-        self._lanes = Lanes(within_message=within_message, are_watched=after is not None)
+        are_watched = after is not None or feed is not None
+        self._lanes = Lanes(within_message=within_message, are_watched=are_watched)
         self._unsure: set[Operation] = set()
         """Sent before, with an unknown outcome."""
         self._out_of_date: set[Operation] = set()
         """Refused once because the time or the credentials of the call were no longer good."""
         self._suspects = refusals.Suspects()
         self._after = after
+        self._feed = feed
+        self._collected: dict[str, Operation] = {}
+        """By table one operation that was judged and taken away."""
         self._is_last_try = is_last_try
         self.outcome = WriteOutcome()
 
     def write(self, operations: Iterable[Operation]) -> WriteOutcome:
         """Write until all is done or it is time to stop."""
-        self._pending.extend(self._lanes.add(plan.interleave(operations)))
+        self._add(operations)
         if not self._has_work():
             return self.outcome
         try:
-            while (self._has_work() or self._examine()) and self._is_time_left():
+            while (self._is_fed() or self._has_work() or self._examine()) and self._is_time_left():
                 self._send_what_may_go()
                 self._wait()
             self._wait_for_stragglers()
@@ -134,6 +143,34 @@ class Writer:
         finally:
             self._calls.abandon()
         return self.outcome
+
+    def collect(self, deadline: float) -> WriteOutcome:
+        """What has been written, or superseded, or stopped by its condition since the last time; not in the outcome any
+        more, so that an endless stream takes no endless memory. From now on there is time until `deadline`.
+        """
+        self._deadline = deadline
+        outcome = self.outcome
+        taken = WriteOutcome(outcome.written, outcome.superseded, outcome.conditions_failed)
+        outcome.written, outcome.superseded, outcome.conditions_failed = set(), set(), {}
+        for operation in taken.judged:
+            self._collected[operation.table] = operation
+        for operation in taken.ended if self._pending.attempts else ():
+            self._pending.attempts.pop(operation, None)
+        self._unsure -= taken.ended
+        self._out_of_date -= taken.ended
+        return taken
+
+    def _add(self, operations: Iterable[Operation]) -> None:
+        self._pending.extend(self._lanes.add(plan.interleave(operations)))
+
+    def _is_fed(self) -> bool:
+        if self._feed is None or not (more := self._feed()):
+            return False
+        self._add(more)
+        return True
+
+    def _judged(self) -> set[Operation]:
+        return self.outcome.judged.union(self._collected.values())
 
     def _judge(self) -> None:
         """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason.
@@ -156,7 +193,7 @@ class Writer:
         if not outcome.rejected and not outcome.denied:
             return None
         rejected = {o: rejection for o, rejection in outcome.rejected.items() if o not in outcome.early}
-        return refusals.fault(rejected, outcome.denied, outcome.judged)
+        return refusals.fault(rejected, outcome.denied, self._judged())
 
     def _has_work(self) -> bool:
         return bool(self._calls or self._pending)
@@ -289,7 +326,7 @@ class Writer:
     def _tell_apart(self, sent: Sending) -> None:
         """A batch was refused as a whole: it is halved until the offenders stand alone."""
         tables = {operation.table for operation in sent.batch}
-        is_open = any(operation.table in tables for operation in self.outcome.judged)
+        is_open = any(operation.table in tables for operation in self._judged())
         self._pending.extend_alone(self._suspects.parts(sent.batch, is_part=sent.alone, is_open=is_open))
 
     def _examine(self) -> bool:
