@@ -202,6 +202,14 @@ class BotoClient:
         return client
 
 
+def session_of(client: Any) -> Any:
+    """A session that signs as a client does that the caller has made, in its region."""
+    core = botocore.session.Session()
+    core.set_config_variable("region", client.meta.region_name)
+    core._credentials = client._get_credentials()  # Refreshed as the client's own are.
+    return boto3.Session(botocore_session=core)
+
+
 def _session() -> Any:
     core = botocore.session.Session()
     region = endpoint.region(os.environ)

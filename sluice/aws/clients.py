@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 class Aws:
     """What talks to AWS. boto3 is loaded where the environment needs it, or somebody watches it."""
 
-    def __init__(self, connections: int, most: int, *, session: Any = None, url: str | None = None) -> None:
+    def __init__(self, connections: int, most: int, *, session: Any = None, client: Any = None) -> None:
         """At most `most` calls are on their way at once, and `connections` where each takes a thread.
 
-        `session` is a boto3 Session, and `url` where DynamoDB is, where not the environment shall say it.
+        Where not the environment shall say where DynamoDB is, and who calls it, a boto3 `session` does or a `client`.
         """
         self._connections = connections
         self._most = most
         self._session = session
-        self._url = url
+        self._client = client if session is None else None
         self._lock = threading.Lock()
         self._boto: BotoClient | None = None
         endpoint.check(os.environ)
@@ -43,7 +43,7 @@ class Aws:
         return self.boto().sqs_url() if found is None else found.url
 
     def _plain(self, service: Service) -> Endpoint | None:
-        return endpoint.plain(os.environ, service) if self._session is None else None
+        return endpoint.plain(os.environ, service) if self._session is None and self._client is None else None
 
     def _route(self, found: Endpoint | None, prefix: str) -> Route:
         return Route(
@@ -63,11 +63,15 @@ class Aws:
             self._boto.renew()
 
     def boto(self) -> BotoClient:
-        from .boto import BotoClient  # boto3: it takes longer to load than all the rest.
+        from .boto import BotoClient, session_of  # boto3: it takes longer to load than all the rest.
 
         with self._lock:
             if self._boto is None:
-                self._boto = BotoClient(self._connections, session=self._session, url=self._url)
+                if self._client is None:
+                    self._boto = BotoClient(self._connections, session=self._session)
+                else:
+                    url = self._client.meta.endpoint_url
+                    self._boto = BotoClient(self._connections, session=session_of(self._client), url=url)
             return self._boto
 
 

@@ -59,8 +59,6 @@ class Converter:
             if extras is None:
                 return fast.delete(attributes, source)
             version = None if extras.version is None else native(extras.version)
-            if extras.condition is None:
-                return fast.delete(attributes, source, version=version)
             return fast.delete(attributes, source, _given(extras), version)
         except _ERRORS:
             return self.exactly("delete", key, table, extras, source)

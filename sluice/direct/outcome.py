@@ -96,7 +96,7 @@ class Result:
         return Result(self.written, self.superseded, *lists, *figures)
 
     def summary(self) -> str:
-        """`3 of 1,000 writes failed: 2 MissingKey (key attribute 'pk' is missing), 1 not written (…)`; empty if none."""
+        """`3 of 1,000 writes failed: 2 MissingKey (…), 1 not written (…)`, without item values; empty if none."""
         failed = self.failed
         if not failed:
             return ""

@@ -24,20 +24,6 @@ def resolved(table: Any, key: Key | None, version: str | None, describe: Callabl
     return named(table.name, key or key_of(description), version)
 
 
-def of_client(table: Any) -> tuple[Any, str | None]:
-    """A session and an address that lead where a boto3 Table leads; nothing for a table that is given otherwise."""
-    client = getattr(getattr(table, "meta", None), "client", None)
-    if client is None:
-        return None, None
-    import boto3
-    import botocore.session
-
-    core = botocore.session.Session()
-    core.set_config_variable("region", client.meta.region_name)
-    core._credentials = client._get_credentials()  # What the client itself signs with, refreshed as it is.
-    return boto3.Session(botocore_session=core), client.meta.endpoint_url
-
-
 def named(name: str, key: Key, version: str | None) -> Table:
     """A table whose key is given. Raises `SettingsError`."""
     attributes = tuple(KeyAttribute(*_typed(pair)) for pair in (key.items() if isinstance(key, Mapping) else key))

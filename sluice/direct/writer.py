@@ -7,7 +7,6 @@ import logging
 import math
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -24,7 +23,7 @@ from .engine import Engine
 from .errors import NotWrittenError, WriterStoppedError
 from .inbox import Inbox
 from .outcome import Action, Outcome, Result
-from .tables import Key, of_client, resolved
+from .tables import Key, resolved
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +76,7 @@ class Writer:
         if connections < 1 or timeout <= 0 or buffer < 1 or buffer_bytes < 1 or write_units_per_second <= 0:
             raise ValueError("connections, timeout, buffer, buffer_bytes and write_units_per_second must be positive")
         given = list(table) if isinstance(table, list | tuple) else [table]
-        own, url = (session, None) if session is not None else of_client(given[0])
-        aws = Aws(connections, SINGLES_PER_CONNECTION * connections, session=own, url=url)
+        aws = Aws(connections, SINGLES_PER_CONNECTION * connections, session=session, client=_client_of(given[0]))
         tables = [resolved(each, key, version, lambda name: aws.boto().describe_table(name)) for each in given]
         self._changed = threading.Condition()
         self._inbox = Inbox(buffer, buffer_bytes)
@@ -111,7 +109,7 @@ class Writer:
     ) -> Outcome:
         """Write a whole item: a mapping, or an object with fields; docs/producers.md says how values are stored.
 
-        Waits while the buffer is full. Raises `WriterStoppedError`, and RuntimeError after `close`; nothing was taken then.
+        Waits while the buffer is full. Raises `WriterStoppedError`, and RuntimeError after `close`: nothing was taken.
         """
         extras = None
         if condition is not None or names is not None or values is not None:
@@ -271,3 +269,8 @@ class Writer:
             self.close()
         except WriterStoppedError as error:
             logger.error("%s; the program ended without closing the writer", error)
+
+
+def _client_of(table: Any) -> Any:
+    """Of a boto3 Table its client: it leads where the writes shall go. None for a table that is given otherwise."""
+    return getattr(getattr(table, "meta", None), "client", None)

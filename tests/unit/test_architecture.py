@@ -23,8 +23,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sluice.cdk": {"sluice.writing", "sluice.message", "sluice.cost"},
     "infra": {"sluice.cdk", "sluice.message"},
     # The tools around the library.
-    "sluice": {"sluice.producer"},
+    "sluice": {"sluice.producer", "sluice.direct"},
     "sluice.__main__": {"sluice.cli"},
+    "sluice.direct": {"sluice.writing", "sluice.aws", "sluice.message", "sluice.producer"},
     "sluice.producer": {"sluice.sending", "sluice.message"},
     "sluice.send": {"sluice.sending", "sluice.message", "sluice.cli", "sluice.arguments", "sluice.interrupt"},
     "sluice.verify": {

@@ -163,7 +163,7 @@ def _one_loader(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def check_is_boto3s(found: Endpoint) -> None:
-    assert found.are_static == ("AWS_CREDENTIAL_EXPIRATION" not in os.environ)
+    assert found.are_at_hand()
     region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")  # boto3 reads only the first.
     core = botocore.session.Session()
     core.register_component("data_loader", LOADER())
@@ -310,7 +310,7 @@ def test_credentials_are_asked_for_anew_for_each_call_so_that_they_can_be_refres
     keys = [credentials.access_key for _ in range(3) if (credentials := found.credentials())]
 
     assert len(keys) == len(set(keys)) == 3
-    assert not found.are_static  # To ask for them takes as long as the process does.
+    assert not found.are_at_hand()  # To ask for them takes as long as the process does.
 
 
 # What is refused at cold start

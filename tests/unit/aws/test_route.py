@@ -86,7 +86,7 @@ class Ways:
             lambda: credentials,
             prefix=prefix,
             connections=3,
-            are_static=are_static,
+            are_at_hand=lambda: are_static,
             host="the.host",
         )
 
