@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import msgspec
@@ -91,9 +91,8 @@ class Result:
                 self.not_written.append(outcome)
 
     def copied(self) -> Result:
-        lists = (list(self.conditions_failed), list(self.rejected), list(self.not_written))
-        figures = (self.write_units, self.calls, self.throttled_calls, self.unprocessed)
-        return Result(self.written, self.superseded, *lists, *figures)
+        lists = {name: list(getattr(self, name)) for name in ("conditions_failed", "rejected", "not_written")}
+        return replace(self, **lists)
 
     def summary(self) -> str:
         """`3 of 1,000 writes failed: 2 MissingKey (…), 1 not written (…)`, without item values; empty if none."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sluice import terminal
 from sluice.cost import measured
-from tests.benchmarks import calls, coldstart, cost, cpu, curve, memory, page, throughput, utilisation, virtual
+from tests.benchmarks import calls, coldstart, cost, cpu, curve, library, memory, page, throughput, utilisation, virtual
 from tests.benchmarks.lanes import section as lanes
 from tests.benchmarks.machine import Machine, this_machine
 from tests.benchmarks.peers import section as peers
@@ -23,6 +23,7 @@ from tests.benchmarks.rounds import FULL, QUICK, Scale
 SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
     "cpu": cpu.measure,
     "lanes": lanes.measure,
+    "library": library.measure,
     "throughput": throughput.measure,
     "curve": curve.measure,
     "capacity": utilisation.measure,

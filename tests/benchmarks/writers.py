@@ -63,6 +63,52 @@ def batch_writer() -> Writer:
     return write
 
 
+class _Objects:
+    """The items of an event as a program without a queue has them; made once, as they are no part of the writing."""
+
+    def __init__(self) -> None:
+        self._event: Event | None = None
+        self._items: list[dict[str, Any]] = []
+
+    def of(self, event: Event) -> list[dict[str, Any]]:
+        if event is not self._event:
+            more = {"labels": {"new", "paid"}, "digest": bytes(range(20))}
+            self._event, self._items = event, [item | more for item in items(event)]
+        return self._items
+
+
+def library() -> Writer:
+    """`sluice.Writer`, a new one for each block."""
+    from sluice import Writer as Library
+
+    objects = _Objects()
+
+    def write(event: Event) -> Any:
+        with Library(TABLE, key={"pk": "S", "sk": "S"}) as writer:
+            for item in objects.of(event):
+                writer.put(item)
+        writer.check()
+        return {"batchItemFailures": []}
+
+    return write
+
+
+def batch_writer_of_objects() -> Writer:
+    """boto3's `Table.batch_writer`, given the same items."""
+    import boto3
+
+    table = boto3.resource("dynamodb").Table(TABLE)
+    objects = _Objects()
+
+    def write(event: Event) -> Any:
+        with table.batch_writer() as batch:
+            for item in objects.of(event):
+                batch.put_item(Item=item)
+        return {"batchItemFailures": []}
+
+    return write
+
+
 def batch_writer_threads() -> Writer:
     """`Table.batch_writer` in THREADS threads, a resource and an even share of the messages to each."""
     count = int(os.environ["THREADS"])
@@ -152,4 +198,6 @@ WRITERS: dict[str, Make] = {
     "boto3 put_item": put_item,
     "sample: put_item, log": sample,
     "boto3 batch_writer in threads": batch_writer_threads,
+    "sluice.Writer": library,
+    "batch_writer of Python objects": batch_writer_of_objects,
 }

@@ -21,6 +21,7 @@ from sluice.direct import engine
 from sluice.message.errors import SettingsError
 from tests.fakes import ConnectionLost, Delay, FakeDynamoDB, ServerError, Throttle, Unprocessed, UnprocessedIf
 
+pytestmark = pytest.mark.usefixtures("db")
 KEY = {"pk": "S"}
 EVENTS_KEY = {"pk": "S", "sk": "N"}
 
@@ -114,7 +115,7 @@ def test_what_is_denied_is_not_written_and_the_rest_is(db: FakeDynamoDB) -> None
     assert writer.result.written == 29
 
 
-def test_a_missing_table_stops_the_writer_and_everything_is_accounted_for(db: FakeDynamoDB) -> None:
+def test_a_missing_table_stops_the_writer_and_everything_is_accounted_for() -> None:
     writer = Writer("nowhere", key=KEY, buffer=100)
     taken = 0
 
@@ -146,7 +147,7 @@ def test_a_table_that_takes_nothing_is_given_up(db: FakeDynamoDB) -> None:
 
 def test_one_item_that_never_gets_through_keeps_no_other_waiting(db: FakeDynamoDB) -> None:
     db.always(UnprocessedIf(lambda _, request: request["PutRequest"]["Item"]["pk"]["S"] == "hot"))
-    with pytest.raises(WriterStoppedError), orders(timeout=1.0) as writer:
+    with pytest.raises(WriterStoppedError), orders(timeout=1.0) as writer:  # noqa: PT012  # The block is what is tested.
         hot = writer.put({"pk": "hot"})
         others = [writer.put({"pk": f"k{number}"}) for number in range(500)]
         writer.put({"pk": "hot", "n": 2})
@@ -168,8 +169,7 @@ def test_put_waits_while_the_buffer_is_full(db: FakeDynamoDB) -> None:
     given: list[Outcome] = []
 
     def give() -> None:
-        for number in range(engine.WINDOW + 500):
-            given.append(writer.put({"pk": f"k{number}"}))
+        given.extend(writer.put({"pk": f"k{number}"}) for number in range(engine.WINDOW + 500))
 
     thread = threading.Thread(target=give)
     thread.start()
@@ -198,14 +198,14 @@ def test_any_number_of_threads_may_give(db: FakeDynamoDB) -> None:
 
 
 def test_what_was_given_before_an_exception_is_written(db: FakeDynamoDB) -> None:
-    with pytest.raises(ZeroDivisionError), orders() as writer:
+    with pytest.raises(ZeroDivisionError), orders() as writer:  # noqa: PT012  # The block is what is tested.
         for number in range(10):
             writer.put({"pk": f"k{number}"})
         raise ZeroDivisionError
     assert len(db.items("orders")) == writer.result.written == 10
 
 
-def test_callbacks_hear_of_every_write_and_may_give_more(db: FakeDynamoDB) -> None:
+def test_callbacks_hear_of_every_write_and_may_give_more() -> None:
     heard: list[Outcome] = []
     progress: list[Result] = []
 
@@ -259,7 +259,7 @@ def test_what_nobody_flushed_is_written_at_exit(db: FakeDynamoDB) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_fork_is_refused(db: FakeDynamoDB, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fork_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     writer = orders()
     monkeypatch.setattr(writer, "_process", os.getpid() + 1)
     with pytest.raises(RuntimeError, match="fork"):
@@ -311,7 +311,7 @@ def test_options_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
 # A long stream
 
 
-def test_a_long_stream_is_written_in_bounded_memory(db: FakeDynamoDB) -> None:
+def test_a_long_stream_is_written_in_bounded_memory() -> None:
     writer = orders()
     for number in range(20_000):
         writer.put({"pk": f"k{number % 5_000}"})
@@ -330,7 +330,7 @@ def test_a_long_stream_is_written_in_bounded_memory(db: FakeDynamoDB) -> None:
 # As a generator
 
 
-def test_outcomes_come_as_they_are_known_and_reading_ahead_is_bounded(db: FakeDynamoDB) -> None:
+def test_outcomes_come_as_they_are_known_and_reading_ahead_is_bounded() -> None:
     read = 0
 
     def operations() -> Iterator[dict[str, Any]]:
@@ -340,10 +340,8 @@ def test_outcomes_come_as_they_are_known_and_reading_ahead_is_bounded(db: FakeDy
             yield {"put": {"pk": f"k{number}"}, "tag": number}
         yield {"put": {"sk": 1}, "tag": "bad"}
 
-    seen = 0
     statuses: Counter[Any] = Counter()
-    for outcome in write(operations(), "orders", key=KEY, buffer=200):
-        seen += 1
+    for seen, outcome in enumerate(write(operations(), "orders", key=KEY, buffer=200), start=1):
         assert read - seen <= engine.WINDOW + 200 + 1
         statuses[outcome.status] += 1
     assert statuses == {"written": 12_000, "rejected": 1}
@@ -385,20 +383,20 @@ def test_unprocessed_items_are_sent_again(db: FakeDynamoDB) -> None:
 
 
 def test_the_end_of_the_block_raises_what_is_not_written(db: FakeDynamoDB) -> None:
-    with pytest.raises(NotWrittenError, match="1 of 2"), batch_writer("orders", key=KEY) as batch:
+    with pytest.raises(NotWrittenError, match="1 of 2"), batch_writer("orders", key=KEY) as batch:  # noqa: PT012  # The block is what is tested.
         batch.put_item(Item={"pk": "a"})
         batch.put_item(Item={"pk": ""})
     assert len(db.items("orders")) == 1
 
 
 def test_what_was_put_before_an_exception_is_in_the_table(db: FakeDynamoDB) -> None:
-    with pytest.raises(ZeroDivisionError), batch_writer("orders", key=KEY) as batch:
+    with pytest.raises(ZeroDivisionError), batch_writer("orders", key=KEY) as batch:  # noqa: PT012  # The block is what is tested.
         batch.put_item(Item={"pk": "a"})
         raise ZeroDivisionError
     assert len(db.items("orders")) == 1
 
 
-def test_nothing_is_logged_where_nothing_failed(db: FakeDynamoDB, caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_logged_where_nothing_failed(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="sluice"), orders() as writer:
         writer.put({"pk": "a"})
     assert caplog.text == ""
