@@ -71,7 +71,7 @@ def report(world: World, *bodies: Any) -> list[str]:
     before = logger.registered_handler.setStream(output)
     with contextlib.redirect_stdout(output):
         outcome = world.run(*bodies)
-        metrics.count(emf, outcome)
+        metrics.count(emf, outcome, world.clock())
         metrics.log(logger, outcome)
         emf.flush_metrics()
     logger.registered_handler.setStream(before)
