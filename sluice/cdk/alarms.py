@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
@@ -14,11 +15,16 @@ from constructs import Construct
 
 from sluice.message.redelivery import MAX_VISIBILITY
 
+from . import freshness
 from .metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched
 from .topic import AlarmTopic
 
 MAX_RETURNED_PERCENT = 50
 """Of the messages received; up to it the function still finishes more than it puts off."""
+
+
+ESSENTIAL = ("DeadLetters", "MessageAge", "NoProgress", "FunctionErrors")
+"""Whatever goes wrong for long shows in one of these; the others say sooner, and why."""
 
 
 class Alarms(Construct):
@@ -34,12 +40,16 @@ class Alarms(Construct):
         deadline_margin: float,
         batching_window: int,
         max_message_age: int,
+        freshness_target: int | None,
+        is_complete: bool,
         topic: sns.ITopic | None,
         email: str | None,
         topic_key: kms.IKey | None,
         runbook_url: str | None,
     ) -> None:
-        """All times are seconds.
+        """All times are seconds; without a `freshness_target` nothing watches it.
+
+        Unless `is_complete` only the `ESSENTIAL` alarms are made, and none that sums up.
 
         Without a `topic` one is made, encrypted by `topic_key` where given, and `email` is subscribed to it.
         Descriptions lead to `runbook_url`, or else to the file in the repository.
@@ -61,7 +71,17 @@ class Alarms(Construct):
             max_milliseconds=(timeout - deadline_margin / 2) * 1000,
         )
         self._watch_tables(watched)
-        self._sum_up()
+        self.unhealthy = self._sum_up() if is_complete else None
+        if not is_complete:
+            self._remove_all_but(ESSENTIAL)
+        self.late: list[cloudwatch.Alarm] = []
+        """What the alarm for fresh data is made of; empty without a target."""
+        self.not_fresh = self._watch_freshness(watched, freshness_target) if freshness_target is not None else None
+
+    @property
+    def shown(self) -> Sequence[cloudwatch.AlarmBase]:
+        """Those whose states say something by themselves."""
+        return [alarm for alarm in (self.unhealthy, self.not_fresh, *self.all) if alarm is not None]
 
     # Thresholds and periods after https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Best_Practice_Recommended_Alarms_AWS_Services.html
     # where it has the metric.
@@ -150,10 +170,17 @@ class Alarms(Construct):
             )
             self.throttles.append(alarm)
 
-    def _sum_up(self) -> None:
+    def _remove_all_but(self, names: Collection[str]) -> None:
+        """The others stay known by their thresholds, which are still drawn."""
+        for alarm in self.all:
+            if alarm.node.id not in names:
+                self.node.try_remove_child(alarm.node.id)
+        self.all = [alarm for alarm in self.all if alarm.node.id in names]
+
+    def _sum_up(self) -> cloudwatch.CompositeAlarm:
         """One state for pagers, status pages and rollback triggers; its parts notify the topic themselves."""
         late = (self.message_age, self.no_progress, self.returned, self.function_errors)
-        self.unhealthy = cloudwatch.CompositeAlarm(
+        return cloudwatch.CompositeAlarm(
             self,
             "Unhealthy",
             alarm_rule=cloudwatch.AlarmRule.any_of(
@@ -161,6 +188,33 @@ class Alarms(Construct):
             ),
             alarm_description=self._description("Open the dashboard: records do not arrive in time.", "unhealthy"),
         )
+
+    def _watch_freshness(self, watched: Watched, target: int) -> cloudwatch.CompositeAlarm:
+        """One alarm that notifies; its parts have states alone, for none of them means anything by itself."""
+        first = "Look where the time goes: waiting on the queue, or in the function."
+        description = self._description(first, "not-fresh")
+        pairs = [
+            [
+                cloudwatch.Alarm(
+                    self,
+                    window.alarm,
+                    metric=freshness.late(watched, target, window.period),
+                    comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+                    threshold=window.max_late_percent,
+                    evaluation_periods=1,
+                    treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+                    alarm_description=description,
+                )
+                for window in pair
+            ]
+            for pair in freshness.PAIRS
+        ]
+        self.late += [alarm for pair in pairs for alarm in pair]
+        alarm = cloudwatch.CompositeAlarm(
+            self, "NotFresh", alarm_rule=freshness.burns(pairs), alarm_description=description
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        return alarm
 
     def _count_report_failures(self, log_group: logs.ILogGroup) -> None:
         logs.MetricFilter(

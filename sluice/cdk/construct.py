@@ -79,16 +79,7 @@ class Sluice(Construct):
         self._writer = self._make_writer(config, configs, function_options or FunctionOptions())
         self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables)
         self._alarms = self._make_alarms(config, alarm_topic, alarm_topic_key)
-        self._dashboard = Dashboard(
-            self,
-            "Overview",
-            name=self.service,
-            watched=self._watched,
-            alarms=self._alarms,
-            memory=config.memory,
-            max_invocations=config.max_invocations,
-            max_write_units_per_second=config.max_write_units_per_second,
-        )
+        self._dashboard = self._make_dashboard(config) if config.dashboard else None
         self._keep(config, [table for table in configs if table.alias not in existing], made_queue=queue is None)
 
     @property
@@ -134,8 +125,8 @@ class Sluice(Construct):
         return tuple(self._alarms.all)
 
     @property
-    def unhealthy(self) -> cloudwatch.CompositeAlarm:
-        """One state for the gravest alarms: for pagers, status pages and rollback triggers."""
+    def unhealthy(self) -> cloudwatch.CompositeAlarm | None:
+        """One state for the gravest alarms: for pagers, status pages and rollback triggers; None with essential ones."""
         return self._alarms.unhealthy
 
     @property
@@ -143,8 +134,8 @@ class Sluice(Construct):
         return self._alarms.topic
 
     @property
-    def dashboard(self) -> cloudwatch.Dashboard:
-        return self._dashboard.dashboard
+    def dashboard(self) -> cloudwatch.Dashboard | None:
+        return self._dashboard.dashboard if self._dashboard is not None else None
 
     def grant_send(self, producer: iam.IGrantable) -> iam.Grant:
         """Allow a producer to send to the queue, and to use its key for that."""
@@ -266,10 +257,26 @@ class Sluice(Construct):
             deadline_margin=config.deadline_margin,
             batching_window=config.batching_window,
             max_message_age=config.max_message_age,
+            freshness_target=config.freshness_target,
+            is_complete=config.alarms == "all",
             topic=topic,
             email=config.alarm_email,
             topic_key=topic_key or self.key,
             runbook_url=config.runbook_url,
+        )
+
+    def _make_dashboard(self, config: Config) -> Dashboard:
+        return Dashboard(
+            self,
+            "Overview",
+            name=self.service,
+            watched=self._watched,
+            alarms=self._alarms,
+            memory=config.memory,
+            max_invocations=config.max_invocations,
+            max_write_units_per_second=config.max_write_units_per_second,
+            freshness_target=config.freshness_target,
+            is_fair=config.fair_queue,
         )
 
     def _keep(self, config: Config, tables: Sequence[TableConfig], *, made_queue: bool) -> None:

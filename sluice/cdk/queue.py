@@ -25,6 +25,7 @@ SCOPES = {
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
 """
 DEAD_LETTERS = "DeadLetters"
+MAX_ALIAS_LENGTH = 200  # KMS takes 256 with `alias/` (CreateAlias API reference).
 MAX_NAME_LENGTH = 80  # Characters, `.fifo` among them (CreateQueue API reference).
 
 
@@ -106,6 +107,7 @@ class WriteQueue(Construct):
             "Key",
             description=f"Messages of {Stack.of(self).stack_name}",
             enable_key_rotation=True,
+            alias=Names.unique_resource_name(self, max_length=MAX_ALIAS_LENGTH, separator="-"),
             # A key about to be deleted decrypts nothing more, and dead letters may be needed longer than the stack.
             removal_policy=RemovalPolicy.RETAIN,
         )

@@ -9,10 +9,11 @@ from aws_cdk import aws_dynamodb as dynamodb
 
 from sluice.writing.plan import MAX_REQUESTS
 
+from . import freshness as objective
 from .alarms import Alarms
 from .metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
 from .throttling import ON_DEMAND_MAXIMUM, PROVISIONED
-from .widgets import graph, line
+from .widgets import QUARTER, WIDTH, graph, line
 
 ERROR_CODES = (
     *("InvalidJson", "UnknownOperation", "UnknownTable", "MissingKey", "UnexpectedKeyAttribute", "KeyTypeMismatch"),
@@ -58,6 +59,41 @@ def progress(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
             alarms=[alarms.returned],
             period=FIVE_MINUTES,
         ),
+    ]
+
+
+def freshness(watched: Watched, alarms: Alarms, *, target: int | None, is_fair: bool) -> list[cloudwatch.IWidget]:
+    """How old data is when it arrives; `target` in seconds, `is_fair` where producers send groups."""
+    own, queue = watched.own, watched.queue
+    more = []
+    if target is not None:
+        more.append(
+            graph(
+                f"Later than {target} s (%)",
+                *(objective.late(watched, target, window.period) for pair in objective.PAIRS for window in pair),
+                alarms=alarms.late[:: len(objective.FAST)],  # The two windows of a pair have one threshold.
+                period=None,
+            )
+        )
+    if is_fair:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+        waiting, age = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
+        more.append(
+            graph(
+                "Groups: the noisy and the quiet",
+                queue.metric(f"{waiting}InQuietGroups", statistic="Maximum", label="waiting, quiet groups"),
+                queue.metric(f"{age}InQuietGroups", statistic="Maximum", label="age, quiet groups (s)"),
+                right=[queue.metric("ApproximateNumberOfNoisyGroups", statistic="Maximum", label="noisy groups")],
+            )
+        )
+    return [
+        graph(
+            "From sent to written (ms)",
+            *(own("SentToWritten", each, label=each) for each in ("p50", "p90", "p99")),
+            lines=[line(1000 * target, "freshnessTarget")] if target is not None else [],
+            width=WIDTH - QUARTER * len(more),
+        ),
+        *more,
     ]
 
 

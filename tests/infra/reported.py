@@ -37,6 +37,9 @@ AWS_METRICS = {
             "NumberOfMessagesDeleted",
             "NumberOfMessagesReceived",
             "NumberOfMessagesSent",
+            "ApproximateNumberOfMessagesVisibleInQuietGroups",
+            "ApproximateAgeOfOldestMessageInQuietGroups",
+            "ApproximateNumberOfNoisyGroups",
             "SentMessageSize",
         )
     },

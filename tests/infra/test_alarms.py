@@ -26,7 +26,7 @@ RESOURCES = {
     "FunctionName": {FUNCTION},
     "TableName": {TABLE},
 }
-OTHER_HEADINGS = {"before-you-begin", "upgrade-and-rollback"}
+OTHER_HEADINGS = {"before-you-begin", "not-fresh", "upgrade-and-rollback"}  # test_freshness has the second.
 
 
 def test_every_way_to_fail_has_its_alarm(template: Template) -> None:

@@ -61,7 +61,11 @@ def test_every_metric_shown_is_reported(template: Template) -> None:
             assert AWS_METRICS[entry.metric.namespace, entry.metric.name] == names, graph.title
 
 
-def test_every_threshold_is_drawn_on_a_graph_of_what_the_alarm_watches(template: Template) -> None:
+@pytest.mark.parametrize("configuration", ["default", "fresh"])
+def test_every_threshold_is_drawn_on_a_graph_of_what_the_alarm_watches(
+    templates: dict[str, Template], configuration: str
+) -> None:
+    template = templates[configuration]
     for name, alarm in alarms_of(template).items():
         if "MetricName" in alarm:
             [query] = queries_of(alarm)
@@ -152,13 +156,32 @@ def test_several_tables_are_told_apart_and_shown_with_their_capacity(templates: 
     ]
 
 
-@pytest.mark.parametrize("name", ["fifo", "guarded", "tables"])
+@pytest.mark.parametrize("name", ["fifo", "fresh", "guarded", "tables"])
 def test_the_dashboard_of_any_configuration_can_be_drawn(templates: dict[str, Template], name: str) -> None:
     graphs = graphs_of(templates[name])
 
     drawn = [line for graph in graphs for line in graph_lines(graph, Recording(0.0, 60.0), 60)]
 
     assert len(drawn) >= len(graphs) > 15
+
+
+def test_how_old_data_is_has_percentiles_and_the_target(templates: dict[str, Template]) -> None:
+    for name, targets in (("default", []), ("fresh", [60_000])):
+        [graph] = [graph for graph in graphs_of(templates[name]) if graph.title == "From sent to written (ms)"]
+        assert [entry.statistic for entry in graph.entries] == ["p50", "p90", "p99"]
+        assert [line.value for line in graph.thresholds] == targets
+        assert {graph.place.width} == {24 - 6 * 2 * bool(targets)}
+
+
+def test_quiet_groups_are_shown_where_producers_send_groups(templates: dict[str, Template]) -> None:
+    of_groups = {"ApproximateNumberOfMessagesVisibleInQuietGroups", "ApproximateAgeOfOldestMessageInQuietGroups"}
+    shown = {
+        name: {entry.metric.name for graph in graphs_of(template) for entry in graph.entries if entry.metric}
+        for name, template in templates.items()
+    }
+
+    assert {name for name, metrics in shown.items() if of_groups <= metrics} == {"fresh"}
+    assert {name for name, metrics in shown.items() if of_groups & metrics} == {"fresh"}
 
 
 def test_a_limit_of_write_units_is_drawn(tmp_path: Path) -> None:
