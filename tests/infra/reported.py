@@ -57,6 +57,7 @@ AWS_METRICS = {
             "WriteAccountLimitThrottleEvents",
         )
     },
+    ("AWS/DynamoDB", "SystemErrors"): {"TableName", "Operation"},
 }
 
 BAD: Mapping[str, Any] = {"put": {}}
