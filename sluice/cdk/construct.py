@@ -21,12 +21,12 @@ from .context import ConfigError, given
 from .contradictions import contradictions
 from .dashboard import Dashboard
 from .environment import function_settings
-from .existing import ExistingTable
+from .existing import ExistingTable, existing_table
 from .function import BatchWriter, FunctionOptions
 from .kept import keep
 from .limits import LOG_RETENTIONS
 from .metrics import Watched
-from .queue import Queues, WriteQueue, given_queues
+from .queue import Queues, WriteQueue, dead_letter_life, given_queues
 from .table import RecordTable
 from .table_config import DEFAULT_ALIAS, TableConfig
 from .table_reading import refuse_contradictions
@@ -68,6 +68,9 @@ class Sluice(Construct):
         )
         """The dimension by which metrics and logs of this construct are told from those of others."""
         existing = {table.alias: table.table for table in tables if isinstance(table, ExistingTable)}
+        for table in tables:
+            if isinstance(table, ExistingTable):
+                table.check_later(self)
         configs = [table.config() if isinstance(table, ExistingTable) else table for table in tables]
         configs = configs or list(config.tables)
         self._refuse_contradictions(config, configs, existing, queue)
@@ -77,7 +80,8 @@ class Sluice(Construct):
         }
         """By alias, the default first."""
         self._writer = self._make_writer(config, configs, function_options or FunctionOptions())
-        self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables)
+        by_alias = {table.alias: table for table in configs}
+        self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables, by_alias)
         self._alarms = self._make_alarms(config, alarm_topic, alarm_topic_key)
         self._dashboard = self._make_dashboard(config) if config.dashboard else None
         self._keep(config, [table for table in configs if table.alias not in existing], made_queue=queue is None)
@@ -126,7 +130,7 @@ class Sluice(Construct):
 
     @property
     def unhealthy(self) -> cloudwatch.CompositeAlarm | None:
-        """One state for the gravest alarms: for pagers, status pages and rollback triggers; None with essential ones."""
+        """One state for the gravest alarms, for pagers and rollback triggers; None where only essential ones are made."""
         return self._alarms.unhealthy
 
     @property
@@ -195,9 +199,7 @@ class Sluice(Construct):
         key_arn = config.key_arn
         key = kms.Key.from_key_arn(self, f"{name}-Key", key_arn) if key_arn is not None else None
         if config.existing_table is not None:
-            return dynamodb.Table.from_table_attributes(
-                self, name, table_name=config.existing_table, encryption_key=key
-            )
+            return existing_table(self, name, config.existing_table, key)
         return RecordTable(
             self,
             name,
@@ -208,6 +210,8 @@ class Sluice(Construct):
             warm_write_units=config.warm_write_units,
             warm_read_units=config.warm_read_units,
             ttl_attribute=config.ttl_attribute,
+            indexes=config.indexes,
+            stream=config.stream,
             encryption=config.table_encryption,
             key=key,
             recovery_days=config.point_in_time_recovery,
@@ -259,6 +263,8 @@ class Sluice(Construct):
             max_message_age=config.max_message_age,
             freshness_target=config.freshness_target,
             is_complete=config.alarms == "all",
+            visibility_timeout=config.visibility_timeout,
+            dead_letter_life=dead_letter_life(self.dead_letter_queue, config),
             topic=topic,
             email=config.alarm_email,
             topic_key=topic_key or self.key,

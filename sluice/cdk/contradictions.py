@@ -169,7 +169,7 @@ def _of_environment(config: Config, tables: Sequence[TableConfig], name: str) ->
     if size > environment.MAX_BYTES:
         yield (
             f"tables ({len(tables)}) and recordExpression may take {size} bytes of the function's environment;"
-            f" Lambda allows {environment.MAX_BYTES}: have fewer tables, or shorter names of keys and aliases"
+            f" Lambda allows {environment.MAX_BYTES}: have fewer tables or indexes, or shorter names"
         )
 
 

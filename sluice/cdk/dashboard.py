@@ -33,7 +33,7 @@ class Dashboard(Construct):
         is_fair: bool,
         prices: Prices | None = None,
     ) -> None:
-        """`memory` is the function's, in MB; `freshness_target` is in seconds; `prices` are `sluice cost`'s unless given."""
+        """`memory` is the function's, in MB; `freshness_target` is in seconds; `prices` are those of `sluice cost`."""
         super().__init__(scope, construct_id)
         cost = cost_of_a_million(watched, prices or Prices.load(), memory=memory)
         table_limits = sections.table_limits(watched, alarms, max_write_units_per_second=max_write_units_per_second)

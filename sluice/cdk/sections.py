@@ -114,6 +114,10 @@ def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second
                 table.metric(cause.metric, statistic="Sum", label=_named(watched, alias, cause.label))
                 for alias, table, cause in watched.throttles()
             ),
+            *(
+                metric.with_(label=_named(watched, alias, f"{index}: {cause.label}"))
+                for alias, index, metric, cause in watched.index_throttles()
+            ),
             alarms=alarms.throttles[:1],  # All have the same threshold.
         ),
         graph(
@@ -122,6 +126,11 @@ def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second
             own("ThrottledCalls", label="calls throttled"),
         ),
         graph("Time spent backing off (ms)", own("BackoffTime", label="backoff")),
+        graph(
+            "DynamoDB's own errors",
+            *map(watched.system_errors, watched.tables),
+            alarms=alarms.system_errors[:1],
+        ),
     ]
 
 
@@ -133,7 +142,8 @@ def rejections(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
     return [
         graph(
             "Dead letters waiting",
-            watched.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", label="waiting"),
+            watched.dead_letters_present(),
+            right=[watched.more_dead_letters()],
             alarms=[alarms.dead_letters],
         ),
         cloudwatch.LogQueryWidget(
@@ -155,6 +165,12 @@ def rejections(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
             own(REPORT_FAILURES, label="reports refused"),
             own("MessagesDeadLettered", label="messages dead-lettered"),
             alarms=[alarms.report_failures],
+            period=FIVE_MINUTES,
+        ),
+        graph(
+            "Age of the oldest dead letter (s)",
+            watched.dead_letters.metric_approximate_age_of_oldest_message(statistic="Maximum", label="oldest letter"),
+            alarms=[alarms.expiring_dead_letters],
             period=FIVE_MINUTES,
         ),
     ]

@@ -60,6 +60,7 @@ AWS_METRICS = {
             "WriteAccountLimitThrottleEvents",
         )
     },
+    ("AWS/DynamoDB", "SystemErrors"): {"TableName", "Operation"},
 }
 
 BAD: Mapping[str, Any] = {"put": {}}

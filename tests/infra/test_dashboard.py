@@ -67,22 +67,25 @@ def test_every_threshold_is_drawn_on_a_graph_of_what_the_alarm_watches(
 ) -> None:
     template = templates[configuration]
     for name, alarm in alarms_of(template).items():
-        if "MetricName" in alarm:
-            [query] = queries_of(alarm)
-            dimensions = {dimension["Name"]: dimension["Value"] for dimension in query["Dimensions"]}
-            watched = Metric.of(query["Namespace"], query["MetricName"], dimensions)
-            graphs = [graph for graph in graphs_of(template) if watched in [entry.metric for entry in graph.entries]]
-        else:
-            graphs = [g for g in graphs_of(template) if math_of(alarm) in [entry.expression for entry in g.entries]]
+        watched = {
+            Metric.of(
+                query["Namespace"], query["MetricName"], {each["Name"]: each["Value"] for each in query["Dimensions"]}
+            )
+            for query in queries_of(alarm)
+        }
+        graphs = [g for g in graphs_of(template) if watched <= {entry.metric for entry in g.entries}]
+        if len(watched) > 1:
+            graphs = [g for g in graphs if math_of(alarm) in [entry.expression for entry in g.entries]]
 
         assert alarm["Threshold"] in [line.value for graph in graphs for line in graph.thresholds], name
 
 
 def test_what_an_alarm_computes_is_drawn_in_the_same_periods(template: Template) -> None:
     for alarm in alarms_of(template).values():
-        if "Metrics" in alarm:
+        if len(queries_of(alarm)) > 1:
             [graph] = [g for g in graphs_of(template) if math_of(alarm) in [entry.expression for entry in g.entries]]
-            assert {entry.period for entry in graph.entries} == {300}
+            periods = {query["MetricStat"]["Period"] for query in alarm["Metrics"] if "MetricStat" in query}
+            assert {entry.period for entry in graph.entries} == periods
 
 
 def test_all_alarms_are_there_with_their_states(template: Template) -> None:
