@@ -219,8 +219,8 @@ class Config:
     alarms: Literal["all", "essential"] = setting(
         "all",
         choice(("all", "essential")),
-        "`essential` leaves five: dead letters and their end, old messages, no progress, function errors. The others say"
-        " sooner, and why (docs/cost.md has the difference).",
+        "`essential` leaves five: dead letters and their end, old messages, no progress, function errors. The others"
+        " say sooner, and why (docs/cost.md has the difference).",
     )
     dashboard: bool = setting(True, flag, "Three dollars a month, where the account's three free ones are taken.")
     alarm_email: str | None = setting(

@@ -130,7 +130,7 @@ class Sluice(Construct):
 
     @property
     def unhealthy(self) -> cloudwatch.CompositeAlarm | None:
-        """One state for the gravest alarms, for pagers and rollback triggers; None where only essential ones are made."""
+        """One state for the gravest alarms, for pagers and rollback triggers; None with `alarms` essential."""
         return self._alarms.unhealthy
 
     @property

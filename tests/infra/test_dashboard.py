@@ -181,6 +181,7 @@ def test_quiet_groups_are_shown_where_producers_send_groups(templates: dict[str,
     shown = {
         name: {entry.metric.name for graph in graphs_of(template) for entry in graph.entries if entry.metric}
         for name, template in templates.items()
+        if template.ids("AWS::CloudWatch::Dashboard")
     }
 
     assert {name for name, metrics in shown.items() if of_groups <= metrics} == {"fresh"}
