@@ -22,7 +22,7 @@ from .asset import function_code
 from .bundle import HANDLER, Bundle
 from .context import ConfigError
 from .metrics import METRICS_NAMESPACE
-from .nag import acknowledge, acknowledge_regulated
+from .nag import acknowledge, acknowledge_regulated, skip
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
@@ -187,18 +187,19 @@ class BatchWriter(Construct):
         no_dead_letters = "It is for asynchronous invocations; messages of SQS go back to their queue, which has one."
         acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
         acknowledge_regulated(self.function, "LambdaDLQ", no_dead_letters)
+        skip(self.function, "CKV_AWS_116", no_dead_letters)
         acknowledge_regulated(
             self.role,
             "IAMNoInlinePolicy",
             "The policy is of this one role and names the stack's own resources: nobody else could use it.",
         )
         if tracing or in_vpc:
-            acknowledge(
-                self.role,
-                "AwsSolutions-IAM5[Resource::*]",
+            every_resource = (
                 "X-Ray's PutTraceSegments and PutTelemetryRecords, and what Lambda needs in a VPC, are asked for every"
-                " resource (Service Authorization Reference).",
+                " resource (Service Authorization Reference)."
             )
+            acknowledge(self.role, "AwsSolutions-IAM5[Resource::*]", every_resource)
+            skip(self.role.node.find_child("DefaultPolicy"), "CKV_AWS_111", every_resource)
         if not tracing:
             acknowledge(
                 self.function,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,12 +55,12 @@ class IndexConfig:
         matching(r"[A-Za-z0-9_.-]{3,255}", "3 to 255 letters, digits, _, - and ."),
         "A changed key needs a new name. One global index is added or removed by a deployment, not more.",
     )
-    partition_key: tuple[KeyAttribute, ...] | str = setting(
+    partition_key: Sequence[KeyAttribute | str] | str = setting(
         (),
         key_attributes,
         "Of up to four attributes. Without one the index is local: it has the table's, and is made only with it.",
     )
-    sort_key: tuple[KeyAttribute, ...] | str = setting(
+    sort_key: Sequence[KeyAttribute | str] | str = setting(
         (), key_attributes, "Of up to four attributes; of a local index exactly one."
     )
     projection: tuple[str, ...] | str = setting(
@@ -94,9 +94,8 @@ class IndexConfig:
     @property
     def as_setting(self) -> Index:
         """What the function must know of it."""
-        assert isinstance(self.partition_key, tuple)
-        assert isinstance(self.sort_key, tuple)
-        return Index(self.name, self.partition_key, self.sort_key)
+        partition_key, sort_key = (key_attributes(key) if key else () for key in (self.partition_key, self.sort_key))
+        return Index(self.name, partition_key, sort_key)
 
     @property
     def of_new(self) -> list[str]:

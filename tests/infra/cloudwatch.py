@@ -82,7 +82,7 @@ class Alarm:
         for now in range(self.period, minutes + 1, self.period):
             here = {id: [(at, value) for at, value in points if at < now - late] for id, points in values.items()}
             points = self._points(here, now // self.period)
-            missing = "ignore" if keeps_state else self.definition["TreatMissingData"]
+            missing: Missing = "ignore" if keeps_state else self.definition["TreatMissingData"]
             states.append(
                 next_state(
                     points,

@@ -108,6 +108,8 @@ BAD_TABLE_VALUES = [
     ("alias", "my table"),
     ("alias", ""),
     ("existingTable", "no"),
+    ("existingTable", "arn:aws:s3:::bucket"),
+    ("existingTable", "arn:aws:dynamodb:eu-west-1:123456789012:table/Legacy/index/i"),
     ("tableName", "no"),
     ("partitionKey", "pk"),
     ("partitionKey", ":S"),
@@ -115,6 +117,9 @@ BAD_TABLE_VALUES = [
     ("partitionKey", f"{'ä' * 128}:S"),
     ("partitionKey", ""),
     ("sortKey", "sk:"),
+    ("indexes", {"name": "by-day"}),
+    ("indexes", ["by-day"]),
+    ("stream", "NEW"),
     ("versionAttribute", "x" * 65_536),
     ("ttlAttribute", "x" * 256),
     ("tableRemoval", "keep"),
@@ -229,6 +234,7 @@ def test_every_setting_has_a_value_that_is_refused() -> None:
     assert {key for key, _ in BAD_TABLE_VALUES} == set(settings_of(TableConfig))
 
 
+OLD = "arn:aws:dynamodb:eu-west-1:123456789012:table/old"
 PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
 
 
@@ -289,6 +295,14 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
         ({"tables": [{}, {}]}, ["alias 'records'", "2"]),
         (
             {"tables": [{"alias": x, "existingTable": "old", "partitionKey": "p:S"} for x in "ab"]},
+            ["existingTable 'old'", "2"],
+        ),
+        (
+            {
+                "tables": [
+                    {"alias": x, "existingTable": y, "partitionKey": "p:S"} for x, y in (("a", "old"), ("b", OLD))
+                ]
+            },
             ["existingTable 'old'", "2"],
         ),
         ({"tables": [{"partition_key": "id:S"}]}, ["tables[0]", "'partition_key'", "partitionKey"]),

@@ -83,6 +83,9 @@ def test_a_recording_survives_its_file() -> None:
         ("p50", 2, 8),
         ("p99", 4, 8),
         ("p0", 1, 8),
+        ("PR(:2)", 50, 0),
+        ("PR(:2.5)", 50, 0),
+        ("PR(:8)", 100, 100),
     ],
 )
 def test_a_period_has_the_statistic_of_its_points(statistic: str, first: float, second: float) -> None:
