@@ -26,7 +26,11 @@ RESOURCES = {
     "FunctionName": {FUNCTION},
     "TableName": {TABLE},
 }
-OTHER_HEADINGS = {"before-you-begin", "not-fresh", "upgrade-and-rollback"}  # test_freshness has the second.
+OTHER_HEADINGS = {
+    *("a-canary", "before-you-begin", "change-a-key", "is-anything-missing", "other-ways-to-run-it", "pause", "replay"),
+    *("restore-the-table", "upgrade-and-rollback"),
+    "not-fresh",  # test_freshness has it.
+}
 
 
 def test_every_way_to_fail_has_its_alarm(template: Template) -> None:
