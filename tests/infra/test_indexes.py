@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ from infra.stack import SluiceStack
 from sluice.cdk import ConfigError, ExistingTable, IndexConfig, Sluice, TableConfig
 from sluice.cdk.context import settings_of
 from sluice.message.settings import Index, KeyAttribute
-from tests.infra.template import Template, functions_settings, resolved, synthesise
+from tests.infra.template import ROOT, Template, functions_settings, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -311,3 +316,19 @@ def test_indexes_of_a_table_of_the_app_are_not_given_twice(stack: Stack) -> None
 
     with pytest.raises(ConfigError, match="read from it"):
         Sluice(stack, "Writer", tables=[ExistingTable(table=table, indexes=[IndexConfig(name="by-a", sort_key="a:S")])])
+
+
+def test_the_example_with_more_to_its_tables_is_an_app(tmp_path: Path) -> None:
+    """The second in the page; the first is run from a wheel by tests/integration."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "construct.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    _, example = blocks
+    context = {"CDK_OUTDIR": str(tmp_path), "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:bundling-stacks": []})}
+
+    subprocess.run([sys.executable, "-c", example], cwd=ROOT, env={**os.environ, **context}, check=True)
+
+    template = Template(json.loads((tmp_path / "Shop.template.json").read_text()), {})
+    aliases = [table.alias for table in functions_settings(template).tables]
+    assert aliases == ["orders", "customers", "legacy"]
+    assert len(template.content["Outputs"]) == 1
