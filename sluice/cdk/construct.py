@@ -134,6 +134,11 @@ class Sluice(Construct):
         return self._alarms.unhealthy
 
     @property
+    def not_fresh(self) -> cloudwatch.CompositeAlarm | None:
+        """On while messages are written too late for `freshness_target`; None without one."""
+        return self._alarms.not_fresh
+
+    @property
     def alarm_topic(self) -> sns.ITopic:
         return self._alarms.topic
 
