@@ -12,10 +12,10 @@ NO_VENV = $(PYTHON) -m venv failed for the reason above; on Debian and Ubuntu in
 NO_PIP = pip could not install the Python packages for the reason above ('from versions: none' is an index that did not answer); behind a proxy set HTTPS_PROXY, with a mirror of PyPI PIP_INDEX_URL, $(AGAIN)
 NO_NPM = npm could not install the CDK command line for the reason above; behind a proxy set HTTPS_PROXY, with a mirror of npm NPM_CONFIG_REGISTRY, $(AGAIN)
 
-.PHONY: help venv demo soak simulate fuzz bench dashboard synth check test lock clean
+.PHONY: help venv demo soak simulate fuzz bench second-opinion dashboard synth scan check test lock clean
 
 help:  ## What each target does
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 23
 
 venv: .venv/.ready  ## Python packages, Node and the CDK command line, all inside this directory
 
@@ -56,11 +56,27 @@ bench: venv .venv-bench/.ready  ## Speed, memory and cost beside boto3, awswrang
 	@$(STOP) .venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/benchmarks/requirements.txt || stop "$(NO_PIP)"
 	@touch $@
 
+second-opinion: venv .venv-second/.ready  ## The stack on MiniStack, an emulator by others: deployed, used, rolled back, destroyed
+	@.venv/bin/python -m tests.second_opinion .venv-second/bin/ministack
+
+.venv-second/.ready: tests/second_opinion/requirements.txt
+	@$(STOP) $(PYTHON) -m venv .venv-second || stop "$(NO_VENV)"
+	@$(STOP) .venv-second/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/second_opinion/requirements.txt || stop "$(NO_PIP)"
+	@touch $@
+
 dashboard: venv  ## Load a local AWS and draw its dashboard: docs/dashboard.svg
 	@.venv/bin/python -m sluice.local.dashboard --svg docs/dashboard.svg
 
 synth: venv  ## Write the CloudFormation template to cdk.out/
 	cdk synth --quiet
+
+scan: venv .venv-scan/.ready  ## checkov on the hardened example (stages/example.json), in an environment of its own
+	@.venv/bin/python -m tests.scan .venv-scan/bin/checkov
+
+.venv-scan/.ready: tests/scan/requirements.txt
+	@$(STOP) $(PYTHON) -m venv .venv-scan || stop "$(NO_VENV)"
+	@$(STOP) .venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/scan/requirements.txt || stop "$(NO_PIP)"
+	@touch $@
 
 # mypy needs one core for minutes, so it runs beside the tests; what it has found is shown behind their output.
 # Of the tests those that take longest come first, so that no core is idle in the end.
@@ -85,8 +101,10 @@ lock: venv  ## Resolve the requirements again into requirements.lock and functio
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header requirements-dev.txt --output-file requirements.lock
 	uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock functions/batch_writer/requirements.in --output-file functions/batch_writer/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/second_opinion/requirements.in --output-file tests/second_opinion/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/benchmarks/peers/python_v4/requirements.in --output-file tests/benchmarks/peers/python_v4/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/scan/requirements.in --output-file tests/scan/requirements.txt
 
 clean:  ## Remove everything that make has made
-	rm -rf .venv .venv-bench .peers-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-second .venv-scan .peers-bench node_modules cdk.out .demo .sluice-local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find functions infra sluice tests -name __pycache__ -prune -exec rm -rf {} +

@@ -14,15 +14,17 @@ from typing import Any
 from infra.stack_config import StackConfig
 from sluice.cdk.config import Config
 from sluice.cdk.context import Setting, camel_case
+from sluice.cdk.index_config import IndexConfig
 from sluice.cdk.table_config import TableConfig
 from sluice.message.settings import KeyAttribute
 
 
 def settings_tables() -> str:
-    """Markdown: the stack's settings, then those of a table."""
+    """Markdown: the stack's settings, those of a table, and those of an index."""
     of_construct = {field.name for field in fields(Config)}
     stack = [field for field in fields(StackConfig) if field.name not in of_construct] + list(fields(Config))
-    return f"## The stack\n\n{_markdown(stack)}\n\n## A table\n\n{_markdown(fields(TableConfig))}\n"
+    parts = {"The stack": stack, "A table": fields(TableConfig), "An index of a table": fields(IndexConfig)}
+    return "\n".join(f"## {heading}\n\n{_markdown(settings)}\n" for heading, settings in parts.items())
 
 
 def _markdown(settings: Iterable[Field[Any]]) -> str:
@@ -47,7 +49,7 @@ def _shown(each: Field[Any]) -> str:
     default = each.default
     if isinstance(default, bool):
         return str(default).lower()
-    if default is None or default is MISSING or default == () or default == math.inf:
+    if default is None or default is MISSING or default in ((), "") or default == math.inf:
         return "none"
     if isinstance(default, KeyAttribute):
         return f"`{default.name}:{default.type}`"

@@ -71,9 +71,16 @@ class SluiceStack(Stack):
         CfnOutput(self, "QueueUrl", value=sluice.queue.queue_url, description="Send messages here")
         CfnOutput(self, "QueueArn", value=sluice.queue.queue_arn)
         CfnOutput(self, "DeadLetterQueueUrl", value=sluice.dead_letter_queue.queue_url)
+        CfnOutput(self, "DeadLetterQueueArn", value=sluice.dead_letter_queue.queue_arn)
         CfnOutput(self, "TableName", value=sluice.table.table_name)
+        CfnOutput(self, "TableArn", value=sluice.table.table_arn)
         if len(names) > 1:
             CfnOutput(self, "TableNames", value=self.to_json_string(names), description="By alias")
         CfnOutput(self, "FunctionName", value=sluice.function.function_name)
-        CfnOutput(self, "DashboardName", value=sluice.dashboard.dashboard_name)
+        CfnOutput(self, "FunctionArn", value=sluice.function.function_arn)
+        CfnOutput(self, "LogGroupName", value=sluice.log_group.log_group_name)
+        if sluice.key is not None:
+            CfnOutput(self, "KeyArn", value=sluice.key.key_arn, description="Of the queues")
+        if sluice.dashboard is not None:
+            CfnOutput(self, "DashboardName", value=sluice.dashboard.dashboard_name)
         CfnOutput(self, "AlarmTopicArn", value=sluice.alarm_topic.topic_arn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, TypeVar
 
 from functions.batch_writer.pipeline import Outcome, Pipeline
@@ -20,7 +20,7 @@ from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
 from sluice.message.operation import BatchWrite, Operation
-from sluice.message.settings import KeyAttribute, Settings, Table
+from sluice.message.settings import Index, KeyAttribute, Settings, Table
 from tests.fakes import Clock, FakeDynamoDB, FakeSQS
 from tests.fakes.protocol import FakeWire, with_bytes
 
@@ -30,6 +30,14 @@ EVENTS = Table("events", "events-table", KeyAttribute("pk", "S"), KeyAttribute("
 BLOBS = Table("blobs", "blobs-table", KeyAttribute("id", "B"))
 MIN_TICK = 1e-5  # Seconds.
 VERSIONED = Table("orders", "orders-table", KeyAttribute("pk", "S"), version="v")
+V, N, X, M = KeyAttribute("v", "S"), KeyAttribute("n", "N"), KeyAttribute("x", "S"), KeyAttribute("m", "B")
+INDEXED_TABLE = Table(
+    "indexed",
+    "indexed-table",
+    KeyAttribute("pk", "S"),
+    KeyAttribute("sk", "S"),
+    indexes=(Index("by-v", (V,), (N,)), Index("by-many", (X, N), (M, V)), Index("by-x-here", (), (X,))),
+)
 
 
 def batch_writes(operations: Iterable[Operation]) -> list[BatchWrite]:
@@ -175,6 +183,15 @@ class _Wire:
         """There is none."""
 
 
+def create(db: FakeDynamoDB, table: Table) -> None:
+    """The table that the settings describe, with its indexes."""
+    sort_key = None if table.sort_key is None else astuple(table.sort_key)
+    indexes = [
+        (index.name, [*map(astuple, index.partition_key)], [*map(astuple, index.sort_key)]) for index in table.indexes
+    ]
+    db.create_table(table.name, partition_key=astuple(table.partition_key), sort_key=sort_key, indexes=indexes)
+
+
 @dataclass
 class World:
     """Tables, a queue, its dead-letter queue, and the function between them."""
@@ -198,10 +215,7 @@ class World:
         """For each DynamoDB call the time, and the seconds that it was told it may take."""
         self.db = FakeDynamoDB(self.clock)
         for table in self.tables:
-            sort_key = None if table.sort_key is None else (table.sort_key.name, table.sort_key.type)
-            self.db.create_table(
-                table.name, partition_key=(table.partition_key.name, table.partition_key.type), sort_key=sort_key
-            )
+            create(self.db, table)
         self.renewals = 0
         """How often credentials were looked up anew."""
         self.sqs = FakeSQS(self.clock)

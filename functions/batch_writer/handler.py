@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -60,7 +61,7 @@ def _handled(records: Sequence[dict[str, Any]], time_left: float, account: str |
         except BaseException:  # Whatever it is, the whole event goes back.
             report.count_received(metrics, len(records))
             raise
-        report.count(metrics, outcome)
+        report.count(metrics, outcome, time.time())
         report.log(logger, outcome)
         return outcome
     finally:

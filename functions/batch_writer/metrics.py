@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+
+from sluice.message import records
+from sluice.message.decoder import Message
 
 from .pipeline import Outcome
 
 MAX_VALUES = 100
 """Of a metric in one line of the embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
+MAX_AGE = 15 * 86_400_000
+"""Milliseconds. SQS keeps a message for 14 days (CreateQueue API reference): what is older has no time of SQS's."""
 MAX_EXAMPLES = 20
 """Messages that a log line names; the rest is counted."""
 
@@ -22,14 +27,17 @@ def count_received(metrics: Metrics, messages: int) -> None:
     _add(metrics, {"MessagesReceived": messages, "MessagesReturned": messages})
 
 
-def count(metrics: Metrics, outcome: Outcome) -> None:
-    """MessagesReceived = MessagesWritten + MessagesReturned + MessagesDeadLettered, always."""
+def count(metrics: Metrics, outcome: Outcome, now: float) -> None:
+    """MessagesReceived = MessagesWritten + MessagesReturned + MessagesDeadLettered, always.
+
+    `now` is when the written messages are acknowledged, in seconds since 1970.
+    """
     operations = outcome.operations
-    # First what has many values: Powertools sends by itself at 100 of them, and there must be something left to flush.
-    for fill in operations.batch_fills:
-        metrics.add_metric("BatchFill", MetricUnit.Count, fill)
-    for milliseconds in by_rank(operations.latencies):
-        metrics.add_metric("WriteLatency", MetricUnit.Milliseconds, round(milliseconds, 3))
+    _add_values(metrics, "BatchFill", MetricUnit.Count, operations.batch_fills)
+    latencies = [round(each, 3) for each in by_rank(operations.latencies)]
+    _add_values(metrics, "WriteLatency", MetricUnit.Milliseconds, latencies)
+    taken = by_rank(sent_to_written(outcome.written, now))
+    _add_values(metrics, "SentToWritten", MetricUnit.Milliseconds, taken)
     metrics.add_metric("BackoffTime", MetricUnit.Milliseconds, round(operations.backoff, 3))
     _add(
         metrics,
@@ -48,6 +56,15 @@ def count(metrics: Metrics, outcome: Outcome) -> None:
             "ConsumedWriteUnits": operations.consumed,
         },
     )
+
+
+def sent_to_written(written: Iterable[Message], now: float) -> Sequence[int]:
+    """Milliseconds that each message has taken; 0 where a clock is ahead, none for one without a time of SQS's."""
+    at = round(1000 * now)
+    taken = [at - sent for sent in records.sent_at(message.record for message in written)]
+    if taken and (min(taken) < 0 or max(taken) > MAX_AGE):
+        return [max(0, each) for each in taken if each <= MAX_AGE]
+    return taken
 
 
 def by_rank(values: Sequence[float]) -> Sequence[float]:
@@ -90,6 +107,15 @@ def _summary(outcome: Outcome) -> Mapping[str, object]:
         "trouble": outcome.operations.trouble or None,
         "throttling": dict(outcome.operations.throttling),
     }
+
+
+def _add_values(metrics: Metrics, name: str, unit: MetricUnit, values: Sequence[float]) -> None:
+    """Add many values: the first by `add_metric`, which takes microseconds for each, and the rest behind it."""
+    for start in range(0, len(values), MAX_VALUES):
+        if start:
+            metrics.flush_metrics()
+        metrics.add_metric(name, unit, values[start])
+        metrics.metric_set[name]["Value"] += values[start + 1 : start + MAX_VALUES]
 
 
 def _add(metrics: Metrics, counts: Mapping[str, float]) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .context import ConfigError
     from .existing import ExistingTable
     from .function import FunctionOptions
+    from .index_config import IndexConfig
     from .table_config import TableConfig
 
 _MODULES = {
@@ -17,11 +18,12 @@ _MODULES = {
     "ConfigError": "context",
     "ExistingTable": "existing",
     "FunctionOptions": "function",
+    "IndexConfig": "index_config",
     "Sluice": "construct",
     "TableConfig": "table_config",
 }
 
-__all__ = ["Config", "ConfigError", "ExistingTable", "FunctionOptions", "Sluice", "TableConfig"]
+__all__ = ["Config", "ConfigError", "ExistingTable", "FunctionOptions", "IndexConfig", "Sluice", "TableConfig"]
 
 
 def __getattr__(name: str) -> Any:

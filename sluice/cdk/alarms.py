@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 
+from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_kms as kms
@@ -14,11 +16,25 @@ from constructs import Construct
 
 from sluice.message.redelivery import MAX_VISIBILITY
 
-from .metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched
+from . import freshness
+from .metrics import FIVE_MINUTES, METRICS_NAMESPACE, MINUTE, REPORT_FAILURES, Watched, refusals
+from .throttling import INDEX_HEADING
 from .topic import AlarmTopic
 
+PERIODS_OF_ERRORS, ERRORS = 15, 3
+"""Of a quiet queue's one message that fails at each receive, this many failures are in so many periods."""
+EXPIRY_DAYS = 2
+"""Left to a dead letter when its alarm begins."""
+SYSTEM_ERRORS = 5
+"""Minutes of as many; DynamoDB answers a few requests with an error of its own at any time, and they are repeated."""
+PERIODS_OF_THROTTLES, THROTTLES = 7, 5
+"""Minutes. Fewer than all, for the newest are not reported yet, and filled with 0 until they are."""
 MAX_RETURNED_PERCENT = 50
 """Of the messages received; up to it the function still finishes more than it puts off."""
+
+
+ESSENTIAL = ("DeadLetters", "ExpiringDeadLetters", "MessageAge", "NoProgress", "FunctionErrors")
+"""Whatever goes wrong for long shows in one of these; the others say sooner, and why."""
 
 
 class Alarms(Construct):
@@ -34,13 +50,19 @@ class Alarms(Construct):
         deadline_margin: float,
         batching_window: int,
         max_message_age: int,
+        freshness_target: int | None,
+        is_complete: bool,
+        visibility_timeout: int,
+        dead_letter_life: int,
         topic: sns.ITopic | None,
         email: str | None,
         topic_key: kms.IKey | None,
         runbook_url: str | None,
     ) -> None:
-        """All times are seconds.
+        """All times are seconds; `dead_letter_life` is the shortest that a letter may stay on its queue.
 
+        Without a `freshness_target` nothing watches it. Unless `is_complete` only the `ESSENTIAL` alarms are made, and
+        none that sums up.
         Without a `topic` one is made, encrypted by `topic_key` where given, and `email` is subscribed to it.
         Descriptions lead to `runbook_url`, or else to the file in the repository.
         """
@@ -49,6 +71,7 @@ class Alarms(Construct):
         self.all: list[cloudwatch.Alarm] = []
         self._runbook = runbook_url or "docs/runbook.md"
         self._count_report_failures(watched.function.log_group)
+        self._watch_dead_letters(watched, dead_letter_life)
         self._watch_queue(
             watched,
             max_message_age=max_message_age,
@@ -59,22 +82,55 @@ class Alarms(Construct):
             watched.function,
             # It stops writing when the margin begins; calls in flight may take half of it, and reporting the rest.
             max_milliseconds=(timeout - deadline_margin / 2) * 1000,
+            visibility_timeout=visibility_timeout,
         )
         self._watch_tables(watched)
-        self._sum_up()
+        self.unhealthy = self._sum_up() if is_complete else None
+        if not is_complete:
+            self._remove_all_but(ESSENTIAL)
+        self.late: list[cloudwatch.Alarm] = []
+        """What the alarm for fresh data is made of; empty without a target."""
+        self.not_fresh = self._watch_freshness(watched, freshness_target) if freshness_target is not None else None
+
+    @property
+    def shown(self) -> Sequence[cloudwatch.AlarmBase]:
+        """Those whose states say something by themselves."""
+        return [alarm for alarm in (self.unhealthy, self.not_fresh, *self.all) if alarm is not None]
 
     # Thresholds and periods after https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Best_Practice_Recommended_Alarms_AWS_Services.html
     # where it has the metric.
 
-    def _watch_queue(self, watched: Watched, *, max_message_age: int, max_absence: int) -> None:
+    def _watch_dead_letters(self, watched: Watched, life: int) -> None:
         self.dead_letters = self._alarm(
             "DeadLetters",
-            watched.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", period=MINUTE),
+            watched.dead_letters_present(),
             above=0,
-            periods=1,
+            periods=3,  # The two metrics that are added may come one after the other.
+            datapoints=1,
+            missing=cloudwatch.TreatMissingData.IGNORE,  # A gap in the reports takes no letter away.
             first="Read ErrorCode and ErrorMessage of the messages in the dead-letter queue.",
             heading="dead-letters",
         )
+        self.new_dead_letters = self._alarm(
+            "NewDeadLetters",
+            watched.more_dead_letters(),
+            above=0,
+            periods=5,  # What the function counts at once, the queue shows minutes later.
+            datapoints=1,
+            first="Look whether the newest messages in the dead-letter queue have the ErrorCode of those before.",
+            heading="new-dead-letters",
+        )
+        self.expiring_dead_letters = self._alarm(
+            "ExpiringDeadLetters",
+            watched.dead_letters.metric_approximate_age_of_oldest_message(statistic="Maximum", period=FIVE_MINUTES),
+            above=life - EXPIRY_DAYS * 86_400,
+            periods=12,
+            datapoints=1,
+            first="Redrive the oldest messages of the dead-letter queue, or save them elsewhere.",
+            heading="expiring-dead-letters",
+        )
+
+    def _watch_queue(self, watched: Watched, *, max_message_age: int, max_absence: int) -> None:
         # It does not see messages received three times or more; NoProgress, Returned and, in the end, DeadLetters do.
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
         self.message_age = self._alarm(
@@ -110,12 +166,13 @@ class Alarms(Construct):
             heading="report-failures",
         )
 
-    def _watch_function(self, function: lambda_.IFunction, *, max_milliseconds: float) -> None:
+    def _watch_function(self, function: lambda_.IFunction, *, max_milliseconds: float, visibility_timeout: int) -> None:
         self.function_errors = self._alarm(
             "FunctionErrors",
-            function.metric_errors(statistic="Sum", period=MINUTE),
+            function.metric_errors(statistic="Sum", period=_period_of_errors(visibility_timeout)),
             above=0,
-            periods=3,
+            periods=PERIODS_OF_ERRORS,
+            datapoints=ERRORS,
             first="Read the newest error in the function's log.",
             heading="function-errors",
         )
@@ -142,18 +199,49 @@ class Alarms(Construct):
         for alias, table, cause in watched.throttles():
             alarm = self._alarm(
                 cause.alarm if alias == first_alias else f"{cause.alarm}-{alias}",
-                table.metric(cause.metric, statistic="Sum", period=MINUTE),
+                refusals(table.metric(cause.metric, statistic="Sum", period=MINUTE)),
                 above=0,
-                periods=5,
+                periods=PERIODS_OF_THROTTLES,
+                datapoints=THROTTLES,
                 first=cause.first,
                 heading=cause.heading,
             )
             self.throttles.append(alarm)
+        for alias, index, metric, cause in watched.index_throttles():
+            of_table = "" if alias == first_alias else f"-{alias}"
+            self._alarm(
+                f"Index{cause.alarm}{of_table}-{index}",
+                refusals(metric),
+                above=0,
+                periods=PERIODS_OF_THROTTLES,
+                datapoints=THROTTLES,
+                first=cause.first_of_index,
+                heading=INDEX_HEADING,
+            )
+        self.system_errors = [
+            self._alarm(
+                "SystemErrors" if alias == first_alias else f"SystemErrors-{alias}",
+                watched.system_errors(alias),
+                above=0,
+                periods=PERIODS_OF_ERRORS,
+                datapoints=SYSTEM_ERRORS,
+                first="Look at the AWS Health Dashboard for DynamoDB in this region.",
+                heading="system-errors",
+            )
+            for alias in watched.tables
+        ]
 
-    def _sum_up(self) -> None:
+    def _remove_all_but(self, names: Collection[str]) -> None:
+        """The others stay known by their thresholds, which are still drawn."""
+        for alarm in self.all:
+            if alarm.node.id not in names:
+                self.node.try_remove_child(alarm.node.id)
+        self.all = [alarm for alarm in self.all if alarm.node.id in names]
+
+    def _sum_up(self) -> cloudwatch.CompositeAlarm:
         """One state for pagers, status pages and rollback triggers; its parts notify the topic themselves."""
         late = (self.message_age, self.no_progress, self.returned, self.function_errors)
-        self.unhealthy = cloudwatch.CompositeAlarm(
+        return cloudwatch.CompositeAlarm(
             self,
             "Unhealthy",
             alarm_rule=cloudwatch.AlarmRule.any_of(
@@ -161,6 +249,34 @@ class Alarms(Construct):
             ),
             alarm_description=self._description("Open the dashboard: records do not arrive in time.", "unhealthy"),
         )
+
+    def _watch_freshness(self, watched: Watched, target: int) -> cloudwatch.CompositeAlarm:
+        """One alarm that notifies; its parts have states alone, for none of them means anything by itself."""
+        first = "Look where the time goes: waiting on the queue, or in the function."
+        description = self._description(first, "not-fresh")
+        pairs = [
+            [
+                cloudwatch.Alarm(
+                    self,
+                    window.alarm,
+                    metric=freshness.late(watched, target, window.period),
+                    comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+                    threshold=window.max_late_percent,
+                    evaluation_periods=1,
+                    treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+                    alarm_description=description,
+                )
+                for window in pair
+            ]
+            for pair in freshness.PAIRS
+        ]
+        self.late += [alarm for pair in pairs for alarm in pair]
+        alarm = cloudwatch.CompositeAlarm(
+            self, "NotFresh", alarm_rule=freshness.burns(pairs), alarm_description=description
+        )
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        alarm.add_ok_action(actions.SnsAction(self.topic))
+        return alarm
 
     def _count_report_failures(self, log_group: logs.ILogGroup) -> None:
         logs.MetricFilter(
@@ -183,8 +299,11 @@ class Alarms(Construct):
         periods: int,
         first: str,
         heading: str,
+        datapoints: int | None = None,
+        # An idle queue, function or table reports nothing, which is no failure.
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> cloudwatch.Alarm:
-        """An alarm that begins when the metric has been above the threshold for so many of its periods in a row."""
+        """An alarm while the metric is above the threshold in so many `datapoints` (all, unless given) of `periods`."""
         alarm = cloudwatch.Alarm(
             self,
             construct_id,
@@ -192,13 +311,22 @@ class Alarms(Construct):
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
             threshold=above,
             evaluation_periods=periods,
-            # An idle queue, function or table reports nothing, which is no failure.
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            datapoints_to_alarm=datapoints,
+            treat_missing_data=missing,
             alarm_description=self._description(first, heading),
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
+        alarm.add_ok_action(actions.SnsAction(self.topic))
         self.all.append(alarm)
         return alarm
 
     def _description(self, first: str, heading: str) -> str:
         return f"{first} Then see {self._runbook}#{heading}"
+
+
+def _period_of_errors(visibility_timeout: int) -> Duration:
+    """The shortest in which a message that fails at each receive does so often enough, counted from the first time."""
+    for minutes in (1, 5, 15):
+        if (ERRORS - 1) * visibility_timeout <= (PERIODS_OF_ERRORS - 1) * 60 * minutes:
+            return Duration.minutes(minutes)
+    return Duration.hours(1)

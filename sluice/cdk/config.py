@@ -204,6 +204,25 @@ class Config:
         "`false` stops the polling, and messages wait: a pause that the next deployment keeps.",
     )
 
+    freshness_target: int | None = setting(
+        None,
+        optional(whole(1, 86_400, "seconds")),
+        "How long a message may take from being sent to being written. With it, an alarm tells when more than one"
+        " percent of a month's messages are going to be later (docs/operations.md).",
+    )
+    fair_queue: bool = setting(
+        False,
+        flag,
+        "True where producers send a MessageGroupId to the standard queue: the dashboard then shows quiet groups.",
+    )
+
+    alarms: Literal["all", "essential"] = setting(
+        "all",
+        choice(("all", "essential")),
+        "`essential` leaves five: dead letters and their end, old messages, no progress, function errors. The others"
+        " say sooner, and why (docs/cost.md has the difference).",
+    )
+    dashboard: bool = setting(True, flag, "Three dollars a month, where the account's three free ones are taken.")
     alarm_email: str | None = setting(
         None,
         optional(matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")),

@@ -21,12 +21,12 @@ from .context import ConfigError, given
 from .contradictions import contradictions
 from .dashboard import Dashboard
 from .environment import function_settings
-from .existing import ExistingTable
+from .existing import ExistingTable, existing_table
 from .function import BatchWriter, FunctionOptions
 from .kept import keep
 from .limits import LOG_RETENTIONS
 from .metrics import Watched
-from .queue import Queues, WriteQueue, given_queues
+from .queue import Queues, WriteQueue, dead_letter_life, given_queues
 from .table import RecordTable
 from .table_config import DEFAULT_ALIAS, TableConfig
 from .table_reading import refuse_contradictions
@@ -68,6 +68,9 @@ class Sluice(Construct):
         )
         """The dimension by which metrics and logs of this construct are told from those of others."""
         existing = {table.alias: table.table for table in tables if isinstance(table, ExistingTable)}
+        for table in tables:
+            if isinstance(table, ExistingTable):
+                table.check_later(self)
         configs = [table.config() if isinstance(table, ExistingTable) else table for table in tables]
         configs = configs or list(config.tables)
         self._refuse_contradictions(config, configs, existing, queue)
@@ -77,18 +80,10 @@ class Sluice(Construct):
         }
         """By alias, the default first."""
         self._writer = self._make_writer(config, configs, function_options or FunctionOptions())
-        self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables)
+        by_alias = {table.alias: table for table in configs}
+        self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables, by_alias)
         self._alarms = self._make_alarms(config, alarm_topic, alarm_topic_key)
-        self._dashboard = Dashboard(
-            self,
-            "Overview",
-            name=self.service,
-            watched=self._watched,
-            alarms=self._alarms,
-            memory=config.memory,
-            max_invocations=config.max_invocations,
-            max_write_units_per_second=config.max_write_units_per_second,
-        )
+        self._dashboard = self._make_dashboard(config) if config.dashboard else None
         self._keep(config, [table for table in configs if table.alias not in existing], made_queue=queue is None)
 
     @property
@@ -134,17 +129,22 @@ class Sluice(Construct):
         return tuple(self._alarms.all)
 
     @property
-    def unhealthy(self) -> cloudwatch.CompositeAlarm:
-        """One state for the gravest alarms: for pagers, status pages and rollback triggers."""
+    def unhealthy(self) -> cloudwatch.CompositeAlarm | None:
+        """One state for the gravest alarms, for pagers and rollback triggers; None with `alarms` essential."""
         return self._alarms.unhealthy
+
+    @property
+    def not_fresh(self) -> cloudwatch.CompositeAlarm | None:
+        """On while messages are written too late for `freshness_target`; None without one."""
+        return self._alarms.not_fresh
 
     @property
     def alarm_topic(self) -> sns.ITopic:
         return self._alarms.topic
 
     @property
-    def dashboard(self) -> cloudwatch.Dashboard:
-        return self._dashboard.dashboard
+    def dashboard(self) -> cloudwatch.Dashboard | None:
+        return self._dashboard.dashboard if self._dashboard is not None else None
 
     def grant_send(self, producer: iam.IGrantable) -> iam.Grant:
         """Allow a producer to send to the queue, and to use its key for that."""
@@ -204,9 +204,7 @@ class Sluice(Construct):
         key_arn = config.key_arn
         key = kms.Key.from_key_arn(self, f"{name}-Key", key_arn) if key_arn is not None else None
         if config.existing_table is not None:
-            return dynamodb.Table.from_table_attributes(
-                self, name, table_name=config.existing_table, encryption_key=key
-            )
+            return existing_table(self, name, config.existing_table, key)
         return RecordTable(
             self,
             name,
@@ -217,6 +215,8 @@ class Sluice(Construct):
             warm_write_units=config.warm_write_units,
             warm_read_units=config.warm_read_units,
             ttl_attribute=config.ttl_attribute,
+            indexes=config.indexes,
+            stream=config.stream,
             encryption=config.table_encryption,
             key=key,
             recovery_days=config.point_in_time_recovery,
@@ -266,10 +266,28 @@ class Sluice(Construct):
             deadline_margin=config.deadline_margin,
             batching_window=config.batching_window,
             max_message_age=config.max_message_age,
+            freshness_target=config.freshness_target,
+            is_complete=config.alarms == "all",
+            visibility_timeout=config.visibility_timeout,
+            dead_letter_life=dead_letter_life(self.dead_letter_queue, config),
             topic=topic,
             email=config.alarm_email,
             topic_key=topic_key or self.key,
             runbook_url=config.runbook_url,
+        )
+
+    def _make_dashboard(self, config: Config) -> Dashboard:
+        return Dashboard(
+            self,
+            "Overview",
+            name=self.service,
+            watched=self._watched,
+            alarms=self._alarms,
+            memory=config.memory,
+            max_invocations=config.max_invocations,
+            max_write_units_per_second=config.max_write_units_per_second,
+            freshness_target=config.freshness_target,
+            is_fair=config.fair_queue,
         )
 
     def _keep(self, config: Config, tables: Sequence[TableConfig], *, made_queue: bool) -> None:

@@ -26,6 +26,7 @@ def contradictions(config: Config, tables: Sequence[TableConfig], given: set[str
     yield from _of_reserve(config, given)
     yield from _of_write_units(config, tables)
     yield from _of_outage(config)
+    yield from _of_freshness(config)
     yield from _of_others(config, tables, given)
     yield from _of_environment(config, tables, name)
 
@@ -44,6 +45,8 @@ def _of_fifo(config: Config, given: set[str]) -> Iterator[str]:
         for setting in sorted({"deduplication_scope", "content_based_deduplication"} & given):
             yield f"{camel_case(setting)} is for queueType fifo, got queueType {config.queue_type}: leave it out"
         return
+    if config.fair_queue:
+        yield "fairQueue true is for queueType standard, got queueType fifo: leave it out"
     if config.batch_size > 10:
         yield f"batchSize {config.batch_size} must be at most 10 with queueType fifo"
     if config.batching_window:
@@ -134,6 +137,15 @@ def _of_outage(config: Config) -> Iterator[str]:
         )
 
 
+def _of_freshness(config: Config) -> Iterator[str]:
+    target = config.freshness_target
+    if target is not None and target <= config.batching_window:
+        yield (
+            f"freshnessTarget {target} must be more than batchingWindow {config.batching_window}, for which alone"
+            " messages may wait"
+        )
+
+
 def _of_others(config: Config, tables: Sequence[TableConfig], given: set[str]) -> Iterator[str]:
     if config.alarm_email is not None and config.alarm_topic_arn is not None:
         yield (
@@ -157,7 +169,7 @@ def _of_environment(config: Config, tables: Sequence[TableConfig], name: str) ->
     if size > environment.MAX_BYTES:
         yield (
             f"tables ({len(tables)}) and recordExpression may take {size} bytes of the function's environment;"
-            f" Lambda allows {environment.MAX_BYTES}: have fewer tables, or shorter names of keys and aliases"
+            f" Lambda allows {environment.MAX_BYTES}: have fewer tables or indexes, or shorter names"
         )
 
 

@@ -29,9 +29,11 @@ class Dashboard(Construct):
         memory: int,
         max_invocations: int,
         max_write_units_per_second: float,
+        freshness_target: int | None,
+        is_fair: bool,
         prices: Prices | None = None,
     ) -> None:
-        """`memory` is the function's, in MB; `prices` are those of `sluice cost` unless given."""
+        """`memory` is the function's, in MB; `freshness_target` is in seconds; `prices` are those of `sluice cost`."""
         super().__init__(scope, construct_id)
         cost = cost_of_a_million(watched, prices or Prices.load(), memory=memory)
         table_limits = sections.table_limits(watched, alarms, max_write_units_per_second=max_write_units_per_second)
@@ -44,6 +46,7 @@ class Dashboard(Construct):
             widgets=[
                 [self._states(alarms)],
                 *section("Is it keeping up?", sections.progress(watched, alarms)),
+                sections.freshness(watched, alarms, target=freshness_target, is_fair=is_fair),
                 *section("Is the table the limit?", table_limits),
                 *section("Is the data bad?", sections.rejections(watched, alarms)),
                 *section("Is it efficient?", sections.efficiency(watched, cost)),
@@ -60,7 +63,7 @@ class Dashboard(Construct):
                 resource_name=alarm.alarm_name,
                 arn_format=ArnFormat.COLON_RESOURCE_NAME,
             )
-            for alarm in (alarms.unhealthy, *alarms.all)
+            for alarm in alarms.shown
         ]
         return cloudwatch.AlarmStatusWidget(
             title="Is anything wrong?",

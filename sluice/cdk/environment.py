@@ -29,6 +29,7 @@ def function_settings(
                 partition_key=table.partition_key,
                 sort_key=table.sort_key,
                 version=table.version_attribute,
+                indexes=tuple(index.as_setting for index in table.indexes),
             )
             for table in tables
         ),
@@ -45,8 +46,6 @@ def function_settings(
 
 def estimated_bytes(config: Config, tables: Sequence[TableConfig], stack_name: str) -> int:
     """Size of the variables with the longest names that CloudFormation may generate."""
-    names = {
-        table.alias: table.existing_table or table.table_name or "x" * MAX_GENERATED_TABLE_NAME for table in tables
-    }
+    names = {table.alias: table.existing_name or table.table_name or "x" * MAX_GENERATED_TABLE_NAME for table in tables}
     environ = function_settings(config, tables, names, "https://" + "x" * MAX_GENERATED_QUEUE_URL).to_environ()
     return sum(len(name) + len(value.encode()) for name, value in environ.items()) + 3 * len(stack_name)

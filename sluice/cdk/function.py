@@ -22,7 +22,7 @@ from .asset import function_code
 from .bundle import HANDLER, Bundle
 from .context import ConfigError
 from .metrics import METRICS_NAMESPACE
-from .nag import acknowledge, acknowledge_regulated
+from .nag import acknowledge, acknowledge_regulated, skip
 
 RUNTIME = lambda_.Runtime.PYTHON_3_14
 ARCHITECTURES = {"arm64": lambda_.Architecture.ARM_64, "x86_64": lambda_.Architecture.X86_64}
@@ -36,6 +36,7 @@ NETWORK_INTERFACE_ACTIONS = (
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 )
+WRITE_ACTIONS = ("dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem")
 # What reading and writing an item of a table under a customer's key takes; each name written out.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 TABLE_KEY_ACTIONS = (
@@ -186,18 +187,19 @@ class BatchWriter(Construct):
         no_dead_letters = "It is for asynchronous invocations; messages of SQS go back to their queue, which has one."
         acknowledge(self.function, "Serverless-LambdaDLQ", no_dead_letters)
         acknowledge_regulated(self.function, "LambdaDLQ", no_dead_letters)
+        skip(self.function, "CKV_AWS_116", no_dead_letters)
         acknowledge_regulated(
             self.role,
             "IAMNoInlinePolicy",
             "The policy is of this one role and names the stack's own resources: nobody else could use it.",
         )
         if tracing or in_vpc:
-            acknowledge(
-                self.role,
-                "AwsSolutions-IAM5[Resource::*]",
+            every_resource = (
                 "X-Ray's PutTraceSegments and PutTelemetryRecords, and what Lambda needs in a VPC, are asked for every"
-                " resource (Service Authorization Reference).",
+                " resource (Service Authorization Reference)."
             )
+            acknowledge(self.role, "AwsSolutions-IAM5[Resource::*]", every_resource)
+            skip(self.role.node.find_child("DefaultPolicy"), "CKV_AWS_111", every_resource)
         if not tracing:
             acknowledge(
                 self.function,
@@ -225,7 +227,8 @@ def _allow_network_interfaces(role: iam.Role) -> None:
 
 def _allow_writing(role: iam.Role, table: dynamodb.ITable) -> None:
     # TransactWriteItems, which UPDATE_ONCE uses, asks for the permission of each of its elements: UpdateItem.
-    table.grant(role, "dynamodb:BatchWriteItem", "dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:UpdateItem")
+    # Not `table.grant`, which takes in every index: nothing here reads one, and writes need the table alone.
+    iam.Grant.add_to_principal(grantee=role, actions=[*WRITE_ACTIONS], resource_arns=[table.table_arn])
     if table.encryption_key is not None:
         _allow_key(role, table.encryption_key, TABLE_KEY_ACTIONS, service="dynamodb")
 

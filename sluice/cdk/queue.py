@@ -6,11 +6,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import CfnDeletionPolicy, Duration, Names, RemovalPolicy, Stack
+from aws_cdk import CfnDeletionPolicy, Duration, Names, RemovalPolicy, Stack, Token
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from .config import Config
 from .limits import DEAD_LETTER_RETENTION
 from .nag import acknowledge
 from .principals import statement
@@ -25,6 +26,9 @@ SCOPES = {
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/high-throughput-fifo.html
 """
 DEAD_LETTERS = "DeadLetters"
+MAX_ALIAS_LENGTH = 200  # KMS takes 256 with `alias/` (CreateAlias API reference).
+DEFAULT_RETENTION = 345_600  # Seconds (CreateQueue API reference).
+MIN_LIFE = 3 * 86_400
 MAX_NAME_LENGTH = 80  # Characters, `.fifo` among them (CreateQueue API reference).
 
 
@@ -106,6 +110,7 @@ class WriteQueue(Construct):
             "Key",
             description=f"Messages of {Stack.of(self).stack_name}",
             enable_key_rotation=True,
+            alias=Names.unique_resource_name(self, max_length=MAX_ALIAS_LENGTH, separator="-"),
             # A key about to be deleted decrypts nothing more, and dead letters may be needed longer than the stack.
             removal_policy=RemovalPolicy.RETAIN,
         )
@@ -144,6 +149,23 @@ def given_queues(scope: Construct, queue: sqs.IQueue, dead_letters: sqs.IQueue |
         _keep_when_replaced(dead_letters)
         acknowledge(dead_letters, "Serverless-SQSRedrivePolicy", "This is a dead-letter queue; an alarm tells of it.")
     return Queues(queue, dead_letters, dead_letters.encryption_master_key)
+
+
+def dead_letter_life(queue: sqs.IQueue, config: Config) -> int:
+    """Seconds that a letter stays, at the least, on its queue after it has come there.
+
+    On a standard queue a letter that SQS has moved keeps the time when it was first sent. Of a queue that is imported
+    nothing is known: it is taken to keep letters for SQS's maximum.
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+    """
+    resource = queue.node.default_child
+    kept = DEAD_LETTER_RETENTION * 86_400
+    if isinstance(resource, sqs.CfnQueue):
+        given = resource.message_retention_period
+        kept = DEFAULT_RETENTION if given is None or Token.is_unresolved(given) else int(given)
+    before = 0 if config.is_fifo else config.queue_retention * 86_400
+    # A letter that comes with less has no time for an alarm of its own.
+    return max(kept - before, MIN_LIFE)
 
 
 def _keep_when_replaced(queue: sqs.Queue) -> None:

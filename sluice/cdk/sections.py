@@ -9,10 +9,11 @@ from aws_cdk import aws_dynamodb as dynamodb
 
 from sluice.writing.plan import MAX_REQUESTS
 
+from . import freshness as objective
 from .alarms import Alarms
 from .metrics import FIVE_MINUTES, MINUTE, REPORT_FAILURES, Watched
 from .throttling import ON_DEMAND_MAXIMUM, PROVISIONED
-from .widgets import graph, line
+from .widgets import QUARTER, WIDTH, graph, line
 
 ERROR_CODES = (
     *("InvalidJson", "UnknownOperation", "UnknownTable", "MissingKey", "UnexpectedKeyAttribute", "KeyTypeMismatch"),
@@ -61,6 +62,41 @@ def progress(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
     ]
 
 
+def freshness(watched: Watched, alarms: Alarms, *, target: int | None, is_fair: bool) -> list[cloudwatch.IWidget]:
+    """How old data is when it arrives; `target` in seconds, `is_fair` where producers send groups."""
+    own, queue = watched.own, watched.queue
+    more = []
+    if target is not None:
+        more.append(
+            graph(
+                f"Later than {target} s (%)",
+                *(objective.late(watched, target, window.period) for pair in objective.PAIRS for window in pair),
+                alarms=alarms.late[:: len(objective.FAST)],  # The two windows of a pair have one threshold.
+                period=None,
+            )
+        )
+    if is_fair:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+        waiting, age = "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"
+        more.append(
+            graph(
+                "Groups: the noisy and the quiet",
+                queue.metric(f"{waiting}InQuietGroups", statistic="Maximum", label="waiting, quiet groups"),
+                queue.metric(f"{age}InQuietGroups", statistic="Maximum", label="age, quiet groups (s)"),
+                right=[queue.metric("ApproximateNumberOfNoisyGroups", statistic="Maximum", label="noisy groups")],
+            )
+        )
+    return [
+        graph(
+            "From sent to written (ms)",
+            *(own("SentToWritten", each, label=each) for each in ("p50", "p90", "p99")),
+            lines=[line(1000 * target, "freshnessTarget")] if target is not None else [],
+            width=WIDTH - QUARTER * len(more),
+        ),
+        *more,
+    ]
+
+
 def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second: float) -> list[cloudwatch.IWidget]:
     """Is the table the limit? Without a limit of its own, `max_write_units_per_second` is infinite."""
     own = watched.own
@@ -78,6 +114,10 @@ def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second
                 table.metric(cause.metric, statistic="Sum", label=_named(watched, alias, cause.label))
                 for alias, table, cause in watched.throttles()
             ),
+            *(
+                metric.with_(label=_named(watched, alias, f"{index}: {cause.label}"))
+                for alias, index, metric, cause in watched.index_throttles()
+            ),
             alarms=alarms.throttles[:1],  # All have the same threshold.
         ),
         graph(
@@ -86,6 +126,11 @@ def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second
             own("ThrottledCalls", label="calls throttled"),
         ),
         graph("Time spent backing off (ms)", own("BackoffTime", label="backoff")),
+        graph(
+            "DynamoDB's own errors",
+            *map(watched.system_errors, watched.tables),
+            alarms=alarms.system_errors[:1],
+        ),
     ]
 
 
@@ -97,7 +142,8 @@ def rejections(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
     return [
         graph(
             "Dead letters waiting",
-            watched.dead_letters.metric_approximate_number_of_messages_visible(statistic="Maximum", label="waiting"),
+            watched.dead_letters_present(),
+            right=[watched.more_dead_letters()],
             alarms=[alarms.dead_letters],
         ),
         cloudwatch.LogQueryWidget(
@@ -119,6 +165,12 @@ def rejections(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
             own(REPORT_FAILURES, label="reports refused"),
             own("MessagesDeadLettered", label="messages dead-lettered"),
             alarms=[alarms.report_failures],
+            period=FIVE_MINUTES,
+        ),
+        graph(
+            "Age of the oldest dead letter (s)",
+            watched.dead_letters.metric_approximate_age_of_oldest_message(statistic="Maximum", label="oldest letter"),
+            alarms=[alarms.expiring_dead_letters],
             period=FIVE_MINUTES,
         ),
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from aws_cdk import RemovalPolicy
@@ -13,6 +14,7 @@ from constructs import Construct
 from sluice.message.settings import KeyAttribute
 
 from .capacity import Capacity, Provisioned
+from .index_config import IndexConfig
 from .nag import acknowledge, acknowledge_regulated
 
 TYPES = {
@@ -41,6 +43,8 @@ class RecordTable(Construct):
         warm_write_units: int | None,
         warm_read_units: int | None,
         ttl_attribute: str | None,
+        indexes: Sequence[IndexConfig],
+        stream: str | None,
         encryption: str,
         key: kms.IKey | None,
         recovery_days: int,
@@ -66,6 +70,7 @@ class RecordTable(Construct):
             if is_warm
             else None,
             time_to_live_attribute=ttl_attribute,
+            stream=dynamodb.StreamViewType[stream] if stream is not None else None,
             encryption=ENCRYPTION.get(encryption, dynamodb.TableEncryption.CUSTOMER_MANAGED),
             encryption_key=key,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
@@ -86,9 +91,41 @@ class RecordTable(Construct):
                 "AwsSolutions-DDB3",
                 "pointInTimeRecovery 0 was chosen: the data can be created again.",
             )
+        for index in indexes:
+            self._add(index, index.capacity(capacity))
         if isinstance(capacity, Provisioned):
             _scale(self.table.auto_scale_write_capacity, capacity.write_units, capacity.target_utilization)
             _scale(self.table.auto_scale_read_capacity, capacity.read_units, capacity.target_utilization)
+
+    def _add(self, index: IndexConfig, capacity: Capacity) -> None:
+        partition_key, sort_key = map(_attributes, (index.as_setting.partition_key, index.as_setting.sort_key))
+        if index.is_local:
+            [key] = sort_key
+            self.table.add_local_secondary_index(index_name=index.name, sort_key=key, **_projected(index.projection))
+            return
+        self.table.add_global_secondary_index(
+            index_name=index.name,
+            partition_keys=partition_key,
+            sort_keys=sort_key or None,
+            **_projected(index.projection),
+            **{name: value for name, value in _throughput(capacity).items() if name != "billing_mode"},
+        )
+        if isinstance(capacity, Provisioned):
+            scale_writes = partial(self.table.auto_scale_global_secondary_index_write_capacity, index.name)
+            scale_reads = partial(self.table.auto_scale_global_secondary_index_read_capacity, index.name)
+            _scale(scale_writes, capacity.write_units, capacity.target_utilization)
+            _scale(scale_reads, capacity.read_units, capacity.target_utilization)
+
+
+def _projected(projection: tuple[str, ...] | str) -> dict[str, Any]:
+    if isinstance(projection, str):
+        kinds = {"all": dynamodb.ProjectionType.ALL, "keys": dynamodb.ProjectionType.KEYS_ONLY}
+        return {"projection_type": kinds[projection]}
+    return {"projection_type": dynamodb.ProjectionType.INCLUDE, "non_key_attributes": list(projection)}
+
+
+def _attributes(key: Iterable[KeyAttribute]) -> list[dynamodb.Attribute]:
+    return [_attribute(attribute) for attribute in key]
 
 
 def _throughput(capacity: Capacity) -> dict[str, Any]:

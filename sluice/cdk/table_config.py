@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from sluice.message.settings import KeyAttribute
+from sluice.message.settings import Index, KeyAttribute
 
 from .capacity import Capacity, OnDemand, Provisioned
 from .context import DERIVED, check_values, setting
+from .index_config import MAX_UNITS, IndexConfig, indexes
 from .parsers import (
     KMS_KEY_ARN,
     attribute_name,
@@ -29,7 +30,6 @@ NEW_TABLE_READS, NEW_TABLE_WRITES = 12_000, 4_000
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html
 """
-MAX_UNITS = 10_000_000  # More than any quota that AWS speaks of; above it, a typing error.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,12 @@ class TableConfig:
     )
     existing_table: str | None = setting(
         None,
-        optional(matching(r"[A-Za-z0-9_.-]{3,255}", "the name of a table of this account and region")),
+        optional(
+            matching(
+                r"(arn:[a-z-]+:dynamodb:[a-z0-9-]+:\d{12}:table/)?[A-Za-z0-9_.-]{3,255}",
+                "the name or the ARN of a table of this account and region",
+            )
+        ),
         "For a table that something else created. Its keys must be given too: nothing is looked up in the account.",
     )
     table_name: str | None = setting(
@@ -62,6 +67,11 @@ class TableConfig:
         optional(key_attribute),
         "Without one, messages need only the partition key. It cannot be changed later either.",
     )
+    indexes: tuple[IndexConfig, ...] = setting(
+        (),
+        indexes,
+        "Secondary indexes. The function checks the keys that items have in them, so that a wrong one costs no call.",
+    )
     version_attribute: str | None = setting(
         None,
         optional(attribute_name(65_535)),
@@ -71,6 +81,11 @@ class TableConfig:
         None,
         optional(attribute_name(255)),
         "Without one, items stay until they are deleted. With one, they expire at its value, in seconds since 1970.",
+    )
+    stream: Literal["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"] | None = setting(
+        None,
+        optional(choice(("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"))),
+        "What DynamoDB Streams tells of each change, for 24 hours. To change it, deploy without one in between.",
     )
     table_removal: Literal["retain", "destroy"] = setting(
         "retain",
@@ -138,13 +153,31 @@ class TableConfig:
     @property
     def identity(self) -> str:
         """Alias, key and name in one line: what cannot be changed without another table in its place."""
-        keys = ",".join(f"{key.name}:{key.type}" for key in (self.partition_key, self.sort_key) if key is not None)
-        name = self.existing_table or self.table_name
-        return f"{self.alias} {keys}" + (f" in {name}" if name is not None else "")
+        keys = ",".join(f"{key.name}:{key.type}" for key in self.key)
+        name = self.existing_name or self.table_name
+        local = [f"{index.name} by {key.name}:{key.type}" for index in self._local_indexes for key in index.key]
+        return " ".join(
+            [self.alias, keys, *([f"in {name}"] if name is not None else []), *(f"with {index}" for index in local)]
+        )
+
+    @property
+    def _local_indexes(self) -> list[Index]:
+        """Those that are made here, by name: DynamoDB makes them with the table only."""
+        made = [] if self.existing_table is not None else [index for index in self.indexes if index.is_local]
+        return sorted((index.as_setting for index in made), key=lambda index: index.name)
+
+    @property
+    def existing_name(self) -> str | None:
+        """The name of `existing_table`, where that is an ARN too."""
+        return None if self.existing_table is None else self.existing_table.rpartition("/")[2]
+
+    @property
+    def key(self) -> list[KeyAttribute]:
+        return [key for key in (self.partition_key, self.sort_key) if key is not None]
 
     @property
     def key_names(self) -> list[str]:
-        return [key.name for key in (self.partition_key, self.sort_key) if key is not None]
+        return [key.name for key in self.key]
 
     @property
     def key_arn(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from . import index_config
 from .context import ConfigError, camel_case, read, settings_of
 from .parsers import from_json
 from .table_config import TableConfig
@@ -25,7 +26,7 @@ def tables(value: Any) -> tuple[TableConfig, ...]:
     if not isinstance(found, list) or not found or not all(isinstance(table, dict) for table in found):
         raise ValueError("a JSON array of one or more tables, each an object of the settings of a table")
     configs = tuple(_one_of_several(table, f"tables[{position}]") for position, table in enumerate(found))
-    for name in ("alias", "existing_table", "table_name"):
+    for name in ("alias", "existing_name", "table_name"):
         _refuse_duplicates(name, [getattr(config, name) for config in configs])
     return configs
 
@@ -36,11 +37,15 @@ def refuse_contradictions(tables: Collection[TableConfig], existing: Collection[
         for contradiction in _contradictions(table):
             raise ConfigError(f"table {table.alias}: {contradiction}")
     _refuse_duplicates("alias", [table.alias for table in tables])
-    _refuse_duplicates("existing_table", [table.existing_table for table in tables if table.alias not in existing])
+    _refuse_duplicates("existing_name", [table.existing_name for table in tables if table.alias not in existing])
 
 
 def _contradictions(table: TableConfig) -> list[str]:
-    found = [*_of_keys(table), *_of_capacity(table)]
+    found = [
+        *_of_keys(table),
+        *_of_capacity(table),
+        *index_config.contradictions(table.indexes, table.key, table.billing),
+    ]
     if table.deletion_protection and table.table_removal == "destroy":
         found.append(
             "deletionProtection true contradicts tableRemoval destroy, as nothing can delete a protected table:"
@@ -60,7 +65,8 @@ def _one_of_several(table: dict[str, Any], place: str) -> TableConfig:
 def _refuse_duplicates(name: str, values: list[str | None]) -> None:
     for value in dict.fromkeys(values):
         if value is not None and values.count(value) > 1:
-            raise ConfigError(f"{camel_case(name)} {value!r} appears {values.count(value)} times in tables")
+            shown = "existingTable" if name == "existing_name" else camel_case(name)
+            raise ConfigError(f"{shown} {value!r} appears {values.count(value)} times in tables")
 
 
 _ALLOWED_FOR_EXISTING = {
@@ -68,6 +74,7 @@ _ALLOWED_FOR_EXISTING = {
     "existing_table",
     "partition_key",
     "sort_key",
+    "indexes",
     "version_attribute",
     "table_encryption",
 }
@@ -84,6 +91,11 @@ def _of_existing(table: TableConfig, given: set[str]) -> list[str]:
         )
     if of_new := sorted(camel_case(field) for field in given - _ALLOWED_FOR_EXISTING):
         found.append(f"{name} is not created here, so {', '.join(of_new)} cannot be set: leave it out")
+    found += [
+        f"{name} is not created here, so {camel_case(field)} of its index {index.name!r} cannot be set: leave it out"
+        for index in table.indexes
+        for field in index.of_new
+    ]
     return found
 
 

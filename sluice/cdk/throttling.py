@@ -1,10 +1,12 @@
-"""Why a table refuses writes, which of the reasons can apply to it, and the metric that counts each."""
+"""Why a table or an index refuses writes, which of the reasons can apply to it, and the metric that counts each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from aws_cdk import aws_dynamodb as dynamodb
+
+from .index_config import IndexConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Cause:
     """What to do first."""
     heading: str
     """The runbook's."""
+    first_of_index: str
+    """The same where an index refuses."""
 
 
 HOT_KEYS = Cause(
@@ -30,6 +34,7 @@ HOT_KEYS = Cause(
     "a partition's limit",
     "Find the partition key that takes most writes, and have its producer mix it with others.",
     "hot-keys",
+    "Look for a value of the index's key that most items share, and give the key another attribute.",
 )
 PROVISIONED = Cause(
     "ProvisionedCapacity",
@@ -37,6 +42,7 @@ PROVISIONED = Cause(
     "provisioned capacity",
     "Raise the table's provisioned write capacity, or the maximum of its autoscaling.",
     "provisioned-capacity",
+    "Raise the index's provisioned write capacity, or the maximum of its autoscaling.",
 )
 ON_DEMAND_MAXIMUM = Cause(
     "OnDemandMaximum",
@@ -44,6 +50,7 @@ ON_DEMAND_MAXIMUM = Cause(
     "on-demand maximum",
     "Raise the table's maximum on-demand throughput, or let the queue wait if it is there to save money.",
     "on-demand-maximum",
+    "Raise the index's maximum on-demand throughput to the table's, or let the queue wait.",
 )
 ACCOUNT_LIMIT = Cause(
     "AccountLimit",
@@ -51,7 +58,20 @@ ACCOUNT_LIMIT = Cause(
     "the account's quota",
     "Ask for a higher write quota of on-demand tables in Service Quotas.",
     "account-limit",
+    "Ask for a higher write quota of on-demand tables in Service Quotas, which holds for each index too.",
 )
+
+
+INDEX_HEADING = "index-throttles"
+"""The runbook's, whatever the cause."""
+
+
+def causes_of_index(table: dynamodb.ITable, index: IndexConfig) -> tuple[Cause, ...]:
+    """What can throttle a global index: it has its table's mode, and may have a maximum of its own."""
+    causes = causes_of(table)
+    if index.max_write_units is not None and PROVISIONED not in causes and ON_DEMAND_MAXIMUM not in causes:
+        causes = (*causes, ON_DEMAND_MAXIMUM)
+    return causes
 
 
 def causes_of(table: dynamodb.ITable) -> tuple[Cause, ...]:

@@ -10,6 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from .metrics import MINUTE
 
 WIDTH = 24  # Columns of a dashboard (CloudWatch user guide, Dashboard Body Structure and Syntax).
+QUARTER = WIDTH // 4
 
 
 def section(question: str, widgets: list[cloudwatch.IWidget]) -> list[list[cloudwatch.IWidget]]:
@@ -27,9 +28,10 @@ def graph(
     alarms: Sequence[cloudwatch.Alarm] = (),
     lines: Sequence[cloudwatch.HorizontalAnnotation] = (),
     stacked: bool = False,
-    period: Duration = MINUTE,
+    period: Duration | None = MINUTE,
+    width: int = QUARTER,
 ) -> cloudwatch.IWidget:
-    """A graph of a quarter of the width, from zero upwards, with the thresholds of alarms and other lines."""
+    """A graph from zero upwards, with alarms' thresholds and other lines; without a `period` metrics keep their own."""
     return cloudwatch.GraphWidget(
         title=title,
         left=list(metrics),
@@ -39,15 +41,15 @@ def graph(
         right_y_axis=cloudwatch.YAxisProps(min=0, show_units=False),
         stacked=stacked,
         period=period,
-        width=6,
+        width=width,
         height=6,
     )
 
 
 def _threshold(alarm: cloudwatch.Alarm) -> cloudwatch.HorizontalAnnotation:
-    return cloudwatch.HorizontalAnnotation(
-        value=alarm.to_annotation().value, label=f"alarm {alarm.node.id}", color=cloudwatch.Color.RED
-    )
+    is_made = alarm.node.scope is not None and alarm.node.scope.node.try_find_child(alarm.node.id) is not None
+    label = f"alarm {alarm.node.id}" if is_made else "limit"  # One that was left out, `alarms` being essential.
+    return cloudwatch.HorizontalAnnotation(value=alarm.to_annotation().value, label=label, color=cloudwatch.Color.RED)
 
 
 def line(value: float, label: str) -> cloudwatch.HorizontalAnnotation:

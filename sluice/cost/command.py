@@ -14,11 +14,11 @@ from typing import Any
 from sluice.arguments import real, whole
 from sluice.cli import DONE, UsageError, add_json_option, counted, put_out, put_out_json
 
-from . import load, measured, prices
+from . import fixed, load, measured, prices
 from .load import Load, loads
 from .measured import Measured, Size
 from .model import FULL_VCPU_MB
-from .prices import Prices, PricesError
+from .prices import FixedPrices, Prices, PricesError
 from .report import Name, Row, assumptions, dollars, exact_name, markdown, size_name, table
 from .sizes import SizeError, sized
 
@@ -29,6 +29,8 @@ examples:
   sluice cost --record-size 2500 --item-size 1990    and items: a write unit more or less counts
   sluice cost --records-per-message 10               messages that are not full
   sluice cost --record-size 700 --records 50000000   a file of 50 million, loaded once: does it need a queue?
+  sluice cost --fixed                                a month of the stack that nobody sends anything to
+  sluice cost --fixed cdk.out/Sluice.template.json   the same, of your own settings
   sluice cost --prices eu.json --json                prices of your own; see sluice/cost/prices.json
 """
 
@@ -52,6 +54,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MS",
         help="how long DynamoDB takes to answer",
     )
+    parser.add_argument(
+        "--fixed",
+        nargs="?",
+        const=fixed.STACKS,
+        type=Path,
+        metavar="TEMPLATE",
+        help="what is paid by the month; of a template that `cdk synth` wrote, or else of the defaults",
+    )
+    parser.add_argument("--table-gb", type=whole(0), default=1, metavar="N", help="with --fixed: GB in the tables")
+    parser.add_argument(
+        "--log-gb", type=whole(0), default=1, metavar="N", help="with --fixed: GB of the function's log"
+    )
     parser.add_argument("--prices", type=Path, default=prices.DEFAULT, metavar="FILE", help="a price table of your own")
     parser.add_argument(
         "--measured", type=Path, default=measured.DEFAULT, metavar="FILE", help="measurements of your own `make bench`"
@@ -61,6 +75,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """0. Raises `UsageError` where a file cannot be used, or no record can be of such a size."""
+    if options.fixed is not None:
+        return _fixed(options)
     try:
         listed = Prices.load(options.prices)
         work = _measured(options.measured)
@@ -84,6 +100,35 @@ def run(options: argparse.Namespace) -> int:
             *_once(once, name),
         )
     return DONE
+
+
+def _fixed(options: argparse.Namespace) -> int:
+    try:
+        listed, paid = Prices.load(options.prices), FixedPrices.load(options.prices)
+        if options.fixed == fixed.STACKS:
+            counted = fixed.stacks()
+        else:
+            counted = {str(options.fixed): fixed.Counts.read(options.fixed)}
+    except (PricesError, fixed.TemplateError, OSError) as error:
+        raise UsageError(str(error)) from None
+    stored = fixed.Stored(options.table_gb, options.log_gb)
+    if options.json:
+        per_month = fixed.as_json(counted, paid, stored)
+        common = {"region": listed.region, "as_of": listed.as_of, "not_confirmed": paid.assumed}
+        put_out_json({**common, "per_month": per_month})
+        return DONE
+    put_out(
+        *("US dollars per month, whether anything is sent or not.", ""),
+        *fixed.markdown(counted, paid, stored),
+        "",
+        f"Prices: {listed.region}, {listed.as_of}{_doubtful(paid.assumed)}.",
+        *fixed.notes(),
+    )
+    return DONE
+
+
+def _doubtful(assumed: Sequence[str]) -> str:
+    return f"; not confirmed by AWS's own text: {', '.join(assumed)}" if assumed else ""
 
 
 def _sizes(text: str) -> list[int]:
@@ -111,9 +156,8 @@ def _chosen(work: Measured, options: argparse.Namespace) -> Sequence[Size]:
 def _sources(listed: Prices, has_load: bool) -> str:
     """Where the prices come from; of those that AWS's own text did not confirm only what was used."""
     unused = {"sqs_fifo_request"} | (set() if has_load else {"import_gb"})
-    doubtful = ", ".join(name for name in listed.assumed if name not in unused)
-    assumed = f"; not confirmed by AWS's own text: {doubtful}" if doubtful else ""
-    return f"Prices: {listed.region}, {listed.as_of}{assumed}."
+    doubtful = [name for name in listed.assumed if name not in unused]
+    return f"Prices: {listed.region}, {listed.as_of}{_doubtful(doubtful)}."
 
 
 def _own(sizes: Sequence[Size], options: argparse.Namespace) -> list[str]:

@@ -40,13 +40,7 @@ class Prices:
     @classmethod
     def load(cls, path: Path = DEFAULT) -> Prices:
         """Read a table. Raises `PricesError` that names the file and the entry, OSError where it cannot be read."""
-        try:
-            table = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise PricesError(f"{path} is not JSON: {error}") from error
-        entries = table.get("prices") if isinstance(table, dict) else None
-        if not isinstance(entries, dict):
-            raise PricesError(f"{path} has no object named 'prices'")
+        table, entries = _entries(path)
         names = [field.name for field in fields(cls) if field.default is MISSING]
         return cls(
             **{name: _price(path, name, entries.get(name)) for name in names},
@@ -55,6 +49,48 @@ class Prices:
             as_of=str(table.get("as_of", "")),
             assumed=tuple(name for name in names if entries[name].get("assumed", False)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FixedPrices:
+    """US dollars for what a stack has whether anything is sent or not; of the same price table."""
+
+    metric_month: float
+    """A custom metric, by the hour in which it is reported."""
+    alarm_metric_month: float
+    """A metric that an alarm of standard resolution watches."""
+    composite_alarm_month: float
+    dashboard_month: float
+    kms_key_month: float
+    recovery_gb_month: float
+    """10**9 bytes of a table with point-in-time recovery."""
+    table_gb_month: float
+    log_gb_month: float
+    sqs_request: float
+    sqs_fifo_request: float
+    assumed: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path = DEFAULT) -> FixedPrices:
+        """Read a table. Raises `PricesError` and OSError as `Prices.load` does."""
+        _, entries = _entries(path)
+        names = [field.name for field in fields(cls) if field.default is MISSING]
+        return cls(
+            **{name: _price(path, name, entries.get(name)) for name in names},
+            assumed=tuple(name for name in names if entries[name].get("assumed", False)),
+        )
+
+
+def _entries(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The whole table, and its prices."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise PricesError(f"{path} is not JSON: {error}") from error
+    entries = table.get("prices") if isinstance(table, dict) else None
+    if not isinstance(entries, dict):
+        raise PricesError(f"{path} has no object named 'prices'")
+    return table, entries
 
 
 def _price(path: Path, name: str, entry: Any) -> float:

@@ -96,7 +96,7 @@ def assumptions(*, memory_mb: int = FULL_VCPU_MB, latency: float = 0.005) -> Seq
         "CPU time as measured on the machine named above; Lambda's arm64 may be faster or slower.",
         f"DynamoDB: on-demand, no secondary index, no global table; it answers in {1000 * latency:g} ms.",
         "Not in it, as they do not grow with the records: CloudWatch's metrics and alarms, "
-        "and the pollers' requests while a queue is empty.",
+        "and the pollers' requests while a queue is empty (`sluice cost --fixed`).",
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .fast_tables import FastTable, Given
+from .fast_tables import FastTable, Given, fast_table
 from .fast_values import Number, Unusual, check, convert
 from .items import Rejected
 from .operation import Operation, Source
@@ -57,7 +57,7 @@ class FastPath:
     def __init__(self, settings: Settings, steps: Steps = ()) -> None:
         self._tables: dict[str, FastTable] = {}
         for table in settings.tables:
-            self._tables[table.alias] = self._tables[table.name] = FastTable(table)
+            self._tables[table.alias] = self._tables[table.name] = fast_table(table)
         self._default = self._tables[settings.tables[0].name]
         self._is_item = settings.record_format == "item"
         self._steps = steps

@@ -145,6 +145,26 @@ class FastTable:
         return (self._name, _key_value(self._partition, attributes, _USUAL_PARTITION_KEY), sort)
 
 
+class FastIndexedTable(FastTable):
+    """A table with secondary indexes: the attributes of their keys are checked too, where an item has them."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        keys = [(attribute, _USUAL_PARTITION_KEY) for index in table.indexes for attribute in index.partition_key]
+        keys += [(attribute, _USUAL_SORT_KEY) for index in table.indexes for attribute in index.sort_key]
+        self._index_keys = tuple(dict(keys).items())  # Of an attribute with both uses, the later and lower limit.
+
+    def put(self, item: dict[str, Any], source: Source, given: Given = _NOTHING) -> Operation:
+        for attribute, longest in self._index_keys:
+            if attribute.name in item:
+                _key_value(attribute, item, longest)
+        return super().put(item, source, given)
+
+
+def fast_table(table: Table) -> FastTable:
+    return FastIndexedTable(table) if table.indexes else FastTable(table)
+
+
 def _names(given: Given) -> tuple[tuple[tuple[str, Any], ...], tuple[str, ...]]:
     if given.names and sum(map(len, given.names.values())) > MAX_NAMES:
         raise Unusual

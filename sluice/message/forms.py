@@ -148,6 +148,7 @@ def _put(
     table: Table, attributes: dict[str, AttributeValue], size: int, expressions: Expressions, source: Source
 ) -> Operation:
     key = items.key_of(table, attributes)
+    items.check_index_keys(table, attributes)
     items.check_size(size)
     version = None if table.version is None else attributes.get(table.version)
     if expressions == _NO_EXPRESSIONS and table.version is None:

@@ -76,6 +76,19 @@ def key_of(table: Table, attributes: dict[str, AttributeValue]) -> Key:
     return (table.name, partition, _key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES))
 
 
+def check_index_keys(table: Table, attributes: dict[str, AttributeValue]) -> None:
+    """Raises `Rejected` for an index key that DynamoDB refuses; an item without it is just not in the index.
+
+    Each attribute of a key is checked by itself. Whether several of them are too long together only DynamoDB tells.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.OnlineOps.ViolationDetection.html
+    """
+    for index in table.indexes:
+        for key, limit in ((index.partition_key, MAX_PARTITION_KEY_BYTES), (index.sort_key, MAX_SORT_KEY_BYTES)):
+            for attribute in key:
+                if (value := attributes.get(attribute.name)) is not None:
+                    _checked(attribute, value, limit, f" of index {_shown(index.name)}")
+
+
 def key_names(table: Table, key: Mapping[str, AttributeValue]) -> set[str]:
     """The names of the table's key attributes; of any table those of the key that is given."""
     return set(key) if table is ANY_TABLE else {attribute.name for attribute in table.key}
@@ -142,17 +155,21 @@ def _key_value(attribute: KeyAttribute, attributes: dict[str, AttributeValue], l
     value = attributes.get(attribute.name)
     if value is None:
         raise Rejected("MissingKey", f"key attribute {_shown(attribute.name)} is missing")
+    return _checked(attribute, value, limit)
+
+
+def _checked(attribute: KeyAttribute, value: AttributeValue, limit: int, of_index: str = "") -> KeyValue:
     ((kind, content),) = value.items()
     if kind != attribute.type:
-        text = f"key attribute {_shown(attribute.name)} must be of type {attribute.type}, not {kind}"
+        text = f"key attribute {_shown(attribute.name)}{of_index} must be of type {attribute.type}, not {kind}"
         raise Rejected("KeyTypeMismatch", text)
     if kind == "N":
         return Decimal(content)
     length = len(content) if kind == "B" else _utf8_length(content)
     if length == 0:
-        raise Rejected("EmptyKey", f"key attribute {_shown(attribute.name)} is empty")
+        raise Rejected("EmptyKey", f"key attribute {_shown(attribute.name)}{of_index} is empty")
     if length > limit:
-        text = f"key attribute {_shown(attribute.name)} has {length:,} bytes; DynamoDB takes {limit:,}"
+        text = f"key attribute {_shown(attribute.name)}{of_index} has {length:,} bytes; DynamoDB takes {limit:,}"
         raise Rejected("KeyTooLong", text)
     assert isinstance(content, str | bytes)
     return content

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -57,6 +57,17 @@ def receive_count(record: Mapping[str, Any]) -> int:
         return max(1, int(record["attributes"]["ApproximateReceiveCount"]))
     except (LookupError, TypeError, ValueError, OverflowError):
         return 1
+
+
+def sent_at(records: Iterable[Mapping[str, Any]]) -> list[int]:
+    """SentTimestamp of the records that have one: milliseconds since 1970, by SQS's clock."""
+    found = []
+    for record in records:
+        try:
+            found.append(int(record["attributes"]["SentTimestamp"]))
+        except (LookupError, TypeError, ValueError, OverflowError):
+            continue
+    return found
 
 
 def queue_arn(record: Mapping[str, Any]) -> str:

@@ -28,6 +28,19 @@ class KeyAttribute:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """A secondary index: the attributes of its key. A local one has the table's partition key, and none of its own."""
+
+    name: str
+    partition_key: tuple[KeyAttribute, ...] = ()
+    sort_key: tuple[KeyAttribute, ...] = ()
+
+    @property
+    def key(self) -> tuple[KeyAttribute, ...]:
+        return (*self.partition_key, *self.sort_key)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table that messages may name, by `alias` or by `name`."""
 
@@ -36,6 +49,7 @@ class Table:
     partition_key: KeyAttribute
     sort_key: KeyAttribute | None = None
     version: str | None = None
+    indexes: tuple[Index, ...] = ()
 
     @property
     def key(self) -> tuple[KeyAttribute, ...]:
@@ -109,7 +123,7 @@ def _tables(text: str) -> tuple[Table, ...]:
 
 def _table(value: Any, where: str) -> Table:
     _require_setting(isinstance(value, dict), f"a JSON array of objects ({where} is not an object)")
-    known = {"alias", "name", "partition_key", "sort_key", "version"}
+    known = {"alias", "name", "partition_key", "sort_key", "version", "indexes"}
     for key in value:
         _require_setting(key in known, f"made of {', '.join(sorted(known))} ({where} has {key!r})")
     name = _table_name(_string_member(value, "name", where), f"{where}.name")
@@ -119,7 +133,9 @@ def _table(value: Any, where: str) -> Table:
         partition_key=_key_attribute(value.get("partition_key"), f"{where}.partition_key"),
         sort_key=_key_attribute(value["sort_key"], f"{where}.sort_key") if value.get("sort_key") is not None else None,
         version=_string_member(value, "version", where) if value.get("version") is not None else None,
+        indexes=_indexes(value.get("indexes"), f"{where}.indexes"),
     )
+    _refuse_two_types(table, where)
     _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])
     _require_setting(
         table.version not in [attribute.name for attribute in table.key],
@@ -148,6 +164,53 @@ def _key_attribute(value: Any, where: str) -> KeyAttribute:
     kind = value.get("type")
     _require_setting(kind in KEY_TYPES, f"of key type S, N or B ({where}.type is {kind!r})")
     return KeyAttribute(_string_member(value, "name", where), cast("KeyType", kind))
+
+
+def _indexes(value: Any, where: str) -> tuple[Index, ...]:
+    if value is None:
+        return ()
+    _require_setting(
+        isinstance(value, list) and all(isinstance(each, dict) for each in value),
+        f"complete ({where} must be an array of objects)",
+    )
+    indexes = tuple(_index(each, f"{where}[{position}]") for position, each in enumerate(value))
+    _refuse_twice(f"index in {where}", [index.name for index in indexes])
+    return indexes
+
+
+def _index(value: dict[str, Any], where: str) -> Index:
+    for key in value:
+        _require_setting(
+            key in ("name", "partition_key", "sort_key"),
+            f"made of name, partition_key and sort_key ({where} has {key!r})",
+        )
+    index = Index(
+        _string_member(value, "name", where),
+        _key_attributes(value.get("partition_key"), f"{where}.partition_key"),
+        _key_attributes(value.get("sort_key"), f"{where}.sort_key"),
+    )
+    _require_setting(index.key != (), f"complete ({where} must have a partition_key, a sort_key or both)")
+    _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in index.key])
+    return index
+
+
+def _key_attributes(value: Any, where: str) -> tuple[KeyAttribute, ...]:
+    """One attribute, or an array of those that make up the key together."""
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        return (_key_attribute(value, where),)
+    return tuple(_key_attribute(each, f"{where}[{position}]") for position, each in enumerate(value))
+
+
+def _refuse_two_types(table: Table, where: str) -> None:
+    types = {attribute.name: attribute.type for attribute in table.key}
+    for index in table.indexes:
+        for name, kind in ((attribute.name, attribute.type) for attribute in index.key):
+            _require_setting(
+                types.setdefault(name, kind) == kind,
+                f"sound ({where} has the key attribute {name!r} of type {types[name]} and of type {kind})",
+            )
 
 
 def _string_member(value: dict[str, Any], key: str, where: str) -> str:
@@ -210,9 +273,24 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 
 def _table_to_json(table: Table) -> dict[str, Any]:
     value: dict[str, Any] = {"alias": table.alias, "name": table.name}
-    value["partition_key"] = {"name": table.partition_key.name, "type": table.partition_key.type}
+    value["partition_key"] = _attribute_to_json(table.partition_key)
     if table.sort_key is not None:
-        value["sort_key"] = {"name": table.sort_key.name, "type": table.sort_key.type}
+        value["sort_key"] = _attribute_to_json(table.sort_key)
     if table.version is not None:
         value["version"] = table.version
+    if table.indexes:
+        value["indexes"] = [_index_to_json(index) for index in table.indexes]
     return value
+
+
+def _index_to_json(index: Index) -> dict[str, Any]:
+    value: dict[str, Any] = {"name": index.name}
+    for member, key in (("partition_key", index.partition_key), ("sort_key", index.sort_key)):
+        if key:
+            attributes = [_attribute_to_json(attribute) for attribute in key]
+            value[member] = attributes if len(attributes) > 1 else attributes[0]
+    return value
+
+
+def _attribute_to_json(attribute: KeyAttribute) -> dict[str, str]:
+    return {"name": attribute.name, "type": attribute.type}

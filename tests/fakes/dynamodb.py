@@ -6,7 +6,7 @@ The rules are those of AWS's pages, cited beside each; nothing is imported from 
 import base64
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -36,6 +36,8 @@ _LEGACY = {"AttributeUpdates", "ConditionalOperator", "Expected", "AttributesToG
 
 INVALID = PARAMETER.rstrip(": ")
 
+IndexAttributes = KeyAttribute | list[KeyAttribute] | None
+
 # API_TransactWriteItems, "TransactionCanceledException": what its CancellationReasons say.
 CANCELLATIONS = {
     "ConditionalCheckFailed": "The conditional request failed",
@@ -46,6 +48,12 @@ CANCELLATIONS = {
     "scaling your table or index so please try again shortly.",
     "TransactionConflict": "Transaction is ongoing for the item",
 }
+
+
+def _attributes(key: IndexAttributes) -> tuple[KeyAttribute, ...]:
+    if key is None:
+        return ()
+    return tuple(key) if isinstance(key, list) else (key,)
 
 
 def wire_bytes(parameters: dict[str, Any]) -> int:
@@ -84,14 +92,17 @@ class FakeDynamoDB(FakeService):
         *,
         partition_key: KeyAttribute,
         sort_key: KeyAttribute | None = None,
-        indexes: list[tuple[str, KeyAttribute, KeyAttribute | None]] | None = None,
+        indexes: Sequence[tuple[str, IndexAttributes, IndexAttributes]] = (),
     ) -> None:
-        """A table with keys of (name, type); each index is (name, partition key, sort key or None)."""
+        """A table with keys of (name, type); each index is (name, partition key, sort key).
+
+        An index's key is None, one attribute or a list of them; without a partition key the index is a local one.
+        """
         self.consumed[name] = 0
         self._tables[name] = Table(
             name,
             (partition_key, sort_key) if sort_key else (partition_key,),
-            {index: (first, second) if second else (first,) for index, first, second in indexes or []},
+            {index: (_attributes(partition), _attributes(sort)) for index, partition, sort in indexes},
         )
 
     def items(self, table: str) -> list[Item]:

@@ -25,6 +25,8 @@ PARAMETER = "One or more parameter values were invalid: "
 Key = tuple[Typed, ...]
 KeyAttribute = tuple[str, str]
 """Name and type, S, N or B."""
+IndexKey = tuple[tuple[KeyAttribute, ...], tuple[KeyAttribute, ...]]
+"""The attributes of an index's partition key (none of a local index) and of its sort key, up to four each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Bucket:
 class Table:
     name: str
     key: tuple[KeyAttribute, ...]
-    indexes: dict[str, tuple[KeyAttribute, ...]]
+    indexes: dict[str, "IndexKey"]
     items: dict[Key, Item] = field(default_factory=dict)
     bucket: Bucket | None = None
 
@@ -244,8 +246,8 @@ def _check_key_bytes(content: str | bytes, is_partition_key: bool) -> None:
 
 def check_index_keys(table: Table, item: Item) -> None:
     """An attribute that is an index key may be absent, but not of another type, empty or too long."""
-    for index, key in table.indexes.items():
-        for position, (name, kind) in enumerate(key):
+    for index, (partition_key, sort_key) in table.indexes.items():
+        for position, (name, kind) in enumerate((*partition_key, *sort_key)):
             if name not in item:
                 continue
             [(actual, content)] = item[name].items()
@@ -261,7 +263,7 @@ def check_index_keys(table: Table, item: Item) -> None:
                     f"{'string' if kind == 'S' else 'binary'} value. IndexName: {index}, IndexKey: {name}"
                 )
             if kind != "N":
-                _check_key_bytes(content, is_partition_key=position == 0)
+                _check_key_bytes(content, is_partition_key=position < len(partition_key))
 
 
 def arn(table: str) -> str:

@@ -23,6 +23,18 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
         "reserveConcurrency": True,
         "tags": {"team": "data"},
     },
+    "lean": {
+        "stage": "lean",
+        "alarms": "essential",
+        "dashboard": "false",
+        "pointInTimeRecovery": 0,
+        "tableRemoval": "destroy",
+    },
+    "fresh": {
+        "stage": "fresh",
+        "freshnessTarget": 60,
+        "fairQueue": True,
+    },
     "tables": {
         "stage": "tables",
         "minPollers": 3,

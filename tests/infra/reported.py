@@ -37,6 +37,9 @@ AWS_METRICS = {
             "NumberOfMessagesDeleted",
             "NumberOfMessagesReceived",
             "NumberOfMessagesSent",
+            "ApproximateNumberOfMessagesVisibleInQuietGroups",
+            "ApproximateAgeOfOldestMessageInQuietGroups",
+            "ApproximateNumberOfNoisyGroups",
             "SentMessageSize",
         )
     },
@@ -57,6 +60,7 @@ AWS_METRICS = {
             "WriteAccountLimitThrottleEvents",
         )
     },
+    ("AWS/DynamoDB", "SystemErrors"): {"TableName", "Operation"},
 }
 
 BAD: Mapping[str, Any] = {"put": {}}
@@ -71,7 +75,7 @@ def report(world: World, *bodies: Any) -> list[str]:
     before = logger.registered_handler.setStream(output)
     with contextlib.redirect_stdout(output):
         outcome = world.run(*bodies)
-        metrics.count(emf, outcome)
+        metrics.count(emf, outcome, world.clock())
         metrics.log(logger, outcome)
         emf.flush_metrics()
     logger.registered_handler.setStream(before)

@@ -26,7 +26,11 @@ RESOURCES = {
     "FunctionName": {FUNCTION},
     "TableName": {TABLE},
 }
-OTHER_HEADINGS = {"before-you-begin", "upgrade-and-rollback"}
+OTHER_HEADINGS = {
+    *("a-canary", "before-you-begin", "change-a-key", "is-anything-missing", "other-ways-to-run-it", "pause", "replay"),
+    *("restore-the-table", "upgrade-and-rollback"),
+    "not-fresh",  # test_freshness has it.
+}
 
 
 def test_every_way_to_fail_has_its_alarm(template: Template) -> None:
@@ -41,7 +45,9 @@ def test_every_way_to_fail_has_its_alarm(template: Template) -> None:
         "ApproximateNumberOfMessagesNotVisible",
     )
     assert watched == {
-        "DeadLetters": {visible},
+        "DeadLetters": {visible, flying},
+        "NewDeadLetters": {visible, flying, "MessagesDeadLettered"},
+        "ExpiringDeadLetters": {"ApproximateAgeOfOldestMessage"},
         "MessageAge": {"ApproximateAgeOfOldestMessage"},
         "NoProgress": {deleted, visible, flying},
         "Returned": {sent, deleted, "MessagesReturned", "MessagesReceived"},
@@ -51,6 +57,7 @@ def test_every_way_to_fail_has_its_alarm(template: Template) -> None:
         "FunctionDuration": {"Duration"},
         "HotKeys": {"WriteKeyRangeThroughputThrottleEvents"},
         "AccountLimit": {"WriteAccountLimitThrottleEvents"},
+        "SystemErrors": {"SystemErrors"},
     }
 
 
@@ -66,6 +73,8 @@ def test_only_dead_letters_are_watched_on_their_queue(template: Template) -> Non
 
     assert of_queue == {
         ("DeadLetters", f"{DEAD_LETTERS}.QueueName"),
+        ("NewDeadLetters", f"{DEAD_LETTERS}.QueueName"),
+        ("ExpiringDeadLetters", f"{DEAD_LETTERS}.QueueName"),
         ("MessageAge", f"{QUEUE}.QueueName"),
         ("NoProgress", f"{QUEUE}.QueueName"),
         ("Returned", f"{QUEUE}.QueueName"),
@@ -86,6 +95,8 @@ def test_every_alarm_watches_metrics_that_are_reported(template: Template) -> No
             if metric in emitted() | filtered:
                 continue
             assert AWS_METRICS[query["Namespace"], query["MetricName"]] == dimensions.keys(), name
+            if query["MetricName"] == "SystemErrors":
+                assert dimensions.pop("Operation") in {"BatchWriteItem", "PutItem", "DeleteItem", "UpdateItem"}
             assert all(value in RESOURCES[dimension] for dimension, value in dimensions.items()), name
 
 
@@ -168,7 +179,7 @@ def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: 
 
     everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
     causes = (throttling.HOT_KEYS, throttling.PROVISIONED, throttling.ON_DEMAND_MAXIMUM, throttling.ACCOUNT_LIMIT)
-    named = {cause.heading for cause in causes}
+    named = {throttling.INDEX_HEADING, *(cause.heading for cause in causes)}
 
     for alarm in everything:
         said = re.fullmatch(r"([A-Z].+\.) Then see docs/runbook\.md#([a-z-]+)", alarm["AlarmDescription"])
@@ -178,12 +189,12 @@ def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: 
     assert headings() - OTHER_HEADINGS == named
 
 
-def test_every_alarm_reaches_the_topic_and_rests_without_data(template: Template) -> None:
+def test_every_alarm_tells_the_topic_when_it_begins_and_ends_and_rests_without_data(template: Template) -> None:
     (topic,) = template.ids("AWS::SNS::Topic")
 
-    for alarm in alarms_of(template).values():
-        assert alarm["AlarmActions"] == [topic]
-        assert alarm["TreatMissingData"] == "notBreaching"
+    for name, alarm in alarms_of(template).items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [topic]
+        assert alarm["TreatMissingData"] == ("ignore" if name == "DeadLetters" else "notBreaching")
         assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
 
 
@@ -245,15 +256,44 @@ def test_alarms_may_use_the_key_of_an_encrypted_topic(templates: dict[str, Templ
 def test_every_table_has_alarms_of_its_own_for_what_can_throttle_it(templates: dict[str, Template]) -> None:
     alarms = alarms_of(templates["tables"])
 
-    of_tables = {name: alarm for name, alarm in alarms.items() if alarm.get("Namespace") == "AWS/DynamoDB"}
+    of_tables = {
+        name: [{each["Name"]: each["Value"] for each in query["Dimensions"]} for query in queries_of(alarm)]
+        for name, alarm in alarms.items()
+        if all(query["Namespace"] == "AWS/DynamoDB" for query in queries_of(alarm))
+    }
     assert set(of_tables) == {
+        *("SystemErrors", "SystemErrorsold", "SystemErrorsevents", "SystemErrorsfixed"),
         *("HotKeys", "ProvisionedCapacity"),
         *("HotKeysold", "ProvisionedCapacityold", "OnDemandMaximumold", "AccountLimitold"),
         *("HotKeysevents", "OnDemandMaximumevents", "AccountLimitevents"),
         *("HotKeysfixed", "ProvisionedCapacityfixed"),
     }
-    assert {alarm["Dimensions"][0]["Value"] for name, alarm in of_tables.items() if name.endswith("old")} == {"Legacy"}
-    assert len({alarm["Dimensions"][0]["Value"] for alarm in of_tables.values()}) == 4
+    by_name = {name: {each["TableName"] for each in dimensions} for name, dimensions in of_tables.items()}
+    assert all(tables == {"Legacy"} for name, tables in by_name.items() if name.endswith("old"))
+    assert len(set().union(*by_name.values())) == 4
+
+
+def test_an_index_has_alarms_of_its_own_for_what_can_throttle_it(tmp_path: Path) -> None:
+    status = {"name": "by-status", "partitionKey": "status:S"}
+    local = {"name": "by-day", "sortKey": "day:S"}
+    template = synthesise(
+        tmp_path, {"sortKey": "sk:S", "indexes": [{**status, "maxWriteUnits": 100}, {**status, "name": "other"}, local]}
+    )
+
+    found = {
+        name: {dimension["Name"]: dimension["Value"] for dimension in queries_of(alarm)[0]["Dimensions"]}
+        for name, alarm in alarms_of(template).items()
+        if name.startswith("Index")
+    }
+
+    first, second = ({"TableName": TABLE, "GlobalSecondaryIndexName": name} for name in ("by-status", "other"))
+    assert found == {
+        "IndexHotKeysbystatus": first,
+        "IndexAccountLimitbystatus": first,
+        "IndexOnDemandMaximumbystatus": first,
+        "IndexHotKeysother": second,
+        "IndexAccountLimitother": second,
+    }
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,10 @@ BAD_VALUES = [
     ("minPollers", 201),
     ("maxPollers", 10_001),
     ("logRetention", 31),
+    ("freshnessTarget", 0),
+    ("fairQueue", "maybe"),
+    ("alarms", "none"),
+    ("dashboard", "small"),
     ("alarmEmail", "ops"),
     ("alarmTopicArn", "ops"),
     ("runbookUrl", "docs/runbook.md"),
@@ -104,6 +108,8 @@ BAD_TABLE_VALUES = [
     ("alias", "my table"),
     ("alias", ""),
     ("existingTable", "no"),
+    ("existingTable", "arn:aws:s3:::bucket"),
+    ("existingTable", "arn:aws:dynamodb:eu-west-1:123456789012:table/Legacy/index/i"),
     ("tableName", "no"),
     ("partitionKey", "pk"),
     ("partitionKey", ":S"),
@@ -111,6 +117,9 @@ BAD_TABLE_VALUES = [
     ("partitionKey", f"{'ä' * 128}:S"),
     ("partitionKey", ""),
     ("sortKey", "sk:"),
+    ("indexes", {"name": "by-day"}),
+    ("indexes", ["by-day"]),
+    ("stream", "NEW"),
     ("versionAttribute", "x" * 65_536),
     ("ttlAttribute", "x" * 256),
     ("tableRemoval", "keep"),
@@ -225,6 +234,7 @@ def test_every_setting_has_a_value_that_is_refused() -> None:
     assert {key for key, _ in BAD_TABLE_VALUES} == set(settings_of(TableConfig))
 
 
+OLD = "arn:aws:dynamodb:eu-west-1:123456789012:table/old"
 PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
 
 
@@ -275,6 +285,8 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
         ({"functionSubnets": "subnet-1"}, ["functionSubnets", "functionVpc"]),
         ({"functionVpc": "vpc-1"}, ["functionVpc vpc-1", "functionSubnets"]),
         ({"alarmTopicKey": KEY, "alarmTopicArn": TOPIC}, ["alarmTopicKey", TOPIC]),
+        ({"fairQueue": True, "queueType": "fifo"}, ["fairQueue true", "queueType fifo"]),
+        ({"freshnessTarget": 9, "batchingWindow": 10}, ["freshnessTarget 9", "batchingWindow 10"]),
         ({"alarmEmail": "a@b.example", "alarmTopicArn": TOPIC}, ["a@b.example", TOPIC]),
         ({"recordFormat": "item", "tables": [{}, {"alias": "b"}]}, ["recordFormat item", "2 tables"]),
         ({"stackName": "x" * 128, "stage": "dev"}, ["stackName", "stage", "132", "128"]),
@@ -283,6 +295,14 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
         ({"tables": [{}, {}]}, ["alias 'records'", "2"]),
         (
             {"tables": [{"alias": x, "existingTable": "old", "partitionKey": "p:S"} for x in "ab"]},
+            ["existingTable 'old'", "2"],
+        ),
+        (
+            {
+                "tables": [
+                    {"alias": x, "existingTable": y, "partitionKey": "p:S"} for x, y in (("a", "old"), ("b", OLD))
+                ]
+            },
             ["existingTable 'old'", "2"],
         ),
         ({"tables": [{"partition_key": "id:S"}]}, ["tables[0]", "'partition_key'", "partitionKey"]),

@@ -18,7 +18,7 @@ from infra.stack import SluiceStack
 from infra.stack_config import StackConfig
 from sluice.cdk import Config, ConfigError, ExistingTable, FunctionOptions, Sluice, TableConfig
 from sluice.message.settings import KeyAttribute
-from tests.infra.template import Template, functions_settings, resolved
+from tests.infra.template import ROOT, Template, functions_settings, resolved
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -278,3 +278,18 @@ def test_a_queue_of_another_type_than_the_settings_say_is_refused(stack: Stack) 
 def test_dead_letters_without_a_queue_are_refused(stack: Stack) -> None:
     with pytest.raises(ConfigError, match="dead_letter_queue is for a queue that is given as well"):
         Sluice(stack, "Writer", dead_letter_queue=sqs.Queue(stack, "Dead"))
+
+
+def test_the_documents_canary_moves_the_queue_to_an_alias(stack: Stack) -> None:
+    text = (ROOT / "docs" / "construct.md").read_text().split("## A canary\n")[1]
+    code = text.split("```python\n")[1].split("```")[0]
+    writer = Sluice(stack, "Writer")
+
+    exec(code, {"stack": stack, "writer": writer})  # As a reader would paste it.
+
+    template = template_of(stack)
+    (alias,) = template.ids("AWS::Lambda::Alias")
+    assert resolved(template.only("AWS::Lambda::EventSourceMapping")["FunctionName"]) == alias
+    group = resolved(template.only("AWS::CodeDeploy::DeploymentGroup"))
+    (unhealthy,) = template.ids("AWS::CloudWatch::CompositeAlarm")
+    assert [alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]] == [unhealthy]

@@ -61,24 +61,31 @@ def test_every_metric_shown_is_reported(template: Template) -> None:
             assert AWS_METRICS[entry.metric.namespace, entry.metric.name] == names, graph.title
 
 
-def test_every_threshold_is_drawn_on_a_graph_of_what_the_alarm_watches(template: Template) -> None:
+@pytest.mark.parametrize("configuration", ["default", "fresh"])
+def test_every_threshold_is_drawn_on_a_graph_of_what_the_alarm_watches(
+    templates: dict[str, Template], configuration: str
+) -> None:
+    template = templates[configuration]
     for name, alarm in alarms_of(template).items():
-        if "MetricName" in alarm:
-            [query] = queries_of(alarm)
-            dimensions = {dimension["Name"]: dimension["Value"] for dimension in query["Dimensions"]}
-            watched = Metric.of(query["Namespace"], query["MetricName"], dimensions)
-            graphs = [graph for graph in graphs_of(template) if watched in [entry.metric for entry in graph.entries]]
-        else:
-            graphs = [g for g in graphs_of(template) if math_of(alarm) in [entry.expression for entry in g.entries]]
+        watched = {
+            Metric.of(
+                query["Namespace"], query["MetricName"], {each["Name"]: each["Value"] for each in query["Dimensions"]}
+            )
+            for query in queries_of(alarm)
+        }
+        graphs = [g for g in graphs_of(template) if watched <= {entry.metric for entry in g.entries}]
+        if len(watched) > 1:
+            graphs = [g for g in graphs if math_of(alarm) in [entry.expression for entry in g.entries]]
 
         assert alarm["Threshold"] in [line.value for graph in graphs for line in graph.thresholds], name
 
 
 def test_what_an_alarm_computes_is_drawn_in_the_same_periods(template: Template) -> None:
     for alarm in alarms_of(template).values():
-        if "Metrics" in alarm:
+        if len(queries_of(alarm)) > 1:
             [graph] = [g for g in graphs_of(template) if math_of(alarm) in [entry.expression for entry in g.entries]]
-            assert {entry.period for entry in graph.entries} == {300}
+            periods = {query["MetricStat"]["Period"] for query in alarm["Metrics"] if "MetricStat" in query}
+            assert {entry.period for entry in graph.entries} == periods
 
 
 def test_all_alarms_are_there_with_their_states(template: Template) -> None:
@@ -152,13 +159,33 @@ def test_several_tables_are_told_apart_and_shown_with_their_capacity(templates: 
     ]
 
 
-@pytest.mark.parametrize("name", ["fifo", "guarded", "tables"])
+@pytest.mark.parametrize("name", ["fifo", "fresh", "guarded", "tables"])
 def test_the_dashboard_of_any_configuration_can_be_drawn(templates: dict[str, Template], name: str) -> None:
     graphs = graphs_of(templates[name])
 
     drawn = [line for graph in graphs for line in graph_lines(graph, Recording(0.0, 60.0), 60)]
 
     assert len(drawn) >= len(graphs) > 15
+
+
+def test_how_old_data_is_has_percentiles_and_the_target(templates: dict[str, Template]) -> None:
+    for name, targets in (("default", []), ("fresh", [60_000])):
+        [graph] = [graph for graph in graphs_of(templates[name]) if graph.title == "From sent to written (ms)"]
+        assert [entry.statistic for entry in graph.entries] == ["p50", "p90", "p99"]
+        assert [line.value for line in graph.thresholds] == targets
+        assert {graph.place.width} == {24 - 6 * 2 * bool(targets)}
+
+
+def test_quiet_groups_are_shown_where_producers_send_groups(templates: dict[str, Template]) -> None:
+    of_groups = {"ApproximateNumberOfMessagesVisibleInQuietGroups", "ApproximateAgeOfOldestMessageInQuietGroups"}
+    shown = {
+        name: {entry.metric.name for graph in graphs_of(template) for entry in graph.entries if entry.metric}
+        for name, template in templates.items()
+        if template.ids("AWS::CloudWatch::Dashboard")
+    }
+
+    assert {name for name, metrics in shown.items() if of_groups <= metrics} == {"fresh"}
+    assert {name for name, metrics in shown.items() if of_groups & metrics} == {"fresh"}
 
 
 def test_a_limit_of_write_units_is_drawn(tmp_path: Path) -> None:

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Iterator
 
 import botocore.session
 import pytest
 from botocore import xform_name
 
-from tests.infra.runbook import RUNBOOK, headings
+from tests.infra.runbook import RUNBOOK, commands, headings, sections
 from tests.infra.template import ROOT
 
 OF_THE_CLI = {"query", "output"}
 """Options of every command (AWS CLI user guide, cli-configure-options)."""
 
 
-def commands() -> Iterator[list[str]]:
-    """The words of each call of the AWS CLI in the runbook's examples."""
-    for block in re.findall(r"^```sh\n(.*?)^```", RUNBOOK.read_text(), re.MULTILINE | re.DOTALL):
-        for line in block.splitlines():
-            for call in re.findall(r"(?:^|\(|\{ )(aws .+?)(?:\)(?= |$)|; \}|$)", line):
-                yield shlex.split(call)
-
-
 @pytest.mark.parametrize("words", list(commands()), ids=lambda words: " ".join(words[1:3]))
 def test_every_command_is_one_of_the_aws_cli(words: list[str]) -> None:
     _, service, name, *options = words
 
-    model = botocore.session.get_session().get_service_model(service)
+    session = botocore.session.get_session()
+    model = session.get_service_model(service)
+    if name == "wait":
+        waiter = session.get_waiter_model(service).get_waiter("".join(map(str.capitalize, options[0].split("-"))))
+        name = xform_name(waiter.operation, "-")
     [operation] = [each for each in model.operation_names if xform_name(each, "-") == name]
 
     members = model.operation_model(operation).input_shape.members
@@ -39,7 +33,25 @@ def test_every_command_is_one_of_the_aws_cli(words: list[str]) -> None:
 
 
 def test_there_are_commands() -> None:
-    assert len(list(commands())) > 15
+    assert len(list(commands())) > 25
+
+
+OF_NO_ALARM = {"Before you begin", "Other ways to run it"}
+
+
+@pytest.mark.parametrize("heading", sorted(sections().keys() - OF_NO_ALARM))
+def test_every_heading_says_what_it_means_what_is_first_and_when_it_is_over(heading: str) -> None:
+    said = sections()[heading]
+    parts = ("Means: ", "First: ", "It is over when ") if heading != "Upgrade and rollback" else ("It is over when ",)
+
+    assert [part for part in parts if re.search(rf"^{part}", said, re.MULTILINE) is None] == []
+
+
+@pytest.mark.parametrize("heading", sorted(sections().keys() - OF_NO_ALARM - {"Is anything missing?"}))
+def test_every_heading_says_whether_anything_is_missing(heading: str) -> None:
+    assert re.search(
+        r"#is-anything-missing|[Nn]othing is missing|`sluice verify`|missing in the table", sections()[heading]
+    )
 
 
 def test_links_lead_to_headings() -> None:

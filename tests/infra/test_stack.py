@@ -135,8 +135,12 @@ def test_the_stack_tells_where_everything_is(template: Template) -> None:
         "QueueUrl": QUEUE,
         "QueueArn": f"{QUEUE}.Arn",
         "DeadLetterQueueUrl": DEAD_LETTERS,
+        "DeadLetterQueueArn": f"{DEAD_LETTERS}.Arn",
         "TableName": TABLE,
+        "TableArn": f"{TABLE}.Arn",
         "FunctionName": FUNCTION,
+        "FunctionArn": f"{FUNCTION}.Arn",
+        "LogGroupName": LOGS,
         "DashboardName": "OverviewDashboard78DADE12",
         "AlarmTopicArn": "AlarmsTopic3A2DFEBA",
     }

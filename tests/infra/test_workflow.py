@@ -29,6 +29,11 @@ def test_every_push_runs_the_tests_of_the_readme() -> None:
     assert re.search(r"^test:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
 
+def test_every_push_asks_for_the_second_opinion() -> None:
+    assert commands("second-opinion") == ["make second-opinion"]
+    assert re.search(r"^second-opinion:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
 def test_only_the_job_that_deploys_gets_a_token_and_no_pull_request_runs_it() -> None:
     jobs = workflow()["jobs"]
 

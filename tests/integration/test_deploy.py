@@ -8,7 +8,10 @@ its pollers. All of that is only checked on the template (tests/infra).
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +23,9 @@ from sluice.cdk.config import Config
 from sluice.local.aws import LocalAws, local_aws
 from sluice.local.deploy import Cdk, Outputs
 from sluice.message.settings import KeyAttribute, Settings, Table
-from tests.infra.template import resolved
+from tests.infra import runbook
+from tests.infra.template import ROOT, resolved
+from tests.integration.aws_cli import aws_cli
 
 pytestmark = pytest.mark.xdist_group("deploy")
 
@@ -200,6 +205,53 @@ def test_the_dashboard_and_the_topic_are_there(deployed: Deployed) -> None:
     assert outputs.function_name in text
     assert outputs.table_name in text
     json.loads(text)
+
+
+_NOT_IN_MOTO = "moto has no such call; botocore has taken its words"
+NOT_KNOWN_LOCALLY = {
+    "dynamodb update-contributor-insights": _NOT_IN_MOTO,
+    "lambda get-account-settings": _NOT_IN_MOTO,
+    "service-quotas list-service-quotas": "moto knows no quotas of DynamoDB",
+    "sqs start-message-move-task": _NOT_IN_MOTO,
+}
+"""Commands of the runbook that the local AWS cannot answer, and why."""
+RECORDS = '{"pk": "order#1", "total": 12.5}\n{"pk": "order#2", "total": 3}\n'
+
+
+def test_every_command_of_the_runbook_is_run(
+    cdk: tuple[LocalAws, CommandLine], deployed: Deployed, tmp_path: Path
+) -> None:
+    aws, _ = cdk
+    (tmp_path / "orders.jsonl").write_text(RECORDS)
+    sluice = tmp_path / "sluice"
+    sluice.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m sluice "$@"\n')
+    sluice.chmod(0o755)
+    # What moto's own mapping would do, it would do by Docker.
+    quiet = f'aws lambda update-event-source-mapping --uuid "{deployed.mapping()["UUID"]}" --no-enabled'
+    script = "\n".join(f"{block}\n{quiet} >/dev/null" for block in [*runbook.blocks()])
+    script = script.replace("STAGE=prod STACK=Sluice-prod", "STAGE= STACK=Sluice")
+
+    with aws_cli(aws, tmp_path) as cli:
+        done = subprocess.run(
+            ["sh", "-xc", script],
+            cwd=tmp_path,
+            env=aws.environ() | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=1800,
+        )
+
+    run = {" ".join(words[1:3]) for words in runbook.commands()}
+    failed = {call.name: call.error for call in cli.calls if call.error}
+    assert {call.name for call in cli.calls} == run, done.stderr
+    assert failed.keys() == NOT_KNOWN_LOCALLY.keys(), failed
+    assert all(error.startswith("ClientError: ") for error in failed.values()), failed  # The service's own words.
+    assert "usage: sluice" not in done.stderr
+    assert "Traceback" not in done.stderr
+    # What was restored was sent, and what was sent is on the queue.
+    assert int(deployed.queue(deployed.outputs.queue_url)["ApproximateNumberOfMessages"]) >= 1
 
 
 STAGE = {"stage": "cycle", "tableRemoval": "destroy"}

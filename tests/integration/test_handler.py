@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from tests.fakes import (
+    Clock,
     ConnectionLost,
     Delay,
     FakeDynamoDB,
@@ -174,7 +175,7 @@ def deployed(tmp_path: Path) -> Iterator[Deployed]:
 
 @contextmanager
 def deployment(directory: Path) -> Iterator[Deployed]:
-    db, sqs = FakeDynamoDB(), FakeSQS()
+    db, sqs = FakeDynamoDB(), FakeSQS(Clock(time.time()))
     db.create_table("orders-table", partition_key=("pk", "S"))
     db.create_table("events-table", partition_key=("pk", "S"), sort_key=("sk", "N"))
     with serve(db=db, sqs=sqs) as url:
@@ -367,6 +368,7 @@ def test_metrics_and_log_lines_are_json_with_the_names_of_the_contract(deployed:
         *("MessagesReceived", "MessagesWritten", "MessagesReturned", "MessagesDeadLettered", "OperationsWritten"),
         *("OperationsSuperseded", "OperationsRejected", "ConditionsFailed", "BatchWrites", "BatchFill"),
         *("UnprocessedItems", "ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime"),
+        "SentToWritten",
     }
     assert invocation.log_lines
     assert {line["function_request_id"] for line in invocation.log_lines} == {"request-1"}

@@ -226,7 +226,9 @@ def test_a_wheel_made_of_the_source_distribution_carries_the_function_too(tmp_pa
 def test_the_app_of_the_docs_is_synthesised_from_the_wheel(wheel: Path, tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     zipfile.ZipFile(wheel).extractall(installed)
-    [app] = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs" / "construct.md").read_text(), re.MULTILINE | re.DOTALL)
+    app, *_ = re.findall(
+        r"^```python\n(.*?)^```", (ROOT / "docs" / "construct.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     told = "from sluice.cdk import bundle\nprint(bundle.__file__, bundle.BUNDLE.digest())\n"
     context: dict[str, list[str]] = {"aws:cdk:bundling-stacks": []}
 

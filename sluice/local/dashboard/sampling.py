@@ -46,6 +46,8 @@ class WatchedQueue(OneAtATime):
         """Message id → when it was sent; those that are still on the queue."""
         self._receives: dict[str, int] = {}
         self._handles: dict[str, str] = {}
+        self._first_seen: dict[str, float] = {}
+        """Of other queues by name: when the first message was there."""
 
     @property
     def is_empty(self) -> bool:
@@ -90,11 +92,14 @@ class WatchedQueue(OneAtATime):
     def sample_other(self, url: str, name: str) -> None:
         """The same of another queue, whose messages nobody takes."""
         waiting, in_flight = self._depth(url)
+        now = self._notes.clock()
+        since = self._first_seen.setdefault(name, now) if waiting + in_flight else now
         self._notes.add(
             "AWS/SQS",
             {"QueueName": name},
             ApproximateNumberOfMessagesVisible=waiting,
             ApproximateNumberOfMessagesNotVisible=in_flight,
+            ApproximateAgeOfOldestMessage=now - since,
         )
 
     def _depth(self, url: str) -> tuple[int, int]:
@@ -172,6 +177,7 @@ class WatchedInjector(Injector):
             if refused and self.cause:
                 values[self.cause] = refused
             self.notes.add("AWS/DynamoDB", {"TableName": table}, **values)
-            if is_done:
-                dimensions = {"TableName": table, "Operation": "BatchWriteItem"}
-                self.notes.add("AWS/DynamoDB", dimensions, SuccessfulRequestLatency=milliseconds)
+            dimensions = {"TableName": table, "Operation": "BatchWriteItem"}
+            own_errors = {"SystemErrors": float(delivery.answer.status >= 500)}
+            latency = {"SuccessfulRequestLatency": milliseconds} if is_done else {}
+            self.notes.add("AWS/DynamoDB", dimensions, **own_errors, **latency)

@@ -31,13 +31,21 @@ class Series:
 
 
 def series(points: Iterable[Point], start: float, period: float, statistic: str) -> Series:
-    """Raises ValueError for a statistic that is not one of CloudWatch's simple ones."""
-    reduce = STATISTICS.get(statistic) or _percentile(statistic)
+    """Raises ValueError for a statistic that is neither simple, nor a percentile, nor a percentile rank PR(:n)."""
+    reduce = STATISTICS.get(statistic) or _percentile_rank(statistic) or _percentile(statistic)
     values: dict[int, list[float]] = {}
     for at, value in points:
         if at >= start:
             values.setdefault(int((at - start) // period), []).append(value)
     return Series({number: reduce(values[number]) for number in sorted(values)}, period)
+
+
+def _percentile_rank(statistic: str) -> Callable[[Sequence[float]], float] | None:
+    match = re.fullmatch(r"PR\(:(\d+(?:\.\d+)?)\)", statistic)
+    if match is None:
+        return None
+    limit = float(match[1])
+    return lambda values: 100 * sum(value <= limit for value in values) / len(values)
 
 
 def _percentile(statistic: str) -> Callable[[Sequence[float]], float]:

@@ -392,7 +392,7 @@ def test_the_commands_in_the_documentation_print_what_stands_there() -> None:
     text = (Path(__file__).parents[3] / "docs" / "cost.md").read_text()
     examples = re.findall(r"^```sh\nsluice cost ?(.*?)\n```\n\n```text\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
-    assert len(examples) == text.count("```sh") == 3
+    assert len(examples) == text.count("```sh") == 4
     for arguments, shown in examples:
         printed = without_digits(command(*shlex.split(arguments)).stdout)
         for part in without_digits(shown).split("…\n"):

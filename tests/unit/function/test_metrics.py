@@ -11,25 +11,26 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
-from functions.batch_writer.metrics import by_rank
+from functions.batch_writer.metrics import MAX_AGE, by_rank, sent_to_written
+from sluice.message.decoder import Message
 from tests.fakes import Fault, Refusal, ServerError, Throttle, Timeout, Unprocessed, UnprocessedIf
 from tests.world import World
 
 NAMES = {
     *("MessagesReceived", "MessagesWritten", "MessagesReturned", "MessagesDeadLettered", "OperationsWritten"),
     *("OperationsSuperseded", "OperationsRejected", "ConditionsFailed", "BatchWrites", "BatchFill", "UnprocessedItems"),
-    *("ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime"),
+    *("ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime", "SentToWritten"),
 }
 BAD: dict[str, Any] = {"put": {}}
 Numbers = dict[str, list[float]]
 
 
-def emitted(outcome: Any, capsys: pytest.CaptureFixture[str]) -> Numbers:
-    """The values of each metric in the EMF documents of one invocation."""
+def emitted(outcome: Any, capsys: pytest.CaptureFixture[str], now: float = 0.0) -> Numbers:
+    """The values of each metric in the EMF documents of one invocation that ends at `now`."""
     emf = Metrics(namespace="Test", service="test")
     emf.clear_metrics()
     capsys.readouterr()
-    metrics.count(emf, outcome)
+    metrics.count(emf, outcome, now)
     emf.flush_metrics()
     numbers: Numbers = {}
     for line in capsys.readouterr().out.splitlines():
@@ -163,6 +164,57 @@ def test_of_many_values_a_hundred_stand_for_all_by_rank(count: int) -> None:
         assert (kept[0], kept[-1]) == (0.0, count - 1)
         steps = [later - earlier for earlier, later in pairwise(kept)]
         assert max(steps) - min(steps) <= 1
+
+
+def test_the_time_from_sent_to_written_is_that_of_each_written_message(capsys: pytest.CaptureFixture[str]) -> None:
+    world = world_with(always=BUSY)
+    world.send(*puts(2))
+    world.clock.sleep(5)
+
+    outcome = world.run(*puts(3, "later"), *puts(2, "busy"), BAD)
+
+    numbers = emitted(outcome, capsys, world.clock() + 1.25)
+    took = world.clock() + 1.25 - 5
+    assert len(numbers["MessagesReturned"]) == len(numbers["MessagesDeadLettered"]) == 1
+    assert sorted(numbers["SentToWritten"]) == pytest.approx([1000 * took] * 3 + [1000 * (took + 5)] * 2, abs=1)
+
+
+def sent(*times: Any) -> list[Message]:
+    """Messages with these SentTimestamps."""
+    return [Message({"attributes": {"SentTimestamp": time}}, (), None) for time in times]
+
+
+def test_a_clock_that_is_ahead_counts_as_no_time() -> None:
+    assert sent_to_written(sent("1700000000000", "1700000009000"), now=1_700_000_002.0) == [2000, 0]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["", "soon", "12.5", "9" * 5000, "-1", "0", None, [], {}, True, float("inf"), float("nan"), "1545082650636"],
+    ids=str,
+)
+def test_a_time_that_sqs_cannot_have_sent_is_left_out(odd: Any) -> None:
+    messages = [*sent("1700000000000", odd), *(Message(record, (), None) for record in ({}, {"attributes": odd}))]
+
+    assert sent_to_written(messages, now=1_700_000_001.0) == [1000]
+
+
+def test_as_old_as_sqs_keeps_a_message_is_no_error() -> None:
+    assert sent_to_written(sent("1000"), now=14 * 86_400 + 1.0) == [14 * 86_400_000]
+    assert MAX_AGE > 14 * 86_400_000
+
+
+def test_of_many_messages_the_percentiles_hold(capsys: pytest.CaptureFixture[str]) -> None:
+    outcome = world_with().run(*puts(1000))
+    for number, message in enumerate(outcome.written):
+        message.record["attributes"]["SentTimestamp"] = str(1_700_000_000_000 - (number * 7919 % 1000) * 10)
+
+    taken = emitted(outcome, capsys, now=1_700_000_000.0)["SentToWritten"]
+
+    assert len(taken) == 100
+    assert (taken[0], taken[-1]) == (0, 9990)
+    for share in (50, 90, 99):
+        assert sorted(taken)[share - 1] == pytest.approx(9990 * share / 100, abs=100)
 
 
 def test_consumed_write_units_are_those_that_the_service_charged(capsys: pytest.CaptureFixture[str]) -> None:

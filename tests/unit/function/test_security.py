@@ -65,7 +65,7 @@ def shown(outcome: Outcome, capsys: pytest.CaptureFixture[str]) -> str:
     emf = Metrics(namespace="Test", service="test")
     emf.clear_metrics()
     capsys.readouterr()
-    metrics.count(emf, outcome)
+    metrics.count(emf, outcome, now=0.0)
     emf.flush_metrics()
     return f"{stream.getvalue()} {capsys.readouterr().out} {outcome.error!r}"
 

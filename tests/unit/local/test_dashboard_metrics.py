@@ -83,6 +83,9 @@ def test_a_recording_survives_its_file() -> None:
         ("p50", 2, 8),
         ("p99", 4, 8),
         ("p0", 1, 8),
+        ("PR(:2)", 50, 0),
+        ("PR(:2.5)", 50, 0),
+        ("PR(:8)", 100, 100),
     ],
 )
 def test_a_period_has_the_statistic_of_its_points(statistic: str, first: float, second: float) -> None:
@@ -138,10 +141,43 @@ def test_products_bind_more_than_sums_and_sums_more_than_comparisons() -> None:
     assert made.values == {0: 1.0, 1: 0.0}
 
 
-def test_a_period_without_a_value_or_with_a_division_by_zero_has_none() -> None:
+def test_a_missing_value_is_zero_beside_another_and_a_division_by_zero_has_none() -> None:
     made = evaluate("a / b", {"a": Series({0: 1.0, 1: 2.0, 2: 3.0}, 60), "b": Series({1: 0.0, 2: 2.0, 3: 1.0}, 60)})
 
-    assert made.values == {2: 1.5}
+    assert made.values == {2: 1.5, 3: 0.0}
+
+
+def test_logic_takes_what_is_missing_for_false() -> None:
+    # The example of the page that the module cites.
+    metrics = {"a": Series({0: 30.0, 1: 20.0, 2: 0.0, 3: 0.0}, 60), "b": Series({0: 20.0, 2: 20.0}, 60)}
+
+    assert evaluate("a < b", metrics).values == {0: 0.0, 1: 0.0, 2: 1.0, 3: 0.0}
+    assert evaluate("a > 15 AND b > 15", metrics).values == {0: 1.0, 1: 0.0, 2: 0.0, 3: 0.0}
+    assert evaluate("a > 25 OR b > 15", metrics).values == {0: 1.0, 1: 0.0, 2: 1.0, 3: 0.0}
+
+
+def test_if_drops_only_what_is_missing_otherwise() -> None:
+    # Likewise.
+    metrics = {
+        "a": Series({0: 1.0, 1: 1.0, 2: 0.0, 3: 0.0}, 60),
+        "b": Series({0: 30.0, 2: 0.0, 3: 0.0, 4: 30.0}, 60),
+        "c": Series({0: 0.0, 1: 0.0, 2: 20.0, 4: 20.0}, 60),
+    }
+
+    assert evaluate("IF(a, b, c)", metrics).values == {0: 30.0, 1: 0.0, 2: 20.0}
+    assert evaluate("IF(a, b, 5)", metrics).values == {0: 30.0, 1: 0.0, 2: 5.0, 3: 5.0}
+
+
+def test_differences_are_to_the_value_before() -> None:
+    assert evaluate("DIFF(m)", {"m": Series({1: 2.0, 2: 5.0, 4: 4.0}, 60)}).values == {2: 3.0, 4: -1.0}
+
+
+def test_gaps_are_filled_within_the_range() -> None:
+    metrics = {"m": Series({1: 2.0, 3: 5.0}, 60)}
+
+    assert evaluate("FILL(m, 0)", metrics).values == {1: 2.0, 2: 0.0, 3: 5.0}
+    assert evaluate("FILL(m, 7)", metrics, range(5)).values == {0: 7.0, 1: 2.0, 2: 7.0, 3: 5.0, 4: 7.0}
+    assert evaluate("FILL(m, 0)", {"m": Series({}, 60)}).values == {}
 
 
 def test_if_chooses_for_each_period() -> None:
@@ -155,7 +191,21 @@ def test_period_is_that_of_its_metric_in_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", ["", "a +", "(a", "a b", "c", "FILL(a, 0)", "IF(a, 1)", "a $ 2", "1 + 2", "PERIOD(2) * a"]
+    "expression",
+    [
+        "",
+        "a +",
+        "(a",
+        "a b",
+        "c",
+        "FILL(a, REPEAT)",
+        "IF(a, 1)",
+        "DIFF(1)",
+        "SUM(a)",
+        "a $ 2",
+        "1 + 2",
+        "PERIOD(2) * a",
+    ],
 )
 def test_what_is_not_understood_is_refused_by_name(expression: str) -> None:
     with pytest.raises(ExpressionError) as refusal:

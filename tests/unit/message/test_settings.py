@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sluice.message.errors import SettingsError
-from sluice.message.settings import KeyAttribute, Settings, Table
+from sluice.message.settings import Index, KeyAttribute, Settings, Table
 
 ORDERS: dict[str, Any] = {"alias": "orders", "name": "orders-table", "partition_key": {"name": "pk", "type": "S"}}
 EVENTS: dict[str, Any] = {
@@ -18,6 +18,7 @@ EVENTS: dict[str, Any] = {
     "partition_key": {"name": "pk", "type": "B"},
     "sort_key": {"name": "sk", "type": "N"},
 }
+DAY: dict[str, Any] = {"name": "day", "type": "S"}
 QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters"
 
 
@@ -148,6 +149,29 @@ BAD_TABLES = {
     "a member that is not known": changed(ORDERS, sortKey={"name": "sk", "type": "S"}),
     "a version attribute that is a key": changed(ORDERS, version="pk"),
     "a version attribute that is no name": changed(ORDERS, version=5),
+    "indexes that are no array": changed(ORDERS, indexes={"name": "i"}),
+    "an index that is no object": changed(ORDERS, indexes=["by-day"]),
+    "an index without a name": changed(ORDERS, indexes=[{"sort_key": DAY}]),
+    "an index without a key": changed(ORDERS, indexes=[{"name": "by-day"}]),
+    "an index with an empty key": changed(ORDERS, indexes=[{"name": "by-day", "partition_key": []}]),
+    "an index with something more": changed(ORDERS, indexes=[{"name": "by-day", "sort_key": DAY, "projection": "ALL"}]),
+    "an index with one attribute twice": changed(
+        ORDERS, indexes=[{"name": "by-day", "partition_key": DAY, "sort_key": DAY}]
+    ),
+    "two indexes of one name": changed(ORDERS, indexes=[{"name": "by-day", "sort_key": DAY}] * 2),
+    "an index key of a type that is no key type": changed(
+        ORDERS, indexes=[{"name": "by-day", "partition_key": [DAY, {"name": "open", "type": "BOOL"}]}]
+    ),
+    "an index key of two types": changed(
+        ORDERS,
+        indexes=[
+            {"name": "by-day", "partition_key": DAY},
+            {"name": "local", "sort_key": {"name": "day", "type": "N"}},
+        ],
+    ),
+    "an index key of another type than the table's": changed(
+        ORDERS, indexes=[{"name": "by-pk", "partition_key": {"name": "pk", "type": "N"}}]
+    ),
     "two tables of one alias": json.dumps([ORDERS, {**EVENTS, "alias": "orders"}]),
     "two tables of one name": json.dumps([ORDERS, {**EVENTS, "name": "orders-table"}]),
     "an alias that is another table's name": json.dumps([ORDERS, {**EVENTS, "alias": "orders-table"}]),
@@ -199,6 +223,25 @@ def test_a_table_may_have_a_version_attribute() -> None:
     settings = Settings.from_environ({"TABLES": changed(ORDERS, version="v")})
 
     assert settings.tables[0].version == "v"
+    assert Settings.from_environ(settings.to_environ()) == settings
+
+
+def test_a_table_may_have_indexes() -> None:
+    hour = {"name": "hour", "type": "N"}
+    indexes = [
+        {"name": "by-day", "partition_key": DAY},
+        {"name": "by-both", "partition_key": [DAY, hour], "sort_key": [{"name": "pk", "type": "S"}]},
+        {"name": "local", "sort_key": hour},
+    ]
+
+    settings = Settings.from_environ({"TABLES": changed(ORDERS, indexes=indexes)})
+
+    day, number, pk = KeyAttribute("day", "S"), KeyAttribute("hour", "N"), KeyAttribute("pk", "S")
+    assert settings.tables[0].indexes == (
+        Index("by-day", (day,)),
+        Index("by-both", (day, number), (pk,)),
+        Index("local", (), (number,)),
+    )
     assert Settings.from_environ(settings.to_environ()) == settings
 
 

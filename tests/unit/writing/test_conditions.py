@@ -139,7 +139,7 @@ def test_failed_conditions_are_a_metric() -> None:
     metrics.clear_metrics()  # All of a process share what was counted.
 
     outcome = here.run(put("first"), [put("second"), {"put": {"pk": "b"}}], delete("v = :x", values={":x": "x"}))
-    report.count(metrics, outcome)
+    report.count(metrics, outcome, now=0.0)
     emitted: dict[str, Any] = {**metrics.serialize_metric_set()}
 
     assert emitted["ConditionsFailed"] == [2]
