@@ -69,7 +69,9 @@ def plain(value: dict[str, Any]) -> Any:
         return {name: plain(member) for name, member in content.items()}
     if kind == "L":
         return [plain(element) for element in content]
-    return {"N": Decimal, "NULL": lambda _: None, "S": str, "BOOL": bool}.get(kind, lambda _: value)(content)
+    if kind == "N":
+        return Decimal(content)
+    return {"S": content, "BOOL": content, "NULL": None}.get(kind, value)
 
 
 def stored(db: FakeDynamoDB, tables: tuple[Table, ...]) -> list[dict[str, Any]]:
