@@ -62,12 +62,12 @@ def become_windows() -> None:
     for name in HIDDEN_MODULES:
         sys.modules.pop(name, None)
     sys.meta_path.insert(0, Hiding())
-    signal.Signals = enum.IntEnum("Signals", {name: getattr(signal, name) for name in SIGNALS})  # type: ignore[misc, assignment]
+    signal.Signals = enum.IntEnum("Signals", {name: getattr(signal, name) for name in SIGNALS})  # type: ignore[misc]
     for module, names in HIDDEN.items():
         for name in names:
             if hasattr(module, name):
                 delattr(module, name)
-    builtins.open = io.open = _opened  # type: ignore[assignment]
+    builtins.open = io.open = _opened
     for name in ("replace", "rename", "remove", "unlink"):
         setattr(os, name, _refusing(getattr(os, name)))
     for stream in (sys.stdout, sys.stderr):
