@@ -20,7 +20,7 @@ from sluice.sending.record import Position
 
 from .source import MAX_LINE_BYTES
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 _GAP = re.compile("[ \t\r\n\ufeff]*+")
 _STRUCTURE = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*+"|[{}\[\],]')
 _MEMBER = re.compile(r'[ \t\r\n]*+"(?:[^"\\]|\\.)*+"[ \t\r\n]*+:[ \t\r\n]*+')
