@@ -102,6 +102,7 @@ lock: venv  ## Resolve the requirements again into requirements.lock and functio
 	uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock functions/batch_writer/requirements.in --output-file functions/batch_writer/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock tests/benchmarks/requirements.in --output-file tests/benchmarks/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/second_opinion/requirements.in --output-file tests/second_opinion/requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock tests/unit/requirements.in --output-file tests/unit/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/benchmarks/peers/python_v4/requirements.in --output-file tests/benchmarks/peers/python_v4/requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header tests/scan/requirements.in --output-file tests/scan/requirements.txt
 

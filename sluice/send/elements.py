@@ -20,7 +20,7 @@ from sluice.sending.record import Position
 
 from .source import MAX_LINE_BYTES
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 _GAP = re.compile("[ \t\r\n\ufeff]*+")
 _STRUCTURE = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*+"|[{}\[\],]')
 _MEMBER = re.compile(r'[ \t\r\n]*+"(?:[^"\\]|\\.)*+"[ \t\r\n]*+:[ \t\r\n]*+')
@@ -36,6 +36,10 @@ _LONGEST_TOKEN = 12
 """No token of JSON but a string has more characters that mean nothing without the last one."""
 _TOO_LONG = Rejection("ItemTooLarge", f"over {MAX_LINE_BYTES >> 20} MiB")
 _NOT_JSON = Rejection("InvalidJson", "not JSON")
+_COMMA = re.compile(r"[ \t\r\n]*+,[ \t\r\n]*+(?=\{)")
+_MAX_TRIES = 8
+"""So many places are tried as the end of a block's last element: what looks like it may stand inside of one."""
+_many = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _scan = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str).raw_decode
 
 
@@ -47,7 +51,7 @@ class Elements:
         self._read = stream.read1
         self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._text, self._at = "", 0
-        self._is_over = False
+        self._is_over = self._is_tried = False
         self._offset, self._line = start
         self._indent: str | None = ""
         """What stands on the line before the place that is read; None where that is not blank."""
@@ -75,6 +79,8 @@ class Elements:
                     continue
             else:
                 yield self._element()
+                if self._inside:
+                    yield from self._alike()
                 if self._inside and self._next() not in (",", "]", ""):
                     self._inside = False
         if self._inside:
@@ -109,6 +115,7 @@ class Elements:
             self._is_over = not block
             if more := self._decode(block, not block):
                 self._text, self._at = self._text[self._at :] + more, 0
+                self._is_tried = False
                 return True
         return False
 
@@ -151,6 +158,38 @@ class Elements:
             text = _NEWLINES.sub(b" ", text.rstrip())
         self._advance(end)
         return line, Position(self._offset, self._line), text, fault
+
+    def _alike(self) -> Iterator[tuple[int, Position, bytes, Rejection | None]]:
+        """Behind an element all others of the block at once, where they are objects with the same gap between them.
+
+        Nothing comes of it where one is unusual: then they are read one by one.
+        """
+        if self._is_tried or (comma := _COMMA.match(self._text, self._at)) is None:
+            return
+        self._is_tried = True
+        begin, gap = comma.end(), comma[0].encode()
+        end = len(self._text)
+        for _ in range(_MAX_TRIES):
+            end = self._text.rfind("}" + comma[0] + "{", begin, end) + 1
+            if end == 0:
+                return
+            block = self._text[begin:end].encode("utf-8", "surrogateescape")
+            found = _elements(block)
+            # Where they are joined by the gap as in the file, the place of each is known.
+            if found is not None and gap.join(found) == block:
+                break
+        else:
+            return
+        texts = found if b"\n" not in block else _elements(_on_one_line(b"[" + block + b"]")[1:-1]) or found
+        offset, line, lines = self._offset + len(gap), self._line + gap.count(b"\n"), gap.count(b"\n")
+        for element, text in zip(found, texts, strict=True):
+            first, more = line + 1, element.count(b"\n")
+            offset += len(element)
+            line += more
+            yield first, Position(offset, line), text if more else element, None
+            offset += len(gap)
+            line += lines
+        self._offset, self._line, self._indent, self._at = offset - len(gap), line - lines, None, end
 
     def _end_of_no_json(self) -> int:
         """Where what is no JSON ends: by its brackets, or before a line on which another value begins as it does."""
@@ -222,6 +261,14 @@ def _object(text: str, at: int) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _elements(text: bytes) -> list[bytes] | None:
+    """The elements of an array without its brackets; None where they are no JSON."""
+    try:
+        return list(map(bytes, _many(b"[" + text + b"]")))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _on_one_line(text: bytes) -> bytes:

@@ -120,20 +120,26 @@ class Journal:
     def _write_anew(self, state: State) -> None:
         """Replaced in one step, so that a crash leaves the old one or the new one."""
         beside = self.path.with_name(self.path.name + ".new")
-        binary: int = getattr(os, "O_BINARY", 0)  # Windows would write other line ends.
-        file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | binary, 0o600)
         content = self._head.encode() + _line(state)
         try:
-            _write(file, content)
-            os.fsync(file)
+            file = _opened(beside, os.O_CREAT | os.O_TRUNC)
+            try:
+                _write(file, content)
+                os.fsync(file)
+            finally:
+                os.close(file)  # Windows renames nothing that is open, and puts nothing in its place.
+            self.close()
             beside.replace(self.path)
             sync_directory(self.path.parent)
         except OSError:
-            os.close(file)
             beside.unlink(missing_ok=True)
             raise
-        self.close()
-        self._file, self._length = file, len(content)
+        self._file, self._length = _opened(self.path), len(content)
+
+
+def _opened(path: Path, more: int = 0) -> int:
+    binary: int = getattr(os, "O_BINARY", 0)  # Windows would write other line ends.
+    return os.open(path, os.O_WRONLY | os.O_APPEND | more | binary, 0o600)
 
 
 def _write(file: int, content: bytes) -> None:

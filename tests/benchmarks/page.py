@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,8 +37,9 @@ def markdown(sections: Sequence[Section], machine: Machine) -> str:
         "# Benchmarks",
         "",
         f"Written by `make bench` on {machine}.",
-        "Everything is measured side by side in one run: what counts are the ratios. Each writer is a process of its",
-        "own, and writes to a fake DynamoDB in another process that answers at once unless a section says otherwise.",
+        "Everything is measured side by side in one run: what counts are the ratios.",
+        "Each writer is a process of its own, and writes to a fake DynamoDB in another process that answers at once"
+        " unless a section says otherwise.",
         "",
         *HEADER,
         *(
@@ -53,8 +55,13 @@ def markdown(sections: Sequence[Section], machine: Machine) -> str:
         for table in section.tables:
             lines += ["", table.markdown().strip()]
         for note in section.notes:
-            lines += ["", note]
+            lines += ["", _by_lines(note)]
     return "\n".join(lines) + "\n"
+
+
+def _by_lines(note: str) -> str:
+    """One sentence a line; a table as it is."""
+    return note if note.startswith("|") else re.sub(r"(?<=[.!?]) (?=\S)", "\n", note)
 
 
 def write(sections: Sequence[Section], machine: Machine, docs: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from sluice.local.demo import weather
+from tests import printed
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -129,6 +130,11 @@ def test_a_whole_demo_accounts_for_every_record() -> None:
     assert figure("throughput", run.output) > 0
     assert f"{300 + len(codes)} sent = 300 written + {len(codes)} dead-lettered" in run.output
     assert "Traceback" not in run.output
+    lines = {printed.alike(line) for line in run.output.splitlines()}
+    for page in ("README.md", "docs/guarantees.md"):
+        shown = printed.demo_lines((ROOT / page).read_text())
+        assert len(shown) >= 8
+        assert [line for line in shown if printed.alike(line) not in lines] == [], page
 
 
 def figure(name: str, output: str) -> int:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import shlex
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -385,19 +383,3 @@ def test_a_load_is_in_the_json_too() -> None:
 def test_only_prices_that_were_used_are_called_doubtful() -> None:
     assert "import_gb" not in command().stdout
     assert "import_gb" in command("--records", "5").stdout
-
-
-def test_the_commands_in_the_documentation_print_what_stands_there() -> None:
-    """Apart from digits: those change with every `make bench`."""
-    text = (Path(__file__).parents[3] / "docs" / "cost.md").read_text()
-    examples = re.findall(r"^```sh\nsluice cost ?(.*?)\n```\n\n```text\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-    assert len(examples) == text.count("```sh") == 4
-    for arguments, shown in examples:
-        printed = without_digits(command(*shlex.split(arguments)).stdout)
-        for part in without_digits(shown).split("…\n"):
-            assert part in printed
-
-
-def without_digits(text: str) -> str:
-    return re.sub(r"[0-9]+", "0", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -407,6 +408,8 @@ def test_a_sessions_own_region_counts_where_the_url_names_none(monkeypatch: pyte
     assert made == ["eu-west-1", "us-east-1"]
 
 
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+
 FORKED = """
 import os
 import signal
@@ -437,6 +440,7 @@ os._exit(0)
 """
 
 
+@needs_fork
 def test_a_forked_process_neither_waits_nor_answers_for_what_its_parent_has_to_send() -> None:
     done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=SECONDS, check=True)
 
@@ -503,6 +507,7 @@ def first_of_all():
 """
 
 
+@needs_fork
 def test_what_is_put_by_exit_handlers_and_by_children_of_multiprocessing_is_sent() -> None:
     done = subprocess.run([sys.executable, "-c", EXITING], capture_output=True, text=True, timeout=SECONDS, check=True)
 

@@ -17,7 +17,7 @@ from sluice.send import elements
 from sluice.send.options import Input
 from sluice.send.reading import Reader
 from sluice.sending.check import Checker
-from sluice.sending.record import Position, Record
+from sluice.sending.record import START, Position, Record
 from tests.world import ORDERS
 
 REPEATABLE = settings(deadline=None, derandomize=True, database=None, max_examples=150)
@@ -145,7 +145,13 @@ items = st.dictionaries(st.text('ab{"', max_size=3), values, max_size=3)
 
 
 @REPEATABLE
-@given(st.lists(items, max_size=6), st.sampled_from([None, 0, 3]), st.booleans(), st.integers(1, 40), st.booleans())
+@given(
+    st.lists(items, max_size=6),
+    st.sampled_from([None, 0, 3]),
+    st.booleans(),
+    st.integers(1, 40) | st.just(1 << 18),
+    st.booleans(),
+)
 def test_any_array_is_read_and_gone_on_with_whatever_the_size_of_a_block(
     found: list[Any], indent: int | None, ascii: bool, block: int, is_documents: bool
 ) -> None:
@@ -167,6 +173,66 @@ def test_any_array_is_read_and_gone_on_with_whatever_the_size_of_a_block(
         for position, (_, end, _, _) in enumerate(every):
             assert read(*end) == every[position + 1 :]
             assert content[: end.offset].count(b"\n") == end.line
+
+
+ODD = [
+    '{"n": NaN}',
+    "[1]",
+    '{"a": {',
+    '{"a": "b}, {"}',
+    '{"a": "\\ud800"}',
+    '{"é": "\udcff"}',
+    '{"a":\n\n1}',
+    "7",
+    '{"a": 01}',
+]
+
+
+@REPEATABLE
+@given(
+    st.lists(st.sampled_from(ODD) | st.builds(json.dumps, items, indent=st.sampled_from([None, 2])), max_size=8),
+    st.lists(st.sampled_from([",", ", ", ",\n", " ,\n\n  "]), min_size=1, max_size=2),
+    st.integers(1, 100) | st.just(1 << 18),
+)
+def test_objects_that_are_read_at_once_are_those_that_are_read_one_by_one(
+    found: list[str], gaps: list[str], block: int
+) -> None:
+    text = "[" + "".join(one + gaps[n % len(gaps)] for n, one in enumerate(found)) + '{"pk": "last"}]'
+
+    def read() -> list[Any]:
+        stream = cast(io.BufferedReader, io.BufferedReader(io.BytesIO(text.encode("utf-8", "surrogateescape")), block))
+        every: list[Any] = []
+        try:
+            every.extend(elements.Elements(stream, START, in_array=True))
+        except (OSError, EOFError) as error:
+            every.append(str(error))
+        return every
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elements, "_BLOCK", block)
+        at_once = read()
+        patch.setattr(elements, "_MAX_TRIES", 0)
+        assert read() == at_once
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_most_objects_of_an_array_are_read_at_once(indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = [{"pk": {"S": f"order#{n}"}, "lines": {"L": [{"M": {"n": {"N": "1"}}}, {"M": {}}]}} for n in range(500)]
+    content = json.dumps(typed, indent=indent).encode()
+    one_by_one: list[Any] = []
+    element = elements.Elements._element
+
+    def counted(self: elements.Elements) -> Any:
+        one_by_one.append(self)
+        return element(self)
+
+    monkeypatch.setattr(elements, "_BLOCK", 4096)
+    monkeypatch.setattr(elements.Elements, "_element", counted)
+
+    every = list(elements.Elements(cast(io.BufferedReader, io.BytesIO(content)), START, in_array=True))
+
+    assert [json.loads(text) for _, _, text, _ in every] == typed
+    assert len(one_by_one) <= 3 * (len(content) // 4096 + 1)
 
 
 @pytest.mark.parametrize(

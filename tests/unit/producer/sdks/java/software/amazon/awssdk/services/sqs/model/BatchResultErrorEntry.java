@@ -1,0 +1,3 @@
+package software.amazon.awssdk.services.sqs.model;
+
+public record BatchResultErrorEntry(String id, String code) {}
