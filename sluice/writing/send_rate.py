@@ -168,7 +168,7 @@ class SendRate(Struct, frozen=True, gc=False):
         lost_at = now if lost else self.lost_at
         if sent_at < self.judged_at:  # What was in flight together is lost together: one piece of news, not several.
             return replace(self, at=now, lost_at=lost_at, closed=closed)
-        pace = replace(
+        updated = replace(
             self,
             since=self.since if self.sent else now,
             sent=self.sent + sent,
@@ -178,21 +178,21 @@ class SendRate(Struct, frozen=True, gc=False):
             lost_at=lost_at,
             closed=closed,
         )
-        if lost == sent and pace.is_limited and sent_at >= self.paused_at:
-            pace = replace(pace, bucket=pace.bucket.spend(pace.rate * PAUSE, now), paused_at=now)
+        if lost == sent and updated.is_limited and sent_at >= self.paused_at:
+            updated = replace(updated, bucket=updated.bucket.spend(updated.rate * PAUSE, now), paused_at=now)
         match self.state:
             case State.OPEN:
-                return pace._opened(sent, lost, now)
+                return updated._opened(sent, lost, now)
             case State.TRIAL:
-                return pace._tried(now)
+                return updated._tried(now)
             case State.SEEK:
-                return pace._sought(sent, lost, self.at, now)
+                return updated._sought(sent, lost, self.at, now)
             case State.FALL:
-                return pace._fallen(now)
+                return updated._fallen(now)
             case State.HOLD:
-                return pace._held(now)
+                return updated._held(now)
             case State.RISE:
-                return pace._risen(lost, self.at, now)
+                return updated._risen(lost, self.at, now)
 
     def resumed(self, now: float) -> SendRate:
         """For the next invocation: forgotten after a minute. A trial that was not judged is undone."""
@@ -209,8 +209,8 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def restarted(self, now: float) -> SendRate:
         """Begin anew at a low rate, and look for the limit."""
-        pace = replace(self._to(State.SEEK, SEEK_RATE, now), background=0.0, trust=TRUST_SECONDS)
-        return replace(pace, bucket=Bucket(SEEK_RATE, -SEEK_RATE * REACTION_SECONDS / 10, now))
+        updated = replace(self._to(State.SEEK, SEEK_RATE, now), background=0.0, trust=TRUST_SECONDS)
+        return replace(updated, bucket=Bucket(SEEK_RATE, -SEEK_RATE * REACTION_SECONDS / 10, now))
 
     def _opened(self, sent: float, lost: float, now: float) -> SendRate:
         before, lost_before = self.sent - self.refused, max(0.0, self.lost - self.refused)
@@ -224,8 +224,8 @@ class SendRate(Struct, frozen=True, gc=False):
         if share <= SMALL_LOSS + (self.background if is_trusted else 0.0):
             return replace(self._counting_from(now), background=min(self.background, share))
         rate = self.sent / (now - self.since)
-        pace = self._to(State.TRIAL, rate * min(CUT, 1 - share), now)
-        return replace(pace, before=rate, passed=1 - share)
+        updated = self._to(State.TRIAL, rate * min(CUT, 1 - share), now)
+        return replace(updated, before=rate, passed=1 - share)
 
     def _tried(self, now: float) -> SendRate:
         if self.sent < TRIAL_UNITS or now - self.since < REACTION_SECONDS:

@@ -73,7 +73,7 @@ After = Callable[[Operation, WriteOutcome], Iterable[Operation]]
 
 
 class Writer:
-    """Writes one invocation's operations. Made anew for each; of the one before it knows only `paces`, by table.
+    """Writes one invocation's operations. Made anew for each; of the one before it knows only `send_rates`, by table.
 
     Long, as each answer touches the outcome, the item's lane, what is pending and what was unsure before.
     """
@@ -90,7 +90,7 @@ class Writer:
         sleep: Callable[[float], None],
         random: Callable[[], float],
         executor: Callable[[int], Executor],
-        paces: MutableMapping[str, SendRate] | None = None,
+        send_rates: MutableMapping[str, SendRate] | None = None,
         within_message: bool = False,
         after: After | None = None,
         is_last_try: Callable[[Operation], bool] = lambda _: True,
@@ -108,7 +108,7 @@ class Writer:
         self._sleep = sleep
         self._random = random
         self._pending = Pending(
-            {} if paces is None else paces, write_units_per_second=write_units_per_second, now=clock()
+            {} if send_rates is None else send_rates, write_units_per_second=write_units_per_second, now=clock()
         )
         self._lanes = Lanes(within_message=within_message, are_watched=after is not None)
         self._unsure: set[Operation] = set()

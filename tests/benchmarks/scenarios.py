@@ -17,7 +17,7 @@ from itertools import pairwise
 from random import Random
 
 from sluice.message.operation import Operation, SingleWrite, Source
-from sluice.writing import send_rate
+from sluice.writing import send_rate as module
 from sluice.writing.send_rate import SendRate
 from sluice.writing.writer import After, WriteOutcome, Writer
 from tests.benchmarks.simulation import (
@@ -80,7 +80,7 @@ class World:
         actor: Actor,
         writer: int,
         work: Sequence[Operation],
-        paces: MutableMapping[str, SendRate],
+        send_rates: MutableMapping[str, SendRate],
         seconds: float,
         after: After | None = None,
         write_units_per_second: float = math.inf,
@@ -96,7 +96,7 @@ class World:
             sleep=actor.sleep,
             random=self.chance.random,
             executor=lambda _: Calls(actor, self.chance, LATENCY),
-            paces=paces,
+            send_rates=send_rates,
             after=after,
         )
         return made.write(work)
@@ -189,13 +189,17 @@ def step(seed: int, bucket: Bucket, writers: int, low: float = 100.0, high: floa
 
 
 def _constant(
-    seed: int, loss: float, pace: SendRate, count: int, lumps: float = 0.0, seconds: float = 10.0
+    seed: int, loss: float, send_rate: SendRate, count: int, lumps: float = 0.0, seconds: float = 10.0
 ) -> tuple[list[int], int]:
-    world, written, paces = World(seed, Capacity(math.inf), loss=loss, lumps=lumps), list[int](), {TABLE: pace}
+    world, written, send_rates = (
+        World(seed, Capacity(math.inf), loss=loss, lumps=lumps),
+        list[int](),
+        {TABLE: send_rate},
+    )
 
     def run(actor: Actor) -> None:
         for number in range(3):
-            outcome = world.invoke(actor, 0, operations(count, f"r{number}"), paces, seconds)
+            outcome = world.invoke(actor, 0, operations(count, f"r{number}"), send_rates, seconds)
             written.append(len(outcome.written))
 
     world.time.run(run)
@@ -203,9 +207,9 @@ def _constant(
 
 
 def constant(seed: int, loss: float, count: int = 5000) -> Figures:
-    """A table without a limit that refuses a share, in three warm invocations of 10 s: beside a sender without pace."""
+    """A table without a limit that refuses a share: three warm invocations of 10 s beside a sender without a rate."""
     (written, calls), (unpaced, unpaced_calls) = (
-        _constant(seed, loss, pace, count) for pace in (SendRate(), Unpaced())
+        _constant(seed, loss, send_rate, count) for send_rate in (SendRate(), Unpaced())
     )
     return {
         "written of unpaced": sum(written) / sum(unpaced),
@@ -216,18 +220,18 @@ def constant(seed: int, loss: float, count: int = 5000) -> Figures:
 
 def lumpy(seed: int, lumps: float = 0.05, count: int = 3000) -> Figures:
     """A table without a limit that refuses a part of a call now and then, in three warm invocations of 1 s each."""
-    written, unpaced = (_constant(seed, 0.0, pace, count, lumps, 1.0)[0] for pace in (SendRate(), Unpaced()))
+    written, unpaced = (_constant(seed, 0.0, send_rate, count, lumps, 1.0)[0] for send_rate in (SendRate(), Unpaced()))
     return {"written of unpaced": sum(written) / sum(unpaced), "the last of three": written[-1] / unpaced[-1]}
 
 
 def endless(seed: int, loss: float, seconds: float = 4.0) -> Figures:
     """The same with more work than there is time for."""
     taken = []
-    for pace in (SendRate(), Unpaced()):
+    for send_rate in (SendRate(), Unpaced()):
         world = World(seed, Capacity(math.inf), loss=loss)
 
-        def run(actor: Actor, world: World = world, pace: SendRate = pace) -> None:
-            world.invoke(actor, 0, operations(60_000, "e"), {TABLE: pace}, seconds)
+        def run(actor: Actor, world: World = world, send_rate: SendRate = send_rate) -> None:
+            world.invoke(actor, 0, operations(60_000, "e"), {TABLE: send_rate}, seconds)
 
         world.time.run(run)
         taken.append(world.taken(0.0, seconds))
@@ -249,13 +253,13 @@ def singles(count: int, prefix: str) -> list[Operation]:
     ]
 
 
-def _fifo(seed: int, loss: float, pace: SendRate, count: int) -> float:
+def _fifo(seed: int, loss: float, send_rate: SendRate, count: int) -> float:
     world, work, lasted = World(seed, Capacity(math.inf), loss=loss), singles(count, "f"), list[float]()
     following = dict(pairwise(work))
 
     def run(actor: Actor) -> None:
         world.invoke(
-            actor, 0, work[:1], {TABLE: pace}, 60.0, lambda done, _: [following[done]] if done in following else []
+            actor, 0, work[:1], {TABLE: send_rate}, 60.0, lambda done, _: [following[done]] if done in following else []
         )
         lasted.append(world.time.now)
 
@@ -265,7 +269,7 @@ def _fifo(seed: int, loss: float, pace: SendRate, count: int) -> float:
 
 def fifo(seed: int, loss: float = 0.36, count: int = 40) -> Figures:
     """Messages of one group, each a single write after the one before, beside plain backoff."""
-    seconds, plain = (_fifo(seed, loss, pace, count) for pace in (SendRate(), Unpaced()))
+    seconds, plain = (_fifo(seed, loss, send_rate, count) for send_rate in (SendRate(), Unpaced()))
     return {"s": seconds, "of plain backoff": seconds / plain}
 
 
@@ -283,11 +287,11 @@ def neighbour(seed: int, bucket: Bucket, writers: int, rate: float = 500.0, offe
     def body(writer: int) -> Callable[[Actor], None]:
         def run(actor: Actor) -> None:
             actor.sleep(world.chance.random() * 0.02)
-            paces: dict[str, SendRate] = {}
+            send_rates: dict[str, SendRate] = {}
             for number in range(invocations):
                 ends = (number + 1) * seconds + (tail if number == invocations - 1 else 0.0)
                 work = operations(int(rate * (seconds + tail)), f"w{writer}i{number}")
-                world.invoke(actor, writer, work, paces, ends - world.time.now)
+                world.invoke(actor, writer, work, send_rates, ends - world.time.now)
 
         return run
 
@@ -380,9 +384,9 @@ def main() -> None:
     parser.add_argument("--set", default="", help="constants of send_rate.py to try: 'CUT=0.4,PAUSE=0.2'")
     options = parser.parse_args()
     for name, _, value in (pair.partition("=") for pair in options.set.split(",") if pair):
-        if not hasattr(send_rate, name):
+        if not hasattr(module, name):
             parser.error(f"send_rate.py has no {name}")
-        setattr(send_rate, name, float(value))
+        setattr(module, name, float(value))
     seeds = [int(seed) for seed in options.seeds.split(",")]
     for name in SCENARIOS:
         if any(part in name for part in options.only.split("|")):

@@ -1,4 +1,4 @@
-"""The real writer and its real pace against tables of limited capacity, in virtual time.
+"""The real writer and its real send rate against tables of limited capacity, in virtual time.
 
 `python -m tests.benchmarks.simulation [--seconds 30] [--only NAME]` prints how much of the capacity was used, what was
 wasted, and how evenly the invocations got on. Nothing waits: half a minute of a table takes a second or two.
@@ -312,10 +312,10 @@ def simulate(scenario: Scenario, seed: int = 0, settle: float = 5.0) -> Figures:
     def body(writer: int) -> Callable[[Actor], None]:
         def run(actor: Actor) -> None:
             actor.sleep(writer * scenario.stagger + chance.random() * 0.02)
-            paces: dict[str, SendRate] = {}
+            send_rates: dict[str, SendRate] = {}
             begun = time.now
             for number in range(scenario.rounds):
-                _write(actor, table.of(writer), operations(count, f"w{writer}r{number}"), paces, chance, scenario)
+                _write(actor, table.of(writer), operations(count, f"w{writer}r{number}"), send_rates, chance, scenario)
             lasted.append(time.now - begun)
             ends.append(time.now)
 
@@ -327,7 +327,7 @@ def simulate(scenario: Scenario, seed: int = 0, settle: float = 5.0) -> Figures:
 
 
 def _write(
-    actor: Actor, port: Port, work: list[Operation], paces: dict[str, SendRate], chance: Random, scenario: Scenario
+    actor: Actor, port: Port, work: list[Operation], send_rates: dict[str, SendRate], chance: Random, scenario: Scenario
 ) -> None:
     writer = Writer(
         port,
@@ -339,7 +339,7 @@ def _write(
         sleep=actor.sleep,
         random=chance.random,
         executor=lambda _: Calls(actor, chance, scenario.latency),
-        paces=paces,
+        send_rates=send_rates,
     )
     written = writer.write(work)
     if written.written != set(work):

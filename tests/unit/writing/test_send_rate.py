@@ -74,26 +74,26 @@ def held(rate: float = 100.0, now: float = 0.0, closed: float = 0.0) -> SendRate
     return SendRate(bucket, State.HOLD, since=now, lost_at=now, judged_at=now, at=now, closed=closed)
 
 
-def watched(pace: SendRate, share: float, seconds: float, now: float = 0.0) -> tuple[SendRate, float]:
+def watched(send_rate: SendRate, share: float, seconds: float, now: float = 0.0) -> tuple[SendRate, float]:
     """Sends for so many seconds at the rate, and loses that share of each call; the rate, and the time."""
     until = now + seconds
     while now < until:
-        units = min(25.0, pace.most_units())
-        now += units / min(pace.rate, 10_000.0)
-        pace = pace.spend(units, now).learn(units, units * share, now, now)
-    return pace, now
+        units = min(25.0, send_rate.most_units())
+        now += units / min(send_rate.rate, 10_000.0)
+        send_rate = send_rate.spend(units, now).learn(units, units * share, now, now)
+    return send_rate, now
 
 
 # OPEN
 
 
 def test_an_open_rate_limits_nothing_until_something_is_refused() -> None:
-    pace, now = watched(SendRate(), 0.0, 10.0)
+    send_rate, now = watched(SendRate(), 0.0, 10.0)
 
-    assert pace.state is State.OPEN
-    assert not pace.is_limited
-    assert pace.wait(now) == 0.0
-    assert pace.most_units() == math.inf
+    assert send_rate.state is State.OPEN
+    assert not send_rate.is_limited
+    assert send_rate.wait(now) == 0.0
+    assert send_rate.most_units() == math.inf
 
 
 def test_a_full_call_refused_whole_stops_the_rest() -> None:
@@ -113,21 +113,21 @@ def test_full_calls_refused_nearly_whole_stop_the_rest_only_in_a_row() -> None:
 
 
 def test_a_single_write_that_is_refused_does_not_stop_the_rest_but_a_hundred_in_a_row_do() -> None:
-    pace = SendRate().learn(1.0, 1.0, 0.0, 0.1)
-    assert pace.state is State.OPEN
+    send_rate = SendRate().learn(1.0, 1.0, 0.0, 0.1)
+    assert send_rate.state is State.OPEN
 
     for number in range(100):
-        pace = pace.learn(1.0, 1.0, 0.1 + number / 1000, 0.2 + number / 1000)
+        send_rate = send_rate.learn(1.0, 1.0, 0.1 + number / 1000, 0.2 + number / 1000)
 
-    assert pace.state is State.SEEK
+    assert send_rate.state is State.SEEK
 
 
 def test_where_much_is_lost_anyway_one_refused_call_is_chance() -> None:
-    pace = SendRate()
+    send_rate = SendRate()
     for number in range(8):
-        pace = pace.learn(25.0, 15.0, number / 100, number / 100)
+        send_rate = send_rate.learn(25.0, 15.0, number / 100, number / 100)
 
-    assert pace.learn(25.0, 25.0, 0.1, 0.1).state is State.OPEN
+    assert send_rate.learn(25.0, 25.0, 0.1, 0.1).state is State.OPEN
 
 
 def test_a_small_loss_leaves_a_rate_open() -> None:
@@ -139,23 +139,23 @@ def test_a_small_loss_leaves_a_rate_open() -> None:
 
 def test_an_open_rate_that_loses_falls_on_trial_to_what_was_taken_or_to_half() -> None:
     for share, cut in ((0.1, 0.5), (0.7, 0.3)):
-        pace, now = SendRate(), 0.0
-        while not pace.is_limited:
+        send_rate, now = SendRate(), 0.0
+        while not send_rate.is_limited:
             now += 0.01
-            pace = pace.learn(100.0, 100.0 * share, now, now)
+            send_rate = send_rate.learn(100.0, 100.0 * share, now, now)
 
         assert now == pytest.approx(1.01, abs=0.02)
-        assert pace.state is State.TRIAL
-        assert pace.rate == pytest.approx(10_000.0 * cut, rel=0.03)
+        assert send_rate.state is State.TRIAL
+        assert send_rate.rate == pytest.approx(10_000.0 * cut, rel=0.03)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7])
 def test_a_fall_that_does_not_help_is_undone_and_that_loss_no_longer_counts(share: float) -> None:
-    pace, _ = watched(SendRate(), share, 4.0)
+    send_rate, _ = watched(SendRate(), share, 4.0)
 
-    assert pace.state is State.OPEN
-    assert not pace.is_limited
-    assert pace.background == pytest.approx(share)
+    assert send_rate.state is State.OPEN
+    assert not send_rate.is_limited
+    assert send_rate.background == pytest.approx(share)
 
 
 def on_trial(rate: float = 5_000.0) -> SendRate:
@@ -163,11 +163,11 @@ def on_trial(rate: float = 5_000.0) -> SendRate:
 
 
 def test_a_fall_that_helps_is_kept() -> None:
-    pace, _ = watched(on_trial(), 0.0, 0.3)
+    send_rate, _ = watched(on_trial(), 0.0, 0.3)
 
-    assert pace.state is State.HOLD
-    assert pace.rate == 5_000.0
-    assert pace.background == 0.0
+    assert send_rate.state is State.HOLD
+    assert send_rate.rate == 5_000.0
+    assert send_rate.background == 0.0
 
 
 def test_a_trial_is_judged_by_many_units_and_not_before_the_fall_can_show() -> None:
@@ -177,11 +177,11 @@ def test_a_trial_is_judged_by_many_units_and_not_before_the_fall_can_show() -> N
 
 
 def test_a_loss_that_was_found_not_to_be_its_own_is_tried_again_later_and_later() -> None:
-    pace, now, tried = SendRate(), 0.0, list[float]()
+    send_rate, now, tried = SendRate(), 0.0, list[float]()
     while now < 70.0:
-        was, now = pace.state, now + 0.01
-        pace = pace.learn(100.0, 30.0, now, now)
-        if pace.state is State.TRIAL and was is State.OPEN:
+        was, now = send_rate.state, now + 0.01
+        send_rate = send_rate.learn(100.0, 30.0, now, now)
+        if send_rate.state is State.TRIAL and was is State.OPEN:
             tried.append(now)
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(tried)]
@@ -272,21 +272,21 @@ def test_of_two_writers_with_the_same_loss_the_slower_one_grows_faster() -> None
 
 
 def test_a_large_loss_is_not_waited_out() -> None:
-    pace, _ = watched(held(1000.0), 0.4, 0.1)
+    send_rate, _ = watched(held(1000.0), 0.4, 0.1)
 
-    assert pace.state is State.FALL
-    assert pace.rate == pytest.approx(600.0, rel=0.05)
+    assert send_rate.state is State.FALL
+    assert send_rate.rate == pytest.approx(600.0, rel=0.05)
 
 
 def test_a_table_that_closes_to_the_end_of_a_second_is_judged_by_a_whole_one() -> None:
-    pace, now = held(1000.0, closed=1.0), 0.0
-    while pace.rate == 1000.0:
+    send_rate, now = held(1000.0, closed=1.0), 0.0
+    while send_rate.rate == 1000.0:
         now += 0.025
-        pace = pace.learn(25.0, 25.0 if now > 0.6 else 0.0, now, now)
+        send_rate = send_rate.learn(25.0, 25.0 if now > 0.6 else 0.0, now, now)
 
     assert now == pytest.approx(1.0, abs=0.05)
-    assert pace.state is State.HOLD
-    assert pace.rate == pytest.approx(math.sqrt(1000.0 * 600.0), rel=0.05)
+    assert send_rate.state is State.HOLD
+    assert send_rate.rate == pytest.approx(math.sqrt(1000.0 * 600.0), rel=0.05)
 
 
 def test_a_table_that_loses_whole_calls_closes() -> None:
@@ -303,11 +303,11 @@ def test_a_table_that_loses_whole_calls_closes() -> None:
 
 def cut_by_a_tenth_lost(rate: float) -> float:
     """By how much one look at the loss moves the logarithm of a rate, a second."""
-    pace, now, units = held(rate), 0.0, 0
-    while pace.judged_at == 0.0:
+    send_rate, now, units = held(rate), 0.0, 0
+    while send_rate.judged_at == 0.0:
         now, units = now + 1 / rate, units + 1
-        pace = pace.learn(1.0, 1.0 if units % 10 == 0 else 0.0, now, now)
-    return math.log(pace.rate / rate) / now
+        send_rate = send_rate.learn(1.0, 1.0 if units % 10 == 0 else 0.0, now, now)
+    return math.log(send_rate.rate / rate) / now
 
 
 def test_the_few_units_of_a_slow_writer_move_its_rate_less_than_the_many_of_a_fast_one() -> None:
@@ -316,11 +316,11 @@ def test_the_few_units_of_a_slow_writer_move_its_rate_less_than_the_many_of_a_fa
 
 
 def test_a_call_of_which_nothing_was_taken_is_followed_by_silence() -> None:
-    pace = held(1000.0).spend(100.0, 0.5).learn(5.0, 5.0, 0.5, 0.5)
+    send_rate = held(1000.0).spend(100.0, 0.5).learn(5.0, 5.0, 0.5, 0.5)
 
-    assert pace.wait(0.5) == pytest.approx(PAUSE)
-    in_flight_with_it = pace.learn(5.0, 5.0, 0.4, 0.5)
-    assert in_flight_with_it.wait(0.5) == pace.wait(0.5)
+    assert send_rate.wait(0.5) == pytest.approx(PAUSE)
+    in_flight_with_it = send_rate.learn(5.0, 5.0, 0.4, 0.5)
+    assert in_flight_with_it.wait(0.5) == send_rate.wait(0.5)
 
 
 # RISE
@@ -366,12 +366,12 @@ def test_the_first_loss_undoes_the_end_of_a_rise() -> None:
     assert hardly_risen.learn(25.0, 1.0, now, now).rate >= 1000.0
 
 
-def kept_trickling(pace: SendRate) -> SendRate:
+def kept_trickling(send_rate: SendRate) -> SendRate:
     """After half an hour in which 250 units a second were sent, and all taken."""
     for tenth in range(1, 18_001):
         now = tenth / 10
-        pace = pace.spend(25.0, now).learn(25.0, 0.0, now - 0.005, now)
-    return pace
+        send_rate = send_rate.spend(25.0, now).learn(25.0, 0.0, now - 0.005, now)
+    return send_rate
 
 
 def test_a_rate_that_is_not_used_does_not_rise() -> None:
@@ -379,12 +379,12 @@ def test_a_rate_that_is_not_used_does_not_rise() -> None:
 
 
 def test_nor_does_it_grow_where_something_is_lost_now_and_then() -> None:
-    pace = held(1000.0)
+    send_rate = held(1000.0)
     for tenth in range(1, 1_000):
         now = tenth / 10
-        pace = pace.spend(25.0, now).learn(25.0, 0.0 if tenth % 9 else 0.1, now - 0.005, now)
+        send_rate = send_rate.spend(25.0, now).learn(25.0, 0.0 if tenth % 9 else 0.1, now - 0.005, now)
 
-    assert pace.rate == 1000.0
+    assert send_rate.rate == 1000.0
 
 
 def test_seeking_that_meets_no_limit_ends_in_none() -> None:
@@ -398,9 +398,9 @@ def test_seeking_that_meets_no_limit_ends_in_none() -> None:
 
 
 def test_what_was_written_is_paid_by_what_it_consumed() -> None:
-    pace = held(100.0).spend(25.0, now=1.0).correct(25.0, 75.0, sent_at=1.0, now=1.0)
+    send_rate = held(100.0).spend(25.0, now=1.0).correct(25.0, 75.0, sent_at=1.0, now=1.0)
 
-    assert pace.wait(1.0) == pytest.approx(0.65)
+    assert send_rate.wait(1.0) == pytest.approx(0.65)
 
 
 def test_a_call_is_of_one_write_unit_at_least() -> None:
@@ -409,11 +409,11 @@ def test_a_call_is_of_one_write_unit_at_least() -> None:
 
 @pytest.mark.parametrize("state", [State.SEEK, State.FALL, State.HOLD])
 def test_the_next_invocation_goes_on_from_a_rate_of_the_last_minute(state: State) -> None:
-    pace = replace(held(321.0, now=10.0), state=state)
+    send_rate = replace(held(321.0, now=10.0), state=state)
 
-    assert pace.resumed(69.0).state is state
-    assert pace.resumed(69.0).rate == 321.0
-    assert pace.resumed(71.0) == SendRate()
+    assert send_rate.resumed(69.0).state is state
+    assert send_rate.resumed(69.0).rate == 321.0
+    assert send_rate.resumed(71.0) == SendRate()
 
 
 def test_a_rise_is_not_resumed_as_it_was_since_nothing_is_known_of_the_time_between() -> None:
@@ -432,13 +432,13 @@ def test_an_open_rate_is_resumed_open_with_what_it_knows_of_losses() -> None:
 
 
 def test_a_table_that_takes_nothing_is_still_tried_twice_a_second_and_no_more_often_than_that() -> None:
-    pace, now = SendRate().learn(25.0, 0.0, 0.0, 0.0).learn(25.0, 25.0, 0.0, 0.0), 0.0
+    send_rate, now = SendRate().learn(25.0, 0.0, 0.0, 0.0).learn(25.0, 25.0, 0.0, 0.0), 0.0
     tried: list[float] = []
     while now < 60.0:
-        now += max(0.001, pace.wait(now))
+        now += max(0.001, send_rate.wait(now))
         tried.append(now)
-        pace = pace.spend(pace.most_units(), now)
-        pace = pace.learn(pace.most_units(), pace.most_units(), now, now)
+        send_rate = send_rate.spend(send_rate.most_units(), now)
+        send_rate = send_rate.learn(send_rate.most_units(), send_rate.most_units(), now, now)
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(tried)]
     assert max(gaps) < 1.5
