@@ -273,16 +273,18 @@ def fifo(seed: int, loss: float = 0.36, count: int = 40) -> Figures:
     return {"s": seconds, "of plain backoff": seconds / plain}
 
 
-def neighbour(seed: int, bucket: Bucket, writers: int, rate: float = 500.0, offered: float = 1000.0) -> Figures:
-    """Beside one that offers twice the table in calls of 25 and never backs off: ten invocations of 6 s, then alone."""
+def neighbour(
+    seed: int, bucket: Bucket, writers: int, rate: float = 500.0, offered: float = 1000.0, units: int = 25
+) -> Figures:
+    """Beside one that offers twice the table and never backs off: ten invocations of 6 s, then alone."""
     seconds, tail, invocations = 6.0, 8.0, 10
     world, stop = World(seed, bucket.capacity(rate)), 60.0
-    filler = operations(25, "n")
+    filler = operations(units, "n")
 
     def greedy(actor: Actor) -> None:
         while world.time.now < stop:
             world.table.write(filler, -1)
-            actor.sleep(25 / offered * world.chance.uniform(0.8, 1.2))
+            actor.sleep(units / offered * world.chance.uniform(0.8, 1.2))
 
     def body(writer: int) -> Callable[[Actor], None]:
         def run(actor: Actor) -> None:
@@ -344,6 +346,7 @@ def _all() -> dict[str, Callable[[int], Figures]]:
     for writers in (1, 4):
         found[f"neighbour, {writers}"] = partial(neighbour, bucket=BUCKETS[0], writers=writers)
     found["neighbour, 1, 0.1 s"] = partial(neighbour, bucket=BUCKETS[1], writers=1)
+    found["neighbour, 1, single writes"] = partial(neighbour, bucket=BUCKETS[0], writers=1, units=1)
     for keys in (1, 10, 0):
         found[f"hot, {keys or 'all'} keys"] = partial(hot, keys=keys)
     found["fifo, 36%"] = fifo

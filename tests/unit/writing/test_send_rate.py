@@ -14,6 +14,7 @@ from sluice.writing.send_rate import (
     REACTION_SECONDS,
     SEEK_RATE,
     TARGET_LOSS,
+    TRUST_SECONDS,
     Bucket,
     SendRate,
     State,
@@ -69,9 +70,11 @@ def test_an_hour_at_a_limit_spends_just_the_limit() -> None:
 
 
 def held(rate: float = 100.0, now: float = 0.0, closed: float = 0.0) -> SendRate:
-    """A rate that has found its limit."""
-    bucket = Bucket(rate, at=now)
-    return SendRate(bucket, State.HOLD, since=now, lost_at=now, judged_at=now, at=now, closed=closed)
+    """A rate that has just found its limit."""
+    bucket, until = Bucket(rate, at=now), now + 2 * TRUST_SECONDS
+    return SendRate(
+        bucket, State.HOLD, since=now, lost_at=now, judged_at=now, at=now, closed=closed, trusted_until=until
+    )
 
 
 def watched(send_rate: SendRate, share: float, seconds: float, now: float = 0.0) -> tuple[SendRate, float]:
@@ -321,6 +324,88 @@ def test_a_call_of_which_nothing_was_taken_is_followed_by_silence() -> None:
     assert send_rate.wait(0.5) == pytest.approx(PAUSE)
     in_flight_with_it = send_rate.learn(5.0, 5.0, 0.4, 0.5)
     assert in_flight_with_it.wait(0.5) == send_rate.wait(0.5)
+
+
+# PUSH
+
+
+def pushed(share: float, rate: float = 10.0) -> tuple[SendRate, float]:
+    """A rate that has been held down for so long that it is pushed, and loses that share from then on."""
+    send_rate, now = held(rate), 0.0
+    while send_rate.state is State.HOLD:
+        send_rate, now, was = *watched(send_rate, TARGET_LOSS / rate**FAIRNESS, 0.1, now), send_rate
+        assert was.rate == pytest.approx(rate, rel=0.05)
+    while send_rate.state is State.PUSH:
+        assert send_rate.most_units() == 1.0
+        send_rate, now = watched(send_rate, share, 0.01, now)
+    return send_rate, now
+
+
+def test_a_low_rate_that_loses_no_more_sixteen_times_as_fast_stays_there_for_a_minute() -> None:
+    send_rate, now = pushed(0.05)
+
+    assert send_rate.state is State.HOLD
+    assert send_rate.rate == pytest.approx(160.0, rel=0.05)
+    kept, now = watched(send_rate, 0.05, 55.0, now)
+    assert kept.rate == send_rate.rate
+    assert kept.most_units() == 1.0
+    fallen, _ = watched(kept, 0.05, 10.0, now)
+    assert fallen.rate < kept.rate
+
+
+def test_a_push_that_loses_is_undone_and_tried_again_ever_later() -> None:
+    send_rate, now, tried = held(10.0), 0.0, list[float]()
+    while now < 200.0:
+        was = send_rate.state
+        share = 0.5 if was is State.PUSH else TARGET_LOSS / send_rate.rate**FAIRNESS
+        send_rate, now = watched(send_rate, share, 0.01, now)
+        if send_rate.state is State.PUSH is not was:
+            tried.append(now)
+        if was is State.PUSH is not send_rate.state:
+            assert send_rate.state is State.HOLD
+            assert send_rate.rate == pytest.approx(10.0, rel=0.1)
+            assert now - tried[-1] < 0.2
+
+    assert [round(later - sooner) for sooner, later in itertools.pairwise(tried)] == pytest.approx(
+        [16, 32, 60, 60], abs=4
+    )
+
+
+def test_a_push_lasts_longer_than_what_a_table_has_saved() -> None:
+    send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
+    begun, now = watched(send_rate, 0.0, 0.9)
+
+    assert begun.state is State.PUSH
+    ended, _ = watched(begun, 0.9, 0.15, now)
+    assert ended.state is State.HOLD
+    assert ended.rate == 12.0
+
+
+@pytest.mark.parametrize("rate", [13.0, 60.0, 1000.0])
+def test_a_rate_of_half_a_call_a_second_is_never_pushed(rate: float) -> None:
+    send_rate, now = held(rate), 0.0
+    while now < 60.0:
+        send_rate, now = watched(send_rate, TARGET_LOSS / rate**FAIRNESS, 1.0, now)
+        assert send_rate.state is State.HOLD
+
+
+def test_whoever_did_not_give_way_has_gone_where_a_rise_doubles_the_rate() -> None:
+    send_rate, now = pushed(0.05)
+    loud = watched(send_rate, 0.0, 1.5, now)[0]
+    assert loud.state is State.RISE
+    assert loud.background > 0
+
+    risen, _ = watched(send_rate, 0.0, 4.0, now)
+
+    assert risen.rate > 320.0
+    assert risen.background == 0.0
+
+
+def test_the_next_invocation_begins_with_the_rate_before_a_push_that_was_not_judged() -> None:
+    send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
+
+    assert send_rate.resumed(0.5).state is State.HOLD
+    assert send_rate.resumed(0.5).rate == 12.0
 
 
 # RISE
