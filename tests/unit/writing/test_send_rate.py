@@ -356,14 +356,15 @@ def test_a_low_rate_that_loses_no_more_sixteen_times_as_fast_stays_there_for_a_m
 def test_a_push_that_loses_is_undone_and_tried_again_ever_later() -> None:
     send_rate, now, tried = held(10.0), 0.0, list[float]()
     while now < 200.0:
-        was = send_rate.state
-        share = 0.5 if was is State.PUSH else TARGET_LOSS / send_rate.rate**FAIRNESS
-        send_rate, now = watched(send_rate, share, 0.01, now)
-        if send_rate.state is State.PUSH is not was:
+        was = send_rate
+        share = 0.5 if was.state is State.PUSH else TARGET_LOSS / was.rate**FAIRNESS
+        send_rate, now = watched(was, share, 0.01, now)
+        if send_rate.state is State.PUSH is not was.state:
             tried.append(now)
-        if was is State.PUSH is not send_rate.state:
+            assert send_rate.rate == pytest.approx(16 * send_rate.before)
+        if was.state is State.PUSH is not send_rate.state:
             assert send_rate.state is State.HOLD
-            assert send_rate.rate == pytest.approx(10.0, rel=0.1)
+            assert send_rate.rate == was.before
             assert now - tried[-1] < 0.2
 
     assert [round(later - sooner) for sooner, later in itertools.pairwise(tried)] == pytest.approx(
