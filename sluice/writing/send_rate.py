@@ -228,7 +228,8 @@ class SendRate(Struct, frozen=True, gc=False):
         is_closed = lost == sent >= CALL_UNITS or self.refused >= 2 * CALL_UNITS
         if (is_closed and lost_before <= LARGE_LOSS * before) or self.refused >= 4 * CALL_UNITS:
             return self.restarted(now)
-        if now - self.since < WINDOW or self.sent < 4 * CALL_UNITS:
+        is_flood = self.sent >= TRIAL_UNITS and self.lost > LARGE_LOSS * self.sent
+        if now - self.since < (REACTION_SECONDS if is_flood else WINDOW) or self.sent < 4 * CALL_UNITS:
             return self
         share, is_trusted = self.lost / self.sent, now < self.trusted_until
         if share <= SMALL_LOSS + (self.background if is_trusted else 0.0):
