@@ -16,6 +16,7 @@ from functools import partial
 from itertools import pairwise
 from random import Random
 
+from sluice.aws.meanings import Meaning, Reply
 from sluice.message.operation import Operation, SingleWrite, Source
 from sluice.writing import send_rate as module
 from sluice.writing.send_rate import SendRate
@@ -27,6 +28,7 @@ from tests.benchmarks.simulation import (
     Arrival,
     Calls,
     Capacity,
+    Port,
     Scenario,
     Table,
     Time,
@@ -84,10 +86,11 @@ class World:
         seconds: float,
         after: After | None = None,
         write_units_per_second: float = math.inf,
+        port: Port | None = None,
     ) -> WriteOutcome:
         """One invocation: to the end of its work, or of so many seconds."""
         made = Writer(
-            self.table.of(writer),
+            port or self.table.of(writer),
             deadline=self.time.now + seconds,
             patience=1.0,
             connections=8,
@@ -142,6 +145,72 @@ def whole(seed: int, rate: float, bucket: Bucket, writers: int, stagger: float =
         "steady wasted": found.waste,
         "slowest": found.slowest,
         "calls": found.calls,
+    }
+
+
+def whole_singles(seed: int, writers: int, rate: float = 1000.0, seconds: float = 20.0) -> Figures:
+    """The same with single writes, each a call of its own."""
+    world, ends = World(seed, BUCKETS[0].capacity(rate)), list[float]()
+    count = int(rate * seconds / writers)
+
+    def body(writer: int) -> Callable[[Actor], None]:
+        def run(actor: Actor) -> None:
+            actor.sleep(world.chance.random() * 0.02)
+            world.invoke(actor, writer, singles(count, f"w{writer}"), {}, 10 * seconds)
+            ends.append(world.time.now)
+
+        return run
+
+    world.time.run(*(body(writer) for writer in range(writers)))
+    return {
+        "used": world.taken(0.0, math.inf) / max(ends) / rate,
+        "wasted": world.wasted(0.0, math.inf),
+        "steady wasted": world.wasted(5.0, min(ends)),
+        "slowest": max(ends) / statistics.mean(ends),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class TwoTables:
+    """A small table beside one without a limit, written to by the same calls."""
+
+    small: Table
+    large: Table
+
+    def write(self, batch: Sequence[Operation], writer: int) -> Reply:
+        unwritten, consumed = list[Operation](), dict[str, float]()
+        for table, name in ((self.small, TABLE), (self.large, LARGE)):
+            part = [operation for operation in batch if operation.table == name]
+            reply = table.write(part, writer) if part else Reply(Meaning.ACCEPTED)
+            unwritten += part if reply.meaning is Meaning.THROTTLED else reply.unwritten
+            consumed[name] = float(len(part) - len(reply.unwritten)) if reply.meaning is Meaning.ACCEPTED else 0.0
+        if len(unwritten) == len(batch):
+            return Reply(Meaning.THROTTLED, error="ProvisionedThroughputExceededException")
+        return Reply(Meaning.ACCEPTED, unwritten, consumed)
+
+
+LARGE = "large"
+
+
+def two_tables(seed: int, small: float = 100.0, count: int = 10_000) -> Figures:
+    """A tenth goes to a table of 100 units/s, the rest to one without a limit: by how much is the rest slowed?"""
+    ends = []
+    for names in ((LARGE,), (LARGE, TABLE)):
+        world = World(seed, BUCKETS[0].capacity(small))
+        tables = TwoTables(world.table, Table(world.time, Capacity(math.inf), chance=Random(seed)))
+        work = [put for name in names for put in operations(count if name == LARGE else count // 10, name, table=name)]
+        world.chance.shuffle(work)
+
+        def run(actor: Actor, world: World = world, tables: TwoTables = tables, work: list[Operation] = work) -> None:
+            world.invoke(actor, 0, work, {}, 60.0, port=Port(tables, 0))
+
+        world.time.run(run)
+        ends.append(tables.large.arrivals[-1].at)
+    calls = world.table.arrivals
+    return {
+        "time of the rest": ends[1] / ends[0],
+        "used of small": sum(call.taken for call in calls) / calls[-1].at / small,
+        "wasted of small": world.wasted(0.0, math.inf),
     }
 
 
@@ -334,6 +403,9 @@ def _all() -> dict[str, Callable[[int], Figures]]:
             for rate in (100.0, 1000.0, 4000.0):
                 name = f"whole, {writers} on {rate:,.0f}/s, {bucket.name}"
                 found[name] = partial(whole, rate=rate, bucket=bucket, writers=writers)
+    for writers in (1, 4):
+        found[f"single writes, {writers} on 1,000/s, 1 s"] = partial(whole_singles, writers=writers)
+    found["two tables"] = two_tables
     for bucket in BUCKETS:
         found[f"leave, {bucket.name}"] = partial(leave, bucket=bucket)
     for writers in (1, 4):
@@ -346,7 +418,7 @@ def _all() -> dict[str, Callable[[int], Figures]]:
     for writers in (1, 4):
         found[f"neighbour, {writers}"] = partial(neighbour, bucket=BUCKETS[0], writers=writers)
     found["neighbour, 1, 0.1 s"] = partial(neighbour, bucket=BUCKETS[1], writers=1)
-    found["neighbour, 1, single writes"] = partial(neighbour, bucket=BUCKETS[0], writers=1, units=1)
+    found["neighbour, 1, in single writes"] = partial(neighbour, bucket=BUCKETS[0], writers=1, units=1)
     for keys in (1, 10, 0):
         found[f"hot, {keys or 'all'} keys"] = partial(hot, keys=keys)
     found["fifo, 36%"] = fifo

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.meanings import Meaning, Reply
@@ -241,9 +241,13 @@ class Table:
         return Reply(Meaning.ACCEPTED, unwritten, {TABLE: float(taken)})
 
 
+class Written(Protocol):
+    def write(self, batch: Sequence[Operation], writer: int) -> Reply: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
-    table: Table
+    table: Written
     writer: int
 
     def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Reply]:  # noqa: ARG002
@@ -259,11 +263,11 @@ class Port:
         return answer
 
 
-def operations(count: int, prefix: str, keys: int = 0) -> list[Operation]:
+def operations(count: int, prefix: str, keys: int = 0, table: str = TABLE) -> list[Operation]:
     """Puts of one write unit, spread over so many partition keys; 0: each has its own."""
     source = Source("m", False, 0)
     return [
-        BatchWrite(key=(TABLE, f"{prefix}-{n % (keys or count)}", f"{n}"), source=source, body=b"{}")
+        BatchWrite(key=(table, f"{prefix}-{n % (keys or count)}", f"{n}"), source=source, body=b"{}")
         for n in range(count)
     ]
 
