@@ -47,9 +47,8 @@ each 0.25 s, and by 1.5 at most."""
 PAUSE = 0.1
 """Seconds of silence after a call of which nothing was taken. Shorter ones waste more on a table that is closed to the
 end of a second, longer ones miss more of the next."""
-CLOSED, CLOSED_UNITS = 2.5, 50.0
-"""Where a table closes to the end of a second, quiet and rising take 2.5 times as long: a loss shows once a second. So
-many units lost tell whether it does."""
+CLOSED = 2.5
+"""Where a table closes to the end of a second, quiet and rising take 2.5 times as long: a loss shows once a second."""
 
 
 def backoff(attempt: int, chance: float) -> float:
@@ -170,7 +169,7 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def learn(self, sent: float, lost: float, sent_at: float, now: float) -> SendRate:
         """Of so many write units sent at that time, so many were refused for going too fast."""
-        closed = self.closed + ((lost == sent) - self.closed) * min(1.0, lost / CLOSED_UNITS)
+        closed = self.closed + ((lost == sent) - self.closed) * min(1.0, lost / (2 * CALL_UNITS))
         lost_at = now if lost else self.lost_at
         if sent_at < self.judged_at:  # What was in flight together is lost together: one piece of news, not several.
             return replace(self, at=now, lost_at=lost_at, closed=closed)

@@ -402,6 +402,13 @@ def test_whoever_did_not_give_way_has_gone_where_a_rise_doubles_the_rate() -> No
     assert risen.background == 0.0
 
 
+def test_beside_one_that_does_not_give_way_a_lost_write_says_nothing_of_the_next_moment() -> None:
+    beside, alone = replace(held(160.0), background=0.08), held(160.0)
+
+    assert beside.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) == beside.spend(1.0, 0.5).wait(0.5)
+    assert alone.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) > alone.spend(1.0, 0.5).wait(0.5)
+
+
 def test_the_next_invocation_begins_with_the_rate_before_a_push_that_was_not_judged() -> None:
     send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
 
