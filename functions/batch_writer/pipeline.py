@@ -75,8 +75,8 @@ class Pipeline:
         self._sleep = sleep
         self._random = random
         self._executor = executor or Threads()
-        self._paces: dict[str, SendRate] = {}
-        """By table. The table is the same for the next invocation, and its limit too; an old pace is forgotten."""
+        self._send_rates: dict[str, SendRate] = {}
+        """By table. The table is the same for the next invocation, and its limit too; an old send rate is forgotten."""
 
     def run(self, event: Iterable[Any], time_left: float, account: str | None = None) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.
@@ -120,7 +120,7 @@ class Pipeline:
             sleep=self._sleep,
             random=self._random,
             executor=self._executor,
-            paces=self._paces,
+            send_rates=self._send_rates,
             within_message=groups.are_ordered,
             after=after if groups.are_ordered else None,
             is_last_try=is_last_try,

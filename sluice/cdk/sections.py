@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
@@ -21,6 +22,9 @@ ERROR_CODES = (
     *("InvalidAttribute", "InvalidExpression", "MissingVersion", "ConditionFailed", "RejectedByDynamoDB"),
 )
 """Why operations are dead-lettered: all values that the message attribute ErrorCode can have."""
+LIMITS = ("ProvisionedThroughput", "MaxOnDemandThroughput", "KeyRangeThroughput", "AccountLimit")
+THROTTLING_REASONS = tuple(f"{part}Write{limit}Exceeded" for part in ("Table", "Index") for limit in LIMITS)
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingReason.html"""
 
 
 def progress(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
@@ -124,21 +128,20 @@ def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second
             "Throttling that the function met",
             own("UnprocessedItems", label="requests unprocessed"),
             own("ThrottledCalls", label="calls throttled"),
+            right=[own("BackoffTime", label="time spent backing off (ms)")],
         ),
-        graph("Time spent backing off (ms)", own("BackoffTime", label="backoff")),
         graph(
             "DynamoDB's own errors",
             *map(watched.system_errors, watched.tables),
             alarms=alarms.system_errors[:1],
         ),
+        _sums_of_log(watched, "Calls throttled, by reason", "batch handled", "throttling", THROTTLING_REASONS),
     ]
 
 
 def rejections(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
     """Is the data bad?"""
     own = watched.own
-    sums = ", ".join(f"sum(error_codes.{code}) as {code}" for code in ERROR_CODES)
-    group = watched.function.log_group
     return [
         graph(
             "Dead letters waiting",
@@ -146,14 +149,7 @@ def rejections(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
             right=[watched.more_dead_letters()],
             alarms=[alarms.dead_letters],
         ),
-        cloudwatch.LogQueryWidget(
-            title="Operations rejected, by ErrorCode",
-            log_group_names=[group.log_group_name],
-            query_lines=['filter message = "operations rejected"', f"stats {sums} by bin(1m)"],
-            view=cloudwatch.LogQueryVisualizationType.STACKEDAREA,
-            width=6,
-            height=6,
-        ),
+        _sums_of_log(watched, "Operations rejected, by ErrorCode", "operations rejected", "error_codes", ERROR_CODES),
         graph(
             "Operations not written",
             own("OperationsRejected", label="rejected"),
@@ -259,3 +255,16 @@ def _named(watched: Watched, alias: str, label: str) -> str:
 
 def _table_maximum(table: dynamodb.ITable, name: str, label: str) -> cloudwatch.Metric:
     return table.metric(name, statistic="Maximum", label=label)
+
+
+def _sums_of_log(watched: Watched, title: str, message: str, counts: str, names: Iterable[str]) -> cloudwatch.IWidget:
+    """What the function's log counts by name, in the field `counts` of lines with that message."""
+    sums = ", ".join(f"sum({counts}.{name}) as {name}" for name in names)
+    return cloudwatch.LogQueryWidget(
+        title=title,
+        log_group_names=[watched.function.log_group.log_group_name],
+        query_lines=[f'filter message = "{message}"', f"stats {sums} by bin(1m)"],
+        view=cloudwatch.LogQueryVisualizationType.STACKEDAREA,
+        width=6,
+        height=6,
+    )

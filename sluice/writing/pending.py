@@ -20,7 +20,7 @@ from .plan import MAX_REQUESTS, Batch
 from .send_rate import Bucket, SendRate, State, backoff
 
 LAST_SECONDS = 2.0
-"""While the limit is not known, the last call may hold as much as the pace allows in 2 s."""
+"""While the limit is not known, the last call may hold as much as the send rate allows in 2 s."""
 SMALL_CALL = 4
 """Operations of a call in which those that came back are too large a part to judge the table by."""
 PART_SECONDS = 8.0
@@ -40,8 +40,8 @@ class Queues:
     repeated: deque[BatchWrite] = field(default_factory=deque)
     """What came back, and goes in batches. At most half of a call where there are fresh ones: so a range of keys that
     is hot neither fills whole calls nor goes unnoticed."""
-    repeated_pace: SendRate = field(default_factory=SendRate)
-    """Limits what came back while a range of keys is hot, so that the rest of the table keeps its own pace."""
+    repeated_rate: SendRate = field(default_factory=SendRate)
+    """Limits what came back while a range of keys is hot, so that the rest of the table keeps its own send rate."""
     hot_keys: HotKeys = field(default_factory=HotKeys)
 
     def extend(self, operations: Collection[Operation]) -> None:
@@ -89,12 +89,12 @@ class Sending:
 
 # Long: the queues of all tables and the rates that hold them back decide together what goes next.
 class Pending:
-    """Everything that waits in one invocation. `paces`, by table, are the only thing that outlives it."""
+    """Everything that waits in one invocation. `send_rates`, by table, are the only thing that outlives it."""
 
-    def __init__(self, paces: MutableMapping[str, SendRate], *, write_units_per_second: float, now: float) -> None:
-        for table, pace in paces.items():
-            paces[table] = pace.resumed(now)
-        self._paces = paces
+    def __init__(self, send_rates: MutableMapping[str, SendRate], *, write_units_per_second: float, now: float) -> None:
+        for table, send_rate in send_rates.items():
+            send_rates[table] = send_rate.resumed(now)
+        self._send_rates = send_rates
         self._share = Bucket(write_units_per_second, at=now)
         self._tables: dict[str, Queues] = {}
         self._alone: deque[Batch] = deque()
@@ -140,16 +140,16 @@ class Pending:
             return None
         units = self._estimate(batch)
         for table, estimate in units.items():
-            self._paces[table] = self._pace_of(table).spend(estimate, now)
+            self._send_rates[table] = self._send_rate_of(table).spend(estimate, now)
             self._share = self._share.spend(estimate, now)
             queues = self._tables[table]
-            if queues.repeated_pace.is_limited:
-                queues.repeated_pace = queues.repeated_pace.spend(self._repeated_units(table, batch), now)
+            if queues.repeated_rate.is_limited:
+                queues.repeated_rate = queues.repeated_rate.spend(self._repeated_units(table, batch), now)
         return Sending(batch, alone, units, now)
 
     def _estimate(self, batch: Batch) -> Mapping[str, float]:
         table = batch[0].key[0]
-        if len(self._tables) == 1 and not self._pace_of(table).is_limited and not self._share.is_limited:
+        if len(self._tables) == 1 and not self._send_rate_of(table).is_limited and not self._share.is_limited:
             return {table: float(len(batch))}  # Nobody counts.
         units: dict[str, float] = {}
         for operation in batch:
@@ -162,11 +162,11 @@ class Pending:
         waits = [self._later[0][0] - now] if self._later else []
         for table, queues in self._tables.items():
             if queues.single or (queues.fresh and not singles_only):
-                waits.append(self._pace_of(table).wait(now))
+                waits.append(self._send_rate_of(table).wait(now))
             elif queues.repeated and not singles_only:
-                waits.append(max(queues.repeated_pace.wait(now), self._pace_of(table).wait(now)))
+                waits.append(max(queues.repeated_rate.wait(now), self._send_rate_of(table).wait(now)))
         if self._alone and not singles_only:
-            waits.append(max(self._pace_of(operation.table).wait(now) for operation in self._alone[0]))
+            waits.append(max(self._send_rate_of(operation.table).wait(now) for operation in self._alone[0]))
         if not waits:
             return None
         return max(0.0, min(waits), self._share.wait(now))
@@ -189,8 +189,8 @@ class Pending:
             return
         if not lost and not self.attempts:
             for table, units in sending.units.items():
-                pace = self._pace_of(table).correct(units, consumed.get(table, units), sending.at, now)
-                self._paces[table] = pace.learn(units, 0.0, sending.at, now)
+                send_rate = self._send_rate_of(table).correct(units, consumed.get(table, units), sending.at, now)
+                self._send_rates[table] = send_rate.learn(units, 0.0, sending.at, now)
             return
         refused = set(lost)
         named = {reason.table for reason in reasons} if all(reason.table for reason in reasons) else set()
@@ -218,7 +218,7 @@ class Pending:
         queues, taken = self._queues(table), repeated.taken + fresh.taken
         queues.hot_keys.learn(repeated.count, repeated.count_lost, fresh.count, fresh.count_lost)
         refused, is_uneven = repeated.lost + fresh.lost, queues.is_uneven(now)
-        pace = self._pace_of(table).correct(taken, consumed.get(table, taken), sent_at, now)
+        send_rate = self._send_rate_of(table).correct(taken, consumed.get(table, taken), sent_at, now)
         if is_uneven and (taken or not fresh.count or queues.is_part_refused):
             # What is lost of a hot range says nothing of the table.
             refused = 0
@@ -226,26 +226,26 @@ class Pending:
             # Nor does what comes back again, where it is half of a small call, or takes turns with what is fresh.
             taken, refused = fresh.taken, fresh.lost
         if taken or refused:
-            pace = pace.learn(taken + refused, refused, sent_at, now)
-        if is_uneven != queues.repeated_pace.is_limited:
-            queues.repeated_pace = SendRate().restarted(now) if is_uneven else SendRate()
+            send_rate = send_rate.learn(taken + refused, refused, sent_at, now)
+        if is_uneven != queues.repeated_rate.is_limited:
+            queues.repeated_rate = SendRate().restarted(now) if is_uneven else SendRate()
         elif is_uneven and repeated.count:
-            queues.repeated_pace = queues.repeated_pace.learn(repeated.units, repeated.lost, sent_at, now)
-        self._paces[table] = pace
+            queues.repeated_rate = queues.repeated_rate.learn(repeated.units, repeated.lost, sent_at, now)
+        self._send_rates[table] = send_rate
 
     def _repeated_units(self, table: str, batch: Batch) -> int:
         return sum([o.write_units for o in batch if o in self.attempts and o.key[0] == table])
 
     def _next_batch(self, now: float) -> tuple[Batch, bool]:
-        if self._alone and all(self._pace_of(operation.table).wait(now) <= 0 for operation in self._alone[0]):
+        if self._alone and all(self._send_rate_of(operation.table).wait(now) <= 0 for operation in self._alone[0]):
             return self._alone.popleft(), True
-        ready = [(table, queues) for table, queues in self._tables.items() if self._pace_of(table).wait(now) <= 0]
+        ready = [(table, queues) for table, queues in self._tables.items() if self._send_rate_of(table).wait(now) <= 0]
         heads: list[_Head] = []
         for table, queues in ready:
             most, repeated = self._most_units(table, queues), 0.0
             is_turn_of_fresh, queues.is_turn_of_fresh = queues.is_turn_of_fresh and bool(queues.fresh), False
-            if queues.repeated and queues.repeated_pace.wait(now) <= 0 and not is_turn_of_fresh:
-                own = min(most, queues.repeated_pace.most_units())
+            if queues.repeated and queues.repeated_rate.wait(now) <= 0 and not is_turn_of_fresh:
+                own = min(most, queues.repeated_rate.most_units())
                 heads.append(_Head(queues.repeated, min(own, MAX_REQUESTS // 2, most / 2) if queues.fresh else own))
                 repeated = heads[-1].units
                 queues.is_turn_of_fresh = repeated >= most
@@ -260,17 +260,17 @@ class Pending:
 
     def _next_single(self, now: float) -> Batch:
         for table, queues in self._tables.items():
-            if queues.single and self._pace_of(table).wait(now) <= 0:
+            if queues.single and self._send_rate_of(table).wait(now) <= 0:
                 return [queues.single.popleft()]
         return []
 
     def _most_units(self, table: str, queues: Queues) -> float:
         """How much of a table's queues may go into one call."""
-        pace = self._pace_of(table)
-        if pace.state is State.SEEK and not self._later:
+        send_rate = self._send_rate_of(table)
+        if send_rate.state is State.SEEK and not self._later:
             left = len(queues.fresh) + len(queues.repeated)
-            return math.inf if left <= min(MAX_REQUESTS, pace.rate * LAST_SECONDS) else pace.most_units()
-        return pace.most_units()
+            return math.inf if left <= min(MAX_REQUESTS, send_rate.rate * LAST_SECONDS) else send_rate.most_units()
+        return send_rate.most_units()
 
     def _return(self, batch: Batch, alone: bool) -> None:
         if alone:
@@ -289,11 +289,11 @@ class Pending:
             queues = self._tables[table] = Queues()
         return queues
 
-    def _pace_of(self, table: str) -> SendRate:
-        pace = self._paces.get(table)
-        if pace is None:
-            pace = self._paces[table] = SendRate()
-        return pace
+    def _send_rate_of(self, table: str) -> SendRate:
+        send_rate = self._send_rates.get(table)
+        if send_rate is None:
+            send_rate = self._send_rates[table] = SendRate()
+        return send_rate
 
 
 class _Units(Struct, gc=False):

@@ -32,6 +32,9 @@ REACTION_SECONDS = 0.25
 TRIAL_UNITS, TRUST_SECONDS = 400.0, 8.0
 """So many units tell a loss of 0.1 from one of 0.05 with 3 standard deviations. What a trial found is tried again after
 8 s, then 16, and so on up to a minute."""
+PUSH = 16.0
+"""How many times as fast a low rate is pushed: of 16 writers that share a table one that does so loses half, but beside
+a writer that offers the table much more than that, as little as before."""
 SEEK_RATE, SEEK_GROWTH = 10.0, 3.0
 """Write units per second at which seeking begins, the same for all writers that share the table and are stopped
 together; and its growth per second, as a power of e: ten times as much each 0.77 s."""
@@ -44,9 +47,8 @@ each 0.25 s, and by 1.5 at most."""
 PAUSE = 0.1
 """Seconds of silence after a call of which nothing was taken. Shorter ones waste more on a table that is closed to the
 end of a second, longer ones miss more of the next."""
-CLOSED, CLOSED_UNITS = 2.5, 50.0
-"""Where a table closes to the end of a second, quiet and rising take 2.5 times as long: a loss shows once a second. So
-many units lost tell whether it does."""
+CLOSED = 2.5
+"""Where a table closes to the end of a second, quiet and rising take 2.5 times as long: a loss shows once a second."""
 
 
 def backoff(attempt: int, chance: float) -> float:
@@ -97,6 +99,7 @@ class State(Enum):
     FALL = "falling until little is lost"
     HOLD = "following the losses"
     RISE = "growing faster and faster, as nothing is lost"
+    PUSH = "a low rate is raised many times over for a second, to see whether more is lost"
 
 
 class SendRate(Struct, frozen=True, gc=False):
@@ -125,7 +128,7 @@ class SendRate(Struct, frozen=True, gc=False):
     passed: float = 1.0
     """and the share that was taken then."""
     background: float = 0.0
-    """The share that is lost whatever is sent, as a trial has shown; until"""
+    """The share that is lost whatever is sent, as a trial or a push has shown; believed, or not tried again, until"""
     trusted_until: float = 0.0
     trust: float = TRUST_SECONDS
 
@@ -148,6 +151,8 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def most_units(self) -> float:
         """How much may go into one call; infinite where nothing limits the rate."""
+        if self._is_beside_another(self.at):  # What it leaves flows in slowly: a large call would lose most of itself.
+            return 1.0
         return max(1.0, self.bucket.rate * (CALL_SECONDS / 2 if self.closes else CALL_SECONDS))
 
     def spend(self, units: float, now: float) -> SendRate:
@@ -164,11 +169,11 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def learn(self, sent: float, lost: float, sent_at: float, now: float) -> SendRate:
         """Of so many write units sent at that time, so many were refused for going too fast."""
-        closed = self.closed + ((lost == sent) - self.closed) * min(1.0, lost / CLOSED_UNITS)
+        closed = self.closed + ((lost == sent) - self.closed) * min(1.0, lost / (2 * CALL_UNITS))
         lost_at = now if lost else self.lost_at
         if sent_at < self.judged_at:  # What was in flight together is lost together: one piece of news, not several.
             return replace(self, at=now, lost_at=lost_at, closed=closed)
-        pace = replace(
+        updated = replace(
             self,
             since=self.since if self.sent else now,
             sent=self.sent + sent,
@@ -178,24 +183,26 @@ class SendRate(Struct, frozen=True, gc=False):
             lost_at=lost_at,
             closed=closed,
         )
-        if lost == sent and pace.is_limited and sent_at >= self.paused_at:
-            pace = replace(pace, bucket=pace.bucket.spend(pace.rate * PAUSE, now), paused_at=now)
+        if lost == sent and updated.is_limited and sent_at >= self.paused_at and not self._is_beside_another(now):
+            updated = replace(updated, bucket=updated.bucket.spend(updated.rate * PAUSE, now), paused_at=now)
         match self.state:
             case State.OPEN:
-                return pace._opened(sent, lost, now)
+                return updated._opened(sent, lost, now)
             case State.TRIAL:
-                return pace._tried(now)
+                return updated._tried(now)
             case State.SEEK:
-                return pace._sought(sent, lost, self.at, now)
+                return updated._sought(sent, lost, self.at, now)
             case State.FALL:
-                return pace._fallen(now)
+                return updated._fallen(now)
             case State.HOLD:
-                return pace._held(now)
+                return updated._held(now)
             case State.RISE:
-                return pace._risen(lost, self.at, now)
+                return updated._risen(lost, self.at, now)
+            case State.PUSH:
+                return updated._pushed(now)
 
     def resumed(self, now: float) -> SendRate:
-        """For the next invocation: forgotten after a minute. A trial that was not judged is undone."""
+        """For the next invocation: forgotten after a minute. A trial or a push that was not judged is undone."""
         if now - self.at > STALE_SECONDS:
             return SendRate()
         match self.state:
@@ -205,12 +212,14 @@ class SendRate(Struct, frozen=True, gc=False):
                 return self._undone(now, 1 - self.passed)
             case State.RISE:
                 return self._to(State.HOLD, self.rate, now)
+            case State.PUSH:
+                return self._to(State.HOLD, self.before, now)
         return replace(self._counting_from(now), at=now, lost_at=now)
 
     def restarted(self, now: float) -> SendRate:
         """Begin anew at a low rate, and look for the limit."""
-        pace = replace(self._to(State.SEEK, SEEK_RATE, now), background=0.0, trust=TRUST_SECONDS)
-        return replace(pace, bucket=Bucket(SEEK_RATE, -SEEK_RATE * REACTION_SECONDS / 10, now))
+        updated = replace(self._to(State.SEEK, SEEK_RATE, now), trust=TRUST_SECONDS)._without_background(now)
+        return replace(updated, bucket=Bucket(SEEK_RATE, -SEEK_RATE * REACTION_SECONDS / 10, now))
 
     def _opened(self, sent: float, lost: float, now: float) -> SendRate:
         before, lost_before = self.sent - self.refused, max(0.0, self.lost - self.refused)
@@ -218,14 +227,15 @@ class SendRate(Struct, frozen=True, gc=False):
         is_closed = lost == sent >= CALL_UNITS or self.refused >= 2 * CALL_UNITS
         if (is_closed and lost_before <= LARGE_LOSS * before) or self.refused >= 4 * CALL_UNITS:
             return self.restarted(now)
-        if now - self.since < WINDOW or self.sent < 4 * CALL_UNITS:
+        is_flood = self.sent >= TRIAL_UNITS and self.lost > LARGE_LOSS * self.sent
+        if now - self.since < (REACTION_SECONDS if is_flood else WINDOW) or self.sent < 4 * CALL_UNITS:
             return self
         share, is_trusted = self.lost / self.sent, now < self.trusted_until
         if share <= SMALL_LOSS + (self.background if is_trusted else 0.0):
             return replace(self._counting_from(now), background=min(self.background, share))
         rate = self.sent / (now - self.since)
-        pace = self._to(State.TRIAL, rate * min(CUT, 1 - share), now)
-        return replace(pace, before=rate, passed=1 - share)
+        updated = self._to(State.TRIAL, rate * min(CUT, 1 - share), now)
+        return replace(updated, before=rate, passed=1 - share, background=0.0)
 
     def _tried(self, now: float) -> SendRate:
         if self.sent < TRIAL_UNITS or now - self.since < REACTION_SECONDS:
@@ -258,35 +268,63 @@ class SendRate(Struct, frozen=True, gc=False):
         age = now - self.since
         if age < REACTION_SECONDS or (self.sent < CALL_UNITS and age < WINDOW):
             return self
-        if self.lost > SMALL_LOSS * self.sent:
+        if self.lost > (SMALL_LOSS + self._not_own(now)) * self.sent:
             return self._to(State.FALL, self.rate * max(CUT, 1 - self.lost / self.sent), now)
         return self._to(State.HOLD, self.rate, now)
 
     def _held(self, now: float) -> SendRate:
         if now - self.lost_at > self._quiet():
             return replace(self._to(State.RISE, self.rate, now), before=self.rate)
-        if self.sent >= CALL_UNITS and self.lost > LARGE_LOSS * self.sent and not self.closes:
+        large = LARGE_LOSS + self._not_own(now)
+        if self.sent >= CALL_UNITS and self.lost > large * self.sent and not self.closes:
             return self._to(State.FALL, self.rate * max(CUT, 1 - self.lost / self.sent), now)
         age = now - self.since
         if age < WINDOW or (self.sent < CALL_UNITS and age < MAX_WINDOW):
             return self
+        if self.rate < CALL_UNITS * CUT and now >= self.trusted_until:
+            return replace(self._to(State.PUSH, PUSH * self.rate, now), before=self.rate)
         taken = (self.sent - self.lost) / age
-        if self.lost and self.is_used and taken < (1 - LARGE_LOSS) * self.rate:
+        if self.lost and self.is_used and taken < (1 - large) * self.rate:
             # Halfway only: a second that is not the table's own has less of it, or more.
             return self._to(State.HOLD, max(math.sqrt(taken * self.rate), self.rate * CUT), now)
-        target = TARGET_LOSS / self.rate**FAIRNESS
+        target = TARGET_LOSS / self.rate**FAIRNESS + self._not_own(now)
         growth = (target * self.sent - self.lost) / (self.sent + PRIOR)
-        if growth > 0 and not self.is_used:
+        if growth > 0 and (self._not_own(now) or not self.is_used):
             return self._counting_from(now)
         return replace(self._to(State.HOLD, self.rate * math.exp(growth * age), now), lost_at=self.lost_at)
 
+    def _pushed(self, now: float) -> SendRate:
+        if self.lost > 1 + SMALL_LOSS * self.sent:  # One may be chance.
+            trust = min(2 * self.trust, STALE_SECONDS)
+            held = replace(self._to(State.HOLD, self.before, now), background=0.0, trusted_until=now + trust)
+            return replace(held, trust=trust)
+        if self.sent < CALL_UNITS or now - self.since < WINDOW:
+            return self
+        until = now + STALE_SECONDS
+        return replace(self._to(State.HOLD, self.rate, now), background=SMALL_LOSS, trusted_until=until)
+
+    def _is_beside_another(self, now: float) -> bool:
+        """Whether somebody writes to the table who does not give way, or that is being found out."""
+        return self.state is State.PUSH or (self.state in (State.FALL, State.HOLD) and self._not_own(now) > 0)
+
+    def _not_own(self, now: float) -> float:
+        """The share of what is sent that is lost whatever the rate."""
+        return self.background if now < self.trusted_until else 0.0
+
+    def _without_background(self, now: float) -> SendRate:
+        return replace(self, background=0.0, trusted_until=max(self.trusted_until, now + 2 * TRUST_SECONDS))
+
     def _quiet(self) -> float:
         """Seconds without a loss after which the rate rises."""
-        return max(WINDOW * (CLOSED if self.closes else 1), min(MAX_WINDOW, QUIET_UNITS / self.rate))
+        return max(
+            WINDOW * (CLOSED if self.closes and not self.background else 1), min(MAX_WINDOW, QUIET_UNITS / self.rate)
+        )
 
     def _risen(self, lost: float, before: float, now: float) -> SendRate:
         most = MAX_RISE / CLOSED if self.closes else MAX_RISE
         growth = min(most, RISE_GROWTH * 2 ** min(20.0, (now - self.since) / REACTION_SECONDS))
+        if self.rate * CUT > self.before:  # Whoever did not give way has gone.
+            self = self._without_background(now)
         if lost:  # Back to where it was when what is lost now was about to be too much.
             return self._to(State.FALL, max(self.before, self.rate * math.exp(-growth * REACTION_SECONDS)), now)
         return self._grown(growth, before, now) if self.is_used else self

@@ -75,7 +75,7 @@ Feed = Callable[[], Sequence[Operation]]
 
 
 class Writer:
-    """Writes one invocation's operations. Made anew for each; of the one before it knows only `paces`, by table.
+    """Writes one invocation's operations. Made anew for each; of the one before it knows only `send_rates`, by table.
 
     Long, as each answer touches the outcome, the item's lane, what is pending and what was unsure before.
     """
@@ -92,7 +92,7 @@ class Writer:
         sleep: Callable[[float], None],
         random: Callable[[], float],
         executor: Callable[[int], Executor],
-        paces: MutableMapping[str, SendRate] | None = None,
+        send_rates: MutableMapping[str, SendRate] | None = None,
         within_message: bool = False,
         after: After | None = None,
         feed: Feed | None = None,
@@ -113,7 +113,7 @@ class Writer:
         self._sleep = sleep
         self._random = random
         self._pending = Pending(
-            {} if paces is None else paces, write_units_per_second=write_units_per_second, now=clock()
+            {} if send_rates is None else send_rates, write_units_per_second=write_units_per_second, now=clock()
         )
         are_watched = after is not None or feed is not None
         self._lanes = Lanes(within_message=within_message, are_watched=are_watched)

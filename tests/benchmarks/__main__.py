@@ -12,7 +12,20 @@ from pathlib import Path
 
 from sluice import terminal
 from sluice.cost import measured
-from tests.benchmarks import calls, coldstart, cost, cpu, curve, library, memory, page, throughput, utilisation, virtual
+from tests.benchmarks import (
+    calls,
+    coldstart,
+    cost,
+    cpu,
+    curve,
+    library,
+    memory,
+    page,
+    real_rate,
+    throughput,
+    utilisation,
+    virtual,
+)
 from tests.benchmarks.lanes import section as lanes
 from tests.benchmarks.machine import Machine, this_machine
 from tests.benchmarks.peers import section as peers
@@ -27,6 +40,7 @@ SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
     "throughput": throughput.measure,
     "curve": curve.measure,
     "capacity": utilisation.measure,
+    "rate": real_rate.measure,
     "simulation": virtual.measure,
     "coldstart": coldstart.measure,
     "memory": memory.measure,

@@ -10,19 +10,22 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.request import urlopen
 
 from tests.benchmarks.simulation import Capacity
 
 TABLE = "bench"
+PEER = "boto3 batch_writer"
 LATENCY = 0.005  # Seconds.
 SETTLED = 5.0
 """Seconds after the beginning from which a rate counts as steady."""
@@ -61,11 +64,26 @@ class Row:
     """Each half second: its beginning, use and waste."""
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a table takes."""
+
+    rate: float
+    burst: float = 1.0
+    per_second: bool = False
+    loss: float = 0.0
+    """The share that it refuses whatever is sent."""
+    neighbour: float = 0.0
+    """Write units a second that somebody else offers in calls of 25, and never backs off;"""
+    neighbour_seconds: float = 0.0
+    """for so long from the first call of ours on."""
+
+
 class Bucket(asyncio.Protocol):
     """One connection to the table."""
 
-    def __init__(self, capacity: Capacity, hot: Capacity | None, arrivals: list[tuple[float, int, int]]) -> None:
-        self._capacity, self._hot, self._arrivals = capacity, hot, arrivals
+    def __init__(self, capacity: Capacity, loss: float, arrivals: list[tuple[float, int, int]]) -> None:
+        self._capacity, self._loss, self._arrivals = capacity, loss, arrivals
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -87,7 +105,7 @@ class Bucket(asyncio.Protocol):
     def _written(self, request: dict[str, Any]) -> tuple[int, Any]:
         now = time.monotonic()
         requests = request["RequestItems"][TABLE]
-        unprocessed = [each for each in requests if not self._takes(each, now)]
+        unprocessed = [each for each in requests if not self._takes(now)]
         taken = len(requests) - len(unprocessed)
         self._arrivals.append((now, len(requests), taken))
         if not taken:
@@ -96,9 +114,8 @@ class Bucket(asyncio.Protocol):
         capacity = [{"TableName": TABLE, "CapacityUnits": float(taken)}]
         return 200, {"UnprocessedItems": {TABLE: unprocessed} if unprocessed else {}, "ConsumedCapacity": capacity}
 
-    def _takes(self, request: dict[str, Any], now: float) -> bool:
-        is_hot = request["PutRequest"]["Item"]["pk"]["S"].startswith("hot")
-        return (not is_hot or self._hot is None or self._hot.take(now)) and self._capacity.take(now)
+    def _takes(self, now: float) -> bool:
+        return not (self._loss and random.random() < self._loss) and self._capacity.take(now)
 
     def _answer(self, status: int, content: Any) -> None:
         body = json.dumps(content).encode()
@@ -109,17 +126,27 @@ class Bucket(asyncio.Protocol):
         self._transport.write(head.encode() + body)
 
 
-async def serve(rate: float, burst: float, per_second: bool, hot_rate: float) -> None:
+async def serve(limits: Limits) -> None:
     """Print the port, then answer until it is ended."""
-    begun = time.monotonic()
-    capacity = Capacity(rate, burst, per_second, at=begun)
-    hot = Capacity(hot_rate, 0.1, at=begun) if hot_rate else None
+    capacity = Capacity(limits.rate, limits.burst, limits.per_second, at=time.monotonic())
     arrivals: list[tuple[float, int, int]] = []
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Bucket(capacity, hot, arrivals), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Bucket(capacity, limits.loss, arrivals), "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
+    if limits.neighbour:
+        await _offer(limits, capacity, arrivals)
     await server.serve_forever()
+
+
+async def _offer(limits: Limits, capacity: Capacity, arrivals: Sequence[tuple[float, int, int]]) -> None:
+    """The neighbour, whose calls need no connection."""
+    due = time.monotonic()
+    while not arrivals or (due := max(due, time.monotonic() - 1)) < arrivals[0][0] + limits.neighbour_seconds:
+        due += 25 / limits.neighbour
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        for _ in range(25):
+            capacity.take(time.monotonic())
 
 
 class Context:
@@ -137,9 +164,22 @@ class Context:
 def handle(records: Sequence[dict[str, Any]], seconds: float) -> int:
     """One invocation of the real handler; how many records came back."""
     from functions.batch_writer.handler import lambda_handler
+    from sluice.message.errors import NothingWrittenError
 
     event = {"Records": [_from_sqs(number, {"put": record}) for number, record in enumerate(records)]}
-    return len(lambda_handler(event, Context(seconds))["batchItemFailures"])
+    try:
+        return len(lambda_handler(event, Context(seconds))["batchItemFailures"])
+    except NothingWrittenError:
+        return len(records)
+
+
+def handle_without_a_rate(records: Sequence[dict[str, Any]], seconds: float) -> int:
+    """The same, with a backoff for what came back and nothing else."""
+    from sluice.writing import pending
+    from tests.benchmarks.scenarios import Unpaced
+
+    vars(pending)["SendRate"] = Unpaced
+    return handle(records, seconds)
 
 
 def write_by_boto3(records: Sequence[dict[str, Any]], seconds: float) -> int:
@@ -162,7 +202,7 @@ def write_by_boto3(records: Sequence[dict[str, Any]], seconds: float) -> int:
     return failures
 
 
-WRITERS = {"sluice": handle, "boto3 batch_writer": write_by_boto3}
+WRITERS = {"sluice": handle, "sluice without a rate": handle_without_a_rate, PEER: write_by_boto3}
 
 
 def _from_sqs(number: int, body: Any) -> dict[str, Any]:
@@ -177,24 +217,43 @@ def _from_sqs(number: int, body: Any) -> dict[str, Any]:
     }
 
 
-def write(writer: str, name: str, count: int, seconds: float) -> None:
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What one process writes: so many records in each invocation, one after the other, each of so many seconds."""
+
+    writer: str
+    name: str
+    records: Sequence[int]
+    seconds: Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    begun: float
+    ended: float
+    failures: int
+    """Of all invocations, as of `Row`."""
+
+
+def write(work: Work) -> None:
     """In a process of its own: says "ready", begins at a line on its input, and tells when it began and ended."""
     told = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # The handler's metrics and logs.
-    records = [{"pk": f"{name}-{number}", "text": "x" * 200} for number in range(count)]
-    if writer == "sluice":
+    if work.writer != PEER:
         import functions.batch_writer.handler  # noqa: F401  # The cold start is measured elsewhere.
     told.write("ready\n")
     sys.stdin.readline()
-    begun = time.monotonic()
-    failures = WRITERS[writer](records, seconds)
+    begun, failures = time.monotonic(), 0
+    for invocation, (count, seconds) in enumerate(zip(work.records, work.seconds, strict=True)):
+        records = [{"pk": f"{work.name}-{invocation}-{number}", "text": "x" * 200} for number in range(count)]
+        failures += WRITERS[work.writer](records, seconds)
     told.write(json.dumps([begun, time.monotonic(), failures]) + "\n")
 
 
 @contextmanager
-def _table(*arguments: str) -> Iterator[str]:
+def _table(limits: Limits) -> Iterator[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", __spec__.name, "--serve", *arguments], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", __spec__.name, "--serve", json.dumps(asdict(limits))], stdout=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None
@@ -214,32 +273,40 @@ def measure(
     seconds: float = 20.0,
 ) -> Row:
     """So many processes write, each its share of what the table takes in so many seconds."""
-    count = max(1, int(rate * seconds / writers))
-    with _table(str(rate), str(burst), str(int(per_second)), "0") as url:
-        environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": url}
-        limit = 6 * seconds + 10
+    count, limit = max(1, int(rate * seconds / writers)), 6 * seconds + 10
+    work = [Work(writer, f"w{number}", [count], [limit]) for number in range(writers)]
+    done, arrivals = written(Limits(rate, burst, per_second), work)
+    return _row(writer, rate, writers, done, arrivals)
+
+
+def written(
+    limits: Limits, works: Sequence[Work], variables: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Sequence[Done], Sequence[tuple[float, int, int]]]:
+    """Each in a process of its own, all at once; and the calls as the table saw them: when, sent, taken."""
+    with _table(limits) as url:
+        environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL_DYNAMODB": url, **variables}
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", __spec__.name, "--write", writer, f"w{number}", str(count), str(limit)],
+                [sys.executable, "-m", __spec__.name, "--write", json.dumps(asdict(work))],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
             )
-            for number in range(writers)
+            for work in works
         ]
         try:
             for process in processes:
                 if process.stdout is None or process.stdout.readline() != "ready\n":
                     raise RuntimeError("a writer did not start")
-            answers = [_finish(process) for process in _begun(processes)]
+            done = [_finish(process) for process in _begun(processes)]
             with urlopen(f"{url}/arrivals") as response:
                 arrivals = [(at, sent, taken) for at, sent, taken in json.load(response)]
         finally:
             for process in processes:
                 process.kill()
                 process.wait()
-    return _row(writer, rate, writers, answers, arrivals)
+    return done, arrivals
 
 
 def _begun(processes: Sequence[subprocess.Popen[str]]) -> Sequence[subprocess.Popen[str]]:
@@ -250,22 +317,21 @@ def _begun(processes: Sequence[subprocess.Popen[str]]) -> Sequence[subprocess.Po
     return processes
 
 
-def _finish(process: subprocess.Popen[str]) -> tuple[float, float, int]:
+def _finish(process: subprocess.Popen[str]) -> Done:
     assert process.stdout is not None
-    begun, ended, failures = json.loads(process.stdout.readline())
-    return begun, ended, failures
+    return Done(*json.loads(process.stdout.readline()))
 
 
 def _row(
     writer: str,
     rate: float,
     writers: int,
-    answers: Sequence[tuple[float, float, int]],
+    answers: Sequence[Done],
     arrivals: Sequence[tuple[float, int, int]],
 ) -> Row:
-    begun, ended = min(answer[0] for answer in answers), max(answer[1] for answer in answers)
-    first_end = min(answer[1] for answer in answers)
-    lasted = [answer[1] - answer[0] for answer in answers]
+    begun, ended = min(answer.begun for answer in answers), max(answer.ended for answer in answers)
+    first_end = min(answer.ended for answer in answers)
+    lasted = [answer.ended - answer.begun for answer in answers]
     settled = min(begun + SETTLED, (begun + first_end) / 2)
     use, waste = _shares(arrivals, settled, first_end, rate)
     whole_use, whole_waste = _shares(arrivals, begun, ended, rate)
@@ -284,7 +350,7 @@ def _row(
         whole_waste=whole_waste,
         slowest=max(lasted) / (sum(lasted) / len(lasted)),
         calls=len(arrivals) / (sum(taken for _, _, taken in arrivals) / 25),
-        failures=sum(answer[2] for answer in answers),
+        failures=sum(answer.failures for answer in answers),
         timeline=timeline,
     )
 
@@ -319,15 +385,13 @@ def main() -> None:
     parser.add_argument("--writers", default="1,4,16")
     parser.add_argument("--only", default="", help="part of a writer's name")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", nargs=4, help=argparse.SUPPRESS)
-    parser.add_argument("--write", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--write", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        rate, burst, per_second, hot = map(float, options.serve)
-        asyncio.run(serve(rate, burst, bool(per_second), hot))
+        asyncio.run(serve(Limits(**json.loads(options.serve))))
     elif options.write:
-        writer, name, count, seconds = options.write
-        write(writer, name, int(count), float(seconds))
+        write(Work(**json.loads(options.write)))
     else:
         rows = [
             measure(
@@ -338,7 +402,7 @@ def main() -> None:
                 per_second=options.per_second,
                 seconds=options.seconds,
             )
-            for writer in WRITERS
+            for writer in ("sluice", PEER)
             if options.only in writer
             for number in options.writers.split(",")
         ]

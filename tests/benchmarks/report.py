@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,8 +95,8 @@ class Section:
 
 def significant(value: float) -> str:
     """Three significant digits, without an exponent."""
-    if value == 0:
-        return "0"
+    if value == 0 or math.isinf(value):
+        return "∞" if value else "0"
     digits = max(0, 2 - len(str(int(abs(value)))) + 1) if abs(value) >= 1 else 3
     return f"{value:,.{digits}f}"
 

@@ -16,8 +16,9 @@ from functools import partial
 from itertools import pairwise
 from random import Random
 
+from sluice.aws.meanings import Meaning, Reply
 from sluice.message.operation import Operation, SingleWrite, Source
-from sluice.writing import send_rate
+from sluice.writing import send_rate as module
 from sluice.writing.send_rate import SendRate
 from sluice.writing.writer import After, WriteOutcome, Writer
 from tests.benchmarks.simulation import (
@@ -27,6 +28,7 @@ from tests.benchmarks.simulation import (
     Arrival,
     Calls,
     Capacity,
+    Port,
     Scenario,
     Table,
     Time,
@@ -80,14 +82,15 @@ class World:
         actor: Actor,
         writer: int,
         work: Sequence[Operation],
-        paces: MutableMapping[str, SendRate],
+        send_rates: MutableMapping[str, SendRate],
         seconds: float,
         after: After | None = None,
         write_units_per_second: float = math.inf,
+        port: Port | None = None,
     ) -> WriteOutcome:
         """One invocation: to the end of its work, or of so many seconds."""
         made = Writer(
-            self.table.of(writer),
+            port or self.table.of(writer),
             deadline=self.time.now + seconds,
             patience=1.0,
             connections=8,
@@ -96,7 +99,7 @@ class World:
             sleep=actor.sleep,
             random=self.chance.random,
             executor=lambda _: Calls(actor, self.chance, LATENCY),
-            paces=paces,
+            send_rates=send_rates,
             after=after,
         )
         return made.write(work)
@@ -145,6 +148,72 @@ def whole(seed: int, rate: float, bucket: Bucket, writers: int, stagger: float =
     }
 
 
+def whole_singles(seed: int, writers: int, rate: float = 1000.0, seconds: float = 20.0) -> Figures:
+    """The same with single writes, each a call of its own."""
+    world, ends = World(seed, BUCKETS[0].capacity(rate)), list[float]()
+    count = int(rate * seconds / writers)
+
+    def body(writer: int) -> Callable[[Actor], None]:
+        def run(actor: Actor) -> None:
+            actor.sleep(world.chance.random() * 0.02)
+            world.invoke(actor, writer, singles(count, f"w{writer}"), {}, 10 * seconds)
+            ends.append(world.time.now)
+
+        return run
+
+    world.time.run(*(body(writer) for writer in range(writers)))
+    return {
+        "used": world.taken(0.0, math.inf) / max(ends) / rate,
+        "wasted": world.wasted(0.0, math.inf),
+        "steady wasted": world.wasted(5.0, min(ends)),
+        "slowest": max(ends) / statistics.mean(ends),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class TwoTables:
+    """A small table beside one without a limit, written to by the same calls."""
+
+    small: Table
+    large: Table
+
+    def write(self, batch: Sequence[Operation], writer: int) -> Reply:
+        unwritten, consumed = list[Operation](), dict[str, float]()
+        for table, name in ((self.small, TABLE), (self.large, LARGE)):
+            part = [operation for operation in batch if operation.table == name]
+            reply = table.write(part, writer) if part else Reply(Meaning.ACCEPTED)
+            unwritten += part if reply.meaning is Meaning.THROTTLED else reply.unwritten
+            consumed[name] = float(len(part) - len(reply.unwritten)) if reply.meaning is Meaning.ACCEPTED else 0.0
+        if len(unwritten) == len(batch):
+            return Reply(Meaning.THROTTLED, error="ProvisionedThroughputExceededException")
+        return Reply(Meaning.ACCEPTED, unwritten, consumed)
+
+
+LARGE = "large"
+
+
+def two_tables(seed: int, small: float = 100.0, count: int = 10_000) -> Figures:
+    """A tenth goes to a table of 100 units/s, the rest to one without a limit: by how much is the rest slowed?"""
+    ends = []
+    for names in ((LARGE,), (LARGE, TABLE)):
+        world = World(seed, BUCKETS[0].capacity(small))
+        tables = TwoTables(world.table, Table(world.time, Capacity(math.inf), chance=Random(seed)))
+        work = [put for name in names for put in operations(count if name == LARGE else count // 10, name, table=name)]
+        world.chance.shuffle(work)
+
+        def run(actor: Actor, world: World = world, tables: TwoTables = tables, work: list[Operation] = work) -> None:
+            world.invoke(actor, 0, work, {}, 60.0, port=Port(tables, 0))
+
+        world.time.run(run)
+        ends.append(tables.large.arrivals[-1].at)
+    calls = world.table.arrivals
+    return {
+        "time of the rest": ends[1] / ends[0],
+        "used of small": sum(call.taken for call in calls) / calls[-1].at / small,
+        "wasted of small": world.wasted(0.0, math.inf),
+    }
+
+
 def leave(seed: int, bucket: Bucket, rate: float = 1000.0, leavers: int = 3) -> Figures:
     """All but one of four end after 8 s: how soon has the last one 90 % of the table?"""
     world, ends = World(seed, bucket.capacity(rate)), list[float]()
@@ -189,13 +258,17 @@ def step(seed: int, bucket: Bucket, writers: int, low: float = 100.0, high: floa
 
 
 def _constant(
-    seed: int, loss: float, pace: SendRate, count: int, lumps: float = 0.0, seconds: float = 10.0
+    seed: int, loss: float, send_rate: SendRate, count: int, lumps: float = 0.0, seconds: float = 10.0
 ) -> tuple[list[int], int]:
-    world, written, paces = World(seed, Capacity(math.inf), loss=loss, lumps=lumps), list[int](), {TABLE: pace}
+    world, written, send_rates = (
+        World(seed, Capacity(math.inf), loss=loss, lumps=lumps),
+        list[int](),
+        {TABLE: send_rate},
+    )
 
     def run(actor: Actor) -> None:
         for number in range(3):
-            outcome = world.invoke(actor, 0, operations(count, f"r{number}"), paces, seconds)
+            outcome = world.invoke(actor, 0, operations(count, f"r{number}"), send_rates, seconds)
             written.append(len(outcome.written))
 
     world.time.run(run)
@@ -203,9 +276,9 @@ def _constant(
 
 
 def constant(seed: int, loss: float, count: int = 5000) -> Figures:
-    """A table without a limit that refuses a share, in three warm invocations of 10 s: beside a sender without pace."""
+    """A table without a limit that refuses a share: three warm invocations of 10 s beside a sender without a rate."""
     (written, calls), (unpaced, unpaced_calls) = (
-        _constant(seed, loss, pace, count) for pace in (SendRate(), Unpaced())
+        _constant(seed, loss, send_rate, count) for send_rate in (SendRate(), Unpaced())
     )
     return {
         "written of unpaced": sum(written) / sum(unpaced),
@@ -216,18 +289,18 @@ def constant(seed: int, loss: float, count: int = 5000) -> Figures:
 
 def lumpy(seed: int, lumps: float = 0.05, count: int = 3000) -> Figures:
     """A table without a limit that refuses a part of a call now and then, in three warm invocations of 1 s each."""
-    written, unpaced = (_constant(seed, 0.0, pace, count, lumps, 1.0)[0] for pace in (SendRate(), Unpaced()))
+    written, unpaced = (_constant(seed, 0.0, send_rate, count, lumps, 1.0)[0] for send_rate in (SendRate(), Unpaced()))
     return {"written of unpaced": sum(written) / sum(unpaced), "the last of three": written[-1] / unpaced[-1]}
 
 
 def endless(seed: int, loss: float, seconds: float = 4.0) -> Figures:
     """The same with more work than there is time for."""
     taken = []
-    for pace in (SendRate(), Unpaced()):
+    for send_rate in (SendRate(), Unpaced()):
         world = World(seed, Capacity(math.inf), loss=loss)
 
-        def run(actor: Actor, world: World = world, pace: SendRate = pace) -> None:
-            world.invoke(actor, 0, operations(60_000, "e"), {TABLE: pace}, seconds)
+        def run(actor: Actor, world: World = world, send_rate: SendRate = send_rate) -> None:
+            world.invoke(actor, 0, operations(60_000, "e"), {TABLE: send_rate}, seconds)
 
         world.time.run(run)
         taken.append(world.taken(0.0, seconds))
@@ -249,13 +322,13 @@ def singles(count: int, prefix: str) -> list[Operation]:
     ]
 
 
-def _fifo(seed: int, loss: float, pace: SendRate, count: int) -> float:
+def _fifo(seed: int, loss: float, send_rate: SendRate, count: int) -> float:
     world, work, lasted = World(seed, Capacity(math.inf), loss=loss), singles(count, "f"), list[float]()
     following = dict(pairwise(work))
 
     def run(actor: Actor) -> None:
         world.invoke(
-            actor, 0, work[:1], {TABLE: pace}, 60.0, lambda done, _: [following[done]] if done in following else []
+            actor, 0, work[:1], {TABLE: send_rate}, 60.0, lambda done, _: [following[done]] if done in following else []
         )
         lasted.append(world.time.now)
 
@@ -265,29 +338,31 @@ def _fifo(seed: int, loss: float, pace: SendRate, count: int) -> float:
 
 def fifo(seed: int, loss: float = 0.36, count: int = 40) -> Figures:
     """Messages of one group, each a single write after the one before, beside plain backoff."""
-    seconds, plain = (_fifo(seed, loss, pace, count) for pace in (SendRate(), Unpaced()))
+    seconds, plain = (_fifo(seed, loss, send_rate, count) for send_rate in (SendRate(), Unpaced()))
     return {"s": seconds, "of plain backoff": seconds / plain}
 
 
-def neighbour(seed: int, bucket: Bucket, writers: int, rate: float = 500.0, offered: float = 1000.0) -> Figures:
-    """Beside one that offers twice the table in calls of 25 and never backs off: ten invocations of 6 s, then alone."""
+def neighbour(
+    seed: int, bucket: Bucket, writers: int, rate: float = 500.0, offered: float = 1000.0, units: int = 25
+) -> Figures:
+    """Beside one that offers twice the table and never backs off: ten invocations of 6 s, then alone."""
     seconds, tail, invocations = 6.0, 8.0, 10
     world, stop = World(seed, bucket.capacity(rate)), 60.0
-    filler = operations(25, "n")
+    filler = operations(units, "n")
 
     def greedy(actor: Actor) -> None:
         while world.time.now < stop:
             world.table.write(filler, -1)
-            actor.sleep(25 / offered * world.chance.uniform(0.8, 1.2))
+            actor.sleep(units / offered * world.chance.uniform(0.8, 1.2))
 
     def body(writer: int) -> Callable[[Actor], None]:
         def run(actor: Actor) -> None:
             actor.sleep(world.chance.random() * 0.02)
-            paces: dict[str, SendRate] = {}
+            send_rates: dict[str, SendRate] = {}
             for number in range(invocations):
                 ends = (number + 1) * seconds + (tail if number == invocations - 1 else 0.0)
                 work = operations(int(rate * (seconds + tail)), f"w{writer}i{number}")
-                world.invoke(actor, writer, work, paces, ends - world.time.now)
+                world.invoke(actor, writer, work, send_rates, ends - world.time.now)
 
         return run
 
@@ -328,6 +403,9 @@ def _all() -> dict[str, Callable[[int], Figures]]:
             for rate in (100.0, 1000.0, 4000.0):
                 name = f"whole, {writers} on {rate:,.0f}/s, {bucket.name}"
                 found[name] = partial(whole, rate=rate, bucket=bucket, writers=writers)
+    for writers in (1, 4):
+        found[f"single writes, {writers} on 1,000/s, 1 s"] = partial(whole_singles, writers=writers)
+    found["two tables"] = two_tables
     for bucket in BUCKETS:
         found[f"leave, {bucket.name}"] = partial(leave, bucket=bucket)
     for writers in (1, 4):
@@ -340,6 +418,7 @@ def _all() -> dict[str, Callable[[int], Figures]]:
     for writers in (1, 4):
         found[f"neighbour, {writers}"] = partial(neighbour, bucket=BUCKETS[0], writers=writers)
     found["neighbour, 1, 0.1 s"] = partial(neighbour, bucket=BUCKETS[1], writers=1)
+    found["neighbour, 1, in single writes"] = partial(neighbour, bucket=BUCKETS[0], writers=1, units=1)
     for keys in (1, 10, 0):
         found[f"hot, {keys or 'all'} keys"] = partial(hot, keys=keys)
     found["fifo, 36%"] = fifo
@@ -380,9 +459,9 @@ def main() -> None:
     parser.add_argument("--set", default="", help="constants of send_rate.py to try: 'CUT=0.4,PAUSE=0.2'")
     options = parser.parse_args()
     for name, _, value in (pair.partition("=") for pair in options.set.split(",") if pair):
-        if not hasattr(send_rate, name):
+        if not hasattr(module, name):
             parser.error(f"send_rate.py has no {name}")
-        setattr(send_rate, name, float(value))
+        setattr(module, name, float(value))
     seeds = [int(seed) for seed in options.seeds.split(",")]
     for name in SCENARIOS:
         if any(part in name for part in options.only.split("|")):

@@ -1,4 +1,4 @@
-"""The real writer and its real pace against tables of limited capacity, in virtual time.
+"""The real writer and its real send rate against tables of limited capacity, in virtual time.
 
 `python -m tests.benchmarks.simulation [--seconds 30] [--only NAME]` prints how much of the capacity was used, what was
 wasted, and how evenly the invocations got on. Nothing waits: half a minute of a table takes a second or two.
@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.meanings import Meaning, Reply
@@ -241,9 +241,13 @@ class Table:
         return Reply(Meaning.ACCEPTED, unwritten, {TABLE: float(taken)})
 
 
+class Written(Protocol):
+    def write(self, batch: Sequence[Operation], writer: int) -> Reply: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Port:
-    table: Table
+    table: Written
     writer: int
 
     def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Reply]:  # noqa: ARG002
@@ -259,11 +263,11 @@ class Port:
         return answer
 
 
-def operations(count: int, prefix: str, keys: int = 0) -> list[Operation]:
+def operations(count: int, prefix: str, keys: int = 0, table: str = TABLE) -> list[Operation]:
     """Puts of one write unit, spread over so many partition keys; 0: each has its own."""
     source = Source("m", False, 0)
     return [
-        BatchWrite(key=(TABLE, f"{prefix}-{n % (keys or count)}", f"{n}"), source=source, body=b"{}")
+        BatchWrite(key=(table, f"{prefix}-{n % (keys or count)}", f"{n}"), source=source, body=b"{}")
         for n in range(count)
     ]
 
@@ -312,10 +316,10 @@ def simulate(scenario: Scenario, seed: int = 0, settle: float = 5.0) -> Figures:
     def body(writer: int) -> Callable[[Actor], None]:
         def run(actor: Actor) -> None:
             actor.sleep(writer * scenario.stagger + chance.random() * 0.02)
-            paces: dict[str, SendRate] = {}
+            send_rates: dict[str, SendRate] = {}
             begun = time.now
             for number in range(scenario.rounds):
-                _write(actor, table.of(writer), operations(count, f"w{writer}r{number}"), paces, chance, scenario)
+                _write(actor, table.of(writer), operations(count, f"w{writer}r{number}"), send_rates, chance, scenario)
             lasted.append(time.now - begun)
             ends.append(time.now)
 
@@ -327,7 +331,7 @@ def simulate(scenario: Scenario, seed: int = 0, settle: float = 5.0) -> Figures:
 
 
 def _write(
-    actor: Actor, port: Port, work: list[Operation], paces: dict[str, SendRate], chance: Random, scenario: Scenario
+    actor: Actor, port: Port, work: list[Operation], send_rates: dict[str, SendRate], chance: Random, scenario: Scenario
 ) -> None:
     writer = Writer(
         port,
@@ -339,7 +343,7 @@ def _write(
         sleep=actor.sleep,
         random=chance.random,
         executor=lambda _: Calls(actor, chance, scenario.latency),
-        paces=paces,
+        send_rates=send_rates,
     )
     written = writer.write(work)
     if written.written != set(work):

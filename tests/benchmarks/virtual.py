@@ -1,4 +1,4 @@
-"""Every table of the promise in virtual time: the real writer and its real pace, by the simulation."""
+"""Every table of the promise in virtual time: the real writer and its real send rate, by the simulation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def measure(scale: Scale) -> Section:
         targets=[*_targets(figures), *_hot_targets(hot), *_rate_targets(goals, rates)],
         tables=[
             Table(
-                "The real writer and pace, simulated for 30 s", HEADER, [_cells(*found) for found in figures.items()]
+                "The real writer and send rate, simulated for 30 s",
+                HEADER,
+                [_cells(*found) for found in figures.items()],
             ),
             Table(
                 f"A range of keys with {HOT_RATE:g} units/s, offered twice as many, on a table of {TABLE_RATE:g}",

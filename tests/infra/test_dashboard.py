@@ -17,10 +17,13 @@ from sluice.local.dashboard.definition import Graph, LogGraph, States, Text, Wid
 from sluice.local.dashboard.insights import sums
 from sluice.local.dashboard.page import graph_lines, svg
 from sluice.local.dashboard.recording import Metric, Recording
+from sluice.local.faults.kinds import REASONS
+from tests.fakes import Throttle
 from tests.infra.logical_ids import LOGS
 from tests.infra.reported import AWS_METRICS, BAD, NAMESPACE, emitted, recording, report, troubled
 from tests.infra.template import ROOT, Template, resolved, synthesise
 from tests.infra.watching import alarms_of, math_of, queries_of
+from tests.world import World
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -95,11 +98,18 @@ def test_all_alarms_are_there_with_their_states(template: Template) -> None:
     assert names == template.ids("AWS::CloudWatch::Alarm") | template.ids("AWS::CloudWatch::CompositeAlarm")
 
 
-def test_it_counts_the_reasons_that_the_functions_log_has(template: Template) -> None:
-    [graph] = [widget for widget in dashboard_of(template) if isinstance(widget, LogGraph)]
-    made = recording(report(troubled(), BAD, BAD, "{", {"put": {"pk": 1}}, {"upsert": {}}, {"put": {"pk": "good"}}))
+def logged(template: Template, title: str, lines: list[str]) -> dict[str, float]:
+    """What the widget with that title makes of lines of the function's log."""
+    [graph] = [widget for widget in dashboard_of(template) if isinstance(widget, LogGraph) and widget.title == title]
+    assert graph.query.startswith(f"SOURCE '{LOGS}' | ")
+    found = sums(graph.query, recording(lines).log, 0.0, 60)
+    return {name: sum(each.values.values()) for name, each in found.items()}
 
-    counts = {name: sum(each.values.values()) for name, each in sums(graph.query, made.log, 0.0, 60).items()}
+
+def test_it_counts_the_error_codes_that_the_functions_log_has(template: Template) -> None:
+    lines = report(troubled(), BAD, BAD, "{", {"put": {"pk": 1}}, {"upsert": {}}, {"put": {"pk": "good"}})
+
+    counts = logged(template, "Operations rejected, by ErrorCode", lines)
 
     assert {name: count for name, count in counts.items() if count} == {
         "MissingKey": 2,
@@ -108,7 +118,20 @@ def test_it_counts_the_reasons_that_the_functions_log_has(template: Template) ->
         "UnknownOperation": 1,
     }
     assert set(counts) == error_codes()
-    assert graph.query.startswith(f"SOURCE '{LOGS}' | ")
+
+
+def test_it_counts_the_throttling_reasons_that_the_functions_log_has(template: Template) -> None:
+    world = World()
+    range_of_keys = Throttle(reason="TableWriteKeyRangeThroughputExceeded")
+    world.db.script(range_of_keys, Throttle(reason="IndexWriteAccountLimitExceeded", index="by-day"), range_of_keys)
+
+    counts = logged(template, "Calls throttled, by reason", report(world, {"put": {"pk": "good"}}))
+
+    assert {name: count for name, count in counts.items() if count} == {
+        "TableWriteKeyRangeThroughputExceeded": 2,
+        "IndexWriteAccountLimitExceeded": 1,
+    }
+    assert set(counts) >= set(REASONS)
 
 
 def error_codes() -> set[str]:
@@ -233,8 +256,9 @@ def test_it_can_be_drawn_before_anything_has_happened(template: Template) -> Non
     picture = ElementTree.fromstring(svg(dashboard_of(template), Recording(0.0, 60.0), "Sluice"))
 
     texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts.count("no data") == len(graphs_of(template)) + 1
-    for graph in graphs_of(template):
+    graphs = [widget for widget in dashboard_of(template) if isinstance(widget, Graph | LogGraph)]
+    assert texts.count("no data") == len(graphs)
+    for graph in graphs:
         assert graph.title in texts
 
 

@@ -35,7 +35,7 @@ class Mutant:
 
 
 LANES = "sluice/writing/lanes.py"
-WRITER, PENDING, PACE = "sluice/writing/writer.py", "sluice/writing/pending.py", "sluice/writing/send_rate.py"
+WRITER, PENDING, SEND_RATE = "sluice/writing/writer.py", "sluice/writing/pending.py", "sluice/writing/send_rate.py"
 HTTP, CONNECTION, PARSER = "sluice/aws/http.py", "sluice/aws/connection.py", "sluice/aws/http_parser.py"
 TABLES, QUEUE, MEANINGS = "sluice/aws/tables.py", "sluice/aws/queue.py", "sluice/aws/meanings.py"
 
@@ -54,9 +54,9 @@ MUTANTS: Sequence[Mutant] = (
     # The send rate, and what waits
     Mutant("what came back is not sent again", PENDING, "                queues.repeated.append(operation)", "                pass"),
     Mutant("the share of write units is not paid", PENDING, "            self._share = self._share.spend(estimate, now)\n            queues", "            queues"),
-    Mutant("a bucket of write units is never empty", PACE, "return self if self.rate == math.inf else Bucket(self.rate, self._filled(now) - units, now)", "return self"),
-    Mutant("the send rate learns nothing", PACE, "        closed = self.closed + (", "        return self\n        closed = self.closed + ("),
-    Mutant("single writes of a table that may go are not seen", PENDING, "            if queues.single and self._pace_of(table).wait(now) <= 0:\n                return", "            if queues.single and self._pace_of(table).wait(now) < 0:\n                return"),
+    Mutant("a bucket of write units is never empty", SEND_RATE, "return self if self.rate == math.inf else Bucket(self.rate, self._filled(now) - units, now)", "return self"),
+    Mutant("the send rate learns nothing", SEND_RATE, "        closed = self.closed + (", "        return self\n        closed = self.closed + ("),
+    Mutant("single writes of a table that may go are not seen", PENDING, "            if queues.single and self._send_rate_of(table).wait(now) <= 0:\n                return", "            if queues.single and self._send_rate_of(table).wait(now) < 0:\n                return"),
     # The HTTP client, its connections and the parser
     Mutant("a connection that still owes an answer is used again", HTTP, "        if self._connection is not None:\n            self._connection.close()\n        self._outcome = error",
            "        if self._connection is not None:\n            self._connection.may_be_kept = True\n            self._client.keep(self._connection)\n        self._outcome = error"),

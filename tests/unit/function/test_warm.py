@@ -55,7 +55,7 @@ def test_nothing_but_paces_by_table_is_kept() -> None:
     before = {name: id(value) for name, value in vars(world.pipeline).items()}
     fills_after(world, idle=1.0)
 
-    kept: dict[str, SendRate] = vars(world.pipeline)["_paces"]
+    kept: dict[str, SendRate] = vars(world.pipeline)["_send_rates"]
 
     assert {name: id(value) for name, value in vars(world.pipeline).items()} == before
     assert set(kept) == {"orders-table"}

@@ -82,8 +82,8 @@ def test_what_came_back_takes_half_of_a_call_at_most_while_there_is_something_fr
 
 
 def test_a_hot_range_limits_what_came_back_and_not_the_table() -> None:
-    paces: dict[str, SendRate] = {}
-    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    send_rates: dict[str, SendRate] = {}
+    pending = Pending(send_rates, write_units_per_second=math.inf, now=0.0)
     hot = operations("hot", 100)
     pending.try_later(hot, False, 0.0, 0.0)
     pending.extend(operations("fresh", 10_000))
@@ -102,12 +102,12 @@ def test_a_hot_range_limits_what_came_back_and_not_the_table() -> None:
     assert len(counts) >= 10_000 / 25
     assert counts[0] == MAX_REQUESTS // 2
     assert sum(counts) < 60
-    assert not paces["t"].is_limited
+    assert not send_rates["t"].is_limited
 
 
 def test_a_table_that_loses_fresh_and_repeated_alike_is_limited() -> None:
-    paces: dict[str, SendRate] = {}
-    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    send_rates: dict[str, SendRate] = {}
+    pending = Pending(send_rates, write_units_per_second=math.inf, now=0.0)
     pending.extend(operations("any", 10_000))
     for tick in range(2000):
         now = tick / 1000
@@ -118,7 +118,7 @@ def test_a_table_that_loses_fresh_and_repeated_alike_is_limited() -> None:
         pending.answered(sending, {"t": float(len(sending.batch) - len(lost))}, lost, now)
         pending.try_later(lost, False, now, 0.0)
 
-    assert paces["t"].is_limited
+    assert send_rates["t"].is_limited
 
 
 def test_other_keys_are_written_at_once_while_one_is_stuck() -> None:
@@ -147,8 +147,8 @@ ELSEWHERE = ThrottlingReason("TableWriteProvisionedThroughputExceeded", "u")
 
 def after_refusals(count: int, *reasons: ThrottlingReason, taken_before: bool = True) -> SendRate:
     """The rate after a full call that was taken, and so many that were refused whole for these reasons."""
-    paces: dict[str, SendRate] = {}
-    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    send_rates: dict[str, SendRate] = {}
+    pending = Pending(send_rates, write_units_per_second=math.inf, now=0.0)
     pending.extend(operations("o", 25 * (count + taken_before)))
     for number in range(count + taken_before):
         sending = pending.next(number / 100)
@@ -158,7 +158,7 @@ def after_refusals(count: int, *reasons: ThrottlingReason, taken_before: bool = 
         pending.answered(sending, {}, lost, number / 100 + 0.005, reasons if lost else ())
         if lost:
             pending.try_later(sending.batch, False, number / 100, 1.0)
-    return paces["t"]
+    return send_rates["t"]
 
 
 @pytest.mark.parametrize("reasons", [(RANGE,), (INDEX,), (RANGE, INDEX)])
@@ -197,8 +197,8 @@ def test_what_a_hot_range_refused_comes_back_at_a_rate_of_its_own_for_a_while() 
 
 
 def test_calls_too_small_for_both_go_to_what_came_back_and_to_what_is_fresh_by_turns() -> None:
-    paces = {"t": SendRate(at=0.0).restarted(0.0)}
-    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    send_rates = {"t": SendRate(at=0.0).restarted(0.0)}
+    pending = Pending(send_rates, write_units_per_second=math.inf, now=0.0)
     again = operations("again", 30)
     pending.try_later(again, False, 0.0, 0.0)
     pending.extend(operations("fresh", 30))
@@ -209,8 +209,8 @@ def test_calls_too_small_for_both_go_to_what_came_back_and_to_what_is_fresh_by_t
 
 
 def test_what_comes_back_again_says_nothing_of_a_table_that_takes_what_is_fresh_by_turns() -> None:
-    paces = {"t": SendRate(at=0.0).restarted(0.0)}
-    pending = Pending(paces, write_units_per_second=math.inf, now=0.0)
+    send_rates = {"t": SendRate(at=0.0).restarted(0.0)}
+    pending = Pending(send_rates, write_units_per_second=math.inf, now=0.0)
     again = operations("again", 30)
     pending.try_later(again, False, 0.0, 0.0)
     pending.extend(operations("fresh", 30))
@@ -226,4 +226,4 @@ def test_what_comes_back_again_says_nothing_of_a_table_that_takes_what_is_fresh_
         if lost:
             pending.try_later(lost, False, now, 0.0)
 
-    assert paces["t"].rate > 10.0
+    assert send_rates["t"].rate > 10.0

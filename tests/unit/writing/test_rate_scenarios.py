@@ -51,8 +51,12 @@ def test_a_table_that_counts_by_the_second_is_found_and_little_is_wasted() -> No
     assert figures["steady wasted"] < 0.08
 
 
-def test_beside_a_neighbour_that_never_backs_off_every_invocation_gets_something() -> None:
-    assert neighbour(3, SAVING, writers=4)["least"] > 0.03
+def test_beside_a_neighbour_that_never_backs_off_a_fifth_of_the_table_is_had_and_then_all_of_it() -> None:
+    figures = neighbour(3, SAVING, writers=4)
+
+    assert figures["least"] > 0.03
+    assert figures["last"] > 0.2
+    assert figures["95 % after s"] < 6.0
 
 
 def test_a_bound_that_was_set_is_kept_in_any_second() -> None:

@@ -14,6 +14,7 @@ from sluice.writing.send_rate import (
     REACTION_SECONDS,
     SEEK_RATE,
     TARGET_LOSS,
+    TRUST_SECONDS,
     Bucket,
     SendRate,
     State,
@@ -69,31 +70,33 @@ def test_an_hour_at_a_limit_spends_just_the_limit() -> None:
 
 
 def held(rate: float = 100.0, now: float = 0.0, closed: float = 0.0) -> SendRate:
-    """A rate that has found its limit."""
-    bucket = Bucket(rate, at=now)
-    return SendRate(bucket, State.HOLD, since=now, lost_at=now, judged_at=now, at=now, closed=closed)
+    """A rate that has just found its limit."""
+    bucket, until = Bucket(rate, at=now), now + 2 * TRUST_SECONDS
+    return SendRate(
+        bucket, State.HOLD, since=now, lost_at=now, judged_at=now, at=now, closed=closed, trusted_until=until
+    )
 
 
-def watched(pace: SendRate, share: float, seconds: float, now: float = 0.0) -> tuple[SendRate, float]:
+def watched(send_rate: SendRate, share: float, seconds: float, now: float = 0.0) -> tuple[SendRate, float]:
     """Sends for so many seconds at the rate, and loses that share of each call; the rate, and the time."""
     until = now + seconds
     while now < until:
-        units = min(25.0, pace.most_units())
-        now += units / min(pace.rate, 10_000.0)
-        pace = pace.spend(units, now).learn(units, units * share, now, now)
-    return pace, now
+        units = min(25.0, send_rate.most_units())
+        now += units / min(send_rate.rate, 10_000.0)
+        send_rate = send_rate.spend(units, now).learn(units, units * share, now, now)
+    return send_rate, now
 
 
 # OPEN
 
 
 def test_an_open_rate_limits_nothing_until_something_is_refused() -> None:
-    pace, now = watched(SendRate(), 0.0, 10.0)
+    send_rate, now = watched(SendRate(), 0.0, 10.0)
 
-    assert pace.state is State.OPEN
-    assert not pace.is_limited
-    assert pace.wait(now) == 0.0
-    assert pace.most_units() == math.inf
+    assert send_rate.state is State.OPEN
+    assert not send_rate.is_limited
+    assert send_rate.wait(now) == 0.0
+    assert send_rate.most_units() == math.inf
 
 
 def test_a_full_call_refused_whole_stops_the_rest() -> None:
@@ -113,21 +116,21 @@ def test_full_calls_refused_nearly_whole_stop_the_rest_only_in_a_row() -> None:
 
 
 def test_a_single_write_that_is_refused_does_not_stop_the_rest_but_a_hundred_in_a_row_do() -> None:
-    pace = SendRate().learn(1.0, 1.0, 0.0, 0.1)
-    assert pace.state is State.OPEN
+    send_rate = SendRate().learn(1.0, 1.0, 0.0, 0.1)
+    assert send_rate.state is State.OPEN
 
     for number in range(100):
-        pace = pace.learn(1.0, 1.0, 0.1 + number / 1000, 0.2 + number / 1000)
+        send_rate = send_rate.learn(1.0, 1.0, 0.1 + number / 1000, 0.2 + number / 1000)
 
-    assert pace.state is State.SEEK
+    assert send_rate.state is State.SEEK
 
 
 def test_where_much_is_lost_anyway_one_refused_call_is_chance() -> None:
-    pace = SendRate()
+    send_rate = SendRate()
     for number in range(8):
-        pace = pace.learn(25.0, 15.0, number / 100, number / 100)
+        send_rate = send_rate.learn(25.0, 15.0, number / 100, number / 100)
 
-    assert pace.learn(25.0, 25.0, 0.1, 0.1).state is State.OPEN
+    assert send_rate.learn(25.0, 25.0, 0.1, 0.1).state is State.OPEN
 
 
 def test_a_small_loss_leaves_a_rate_open() -> None:
@@ -138,24 +141,24 @@ def test_a_small_loss_leaves_a_rate_open() -> None:
 
 
 def test_an_open_rate_that_loses_falls_on_trial_to_what_was_taken_or_to_half() -> None:
-    for share, cut in ((0.1, 0.5), (0.7, 0.3)):
-        pace, now = SendRate(), 0.0
-        while not pace.is_limited:
+    for share, cut, seconds in ((0.1, 0.5, 1.0), (0.2, 0.5, 1.0), (0.7, 0.3, REACTION_SECONDS)):
+        send_rate, now = SendRate(), 0.0
+        while not send_rate.is_limited:
             now += 0.01
-            pace = pace.learn(100.0, 100.0 * share, now, now)
+            send_rate = send_rate.learn(100.0, 100.0 * share, now, now)
 
-        assert now == pytest.approx(1.01, abs=0.02)
-        assert pace.state is State.TRIAL
-        assert pace.rate == pytest.approx(10_000.0 * cut, rel=0.03)
+        assert now == pytest.approx(seconds + 0.01, abs=0.02)  # A large loss is not waited out.
+        assert send_rate.state is State.TRIAL
+        assert send_rate.rate == pytest.approx(10_000.0 * cut, rel=0.05)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7])
 def test_a_fall_that_does_not_help_is_undone_and_that_loss_no_longer_counts(share: float) -> None:
-    pace, _ = watched(SendRate(), share, 4.0)
+    send_rate, _ = watched(SendRate(), share, 4.0)
 
-    assert pace.state is State.OPEN
-    assert not pace.is_limited
-    assert pace.background == pytest.approx(share)
+    assert send_rate.state is State.OPEN
+    assert not send_rate.is_limited
+    assert send_rate.background == pytest.approx(share)
 
 
 def on_trial(rate: float = 5_000.0) -> SendRate:
@@ -163,11 +166,11 @@ def on_trial(rate: float = 5_000.0) -> SendRate:
 
 
 def test_a_fall_that_helps_is_kept() -> None:
-    pace, _ = watched(on_trial(), 0.0, 0.3)
+    send_rate, _ = watched(on_trial(), 0.0, 0.3)
 
-    assert pace.state is State.HOLD
-    assert pace.rate == 5_000.0
-    assert pace.background == 0.0
+    assert send_rate.state is State.HOLD
+    assert send_rate.rate == 5_000.0
+    assert send_rate.background == 0.0
 
 
 def test_a_trial_is_judged_by_many_units_and_not_before_the_fall_can_show() -> None:
@@ -177,11 +180,11 @@ def test_a_trial_is_judged_by_many_units_and_not_before_the_fall_can_show() -> N
 
 
 def test_a_loss_that_was_found_not_to_be_its_own_is_tried_again_later_and_later() -> None:
-    pace, now, tried = SendRate(), 0.0, list[float]()
+    send_rate, now, tried = SendRate(), 0.0, list[float]()
     while now < 70.0:
-        was, now = pace.state, now + 0.01
-        pace = pace.learn(100.0, 30.0, now, now)
-        if pace.state is State.TRIAL and was is State.OPEN:
+        was, now = send_rate.state, now + 0.01
+        send_rate = send_rate.learn(100.0, 30.0, now, now)
+        if send_rate.state is State.TRIAL and was is State.OPEN:
             tried.append(now)
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(tried)]
@@ -272,21 +275,21 @@ def test_of_two_writers_with_the_same_loss_the_slower_one_grows_faster() -> None
 
 
 def test_a_large_loss_is_not_waited_out() -> None:
-    pace, _ = watched(held(1000.0), 0.4, 0.1)
+    send_rate, _ = watched(held(1000.0), 0.4, 0.1)
 
-    assert pace.state is State.FALL
-    assert pace.rate == pytest.approx(600.0, rel=0.05)
+    assert send_rate.state is State.FALL
+    assert send_rate.rate == pytest.approx(600.0, rel=0.05)
 
 
 def test_a_table_that_closes_to_the_end_of_a_second_is_judged_by_a_whole_one() -> None:
-    pace, now = held(1000.0, closed=1.0), 0.0
-    while pace.rate == 1000.0:
+    send_rate, now = held(1000.0, closed=1.0), 0.0
+    while send_rate.rate == 1000.0:
         now += 0.025
-        pace = pace.learn(25.0, 25.0 if now > 0.6 else 0.0, now, now)
+        send_rate = send_rate.learn(25.0, 25.0 if now > 0.6 else 0.0, now, now)
 
     assert now == pytest.approx(1.0, abs=0.05)
-    assert pace.state is State.HOLD
-    assert pace.rate == pytest.approx(math.sqrt(1000.0 * 600.0), rel=0.05)
+    assert send_rate.state is State.HOLD
+    assert send_rate.rate == pytest.approx(math.sqrt(1000.0 * 600.0), rel=0.05)
 
 
 def test_a_table_that_loses_whole_calls_closes() -> None:
@@ -303,11 +306,11 @@ def test_a_table_that_loses_whole_calls_closes() -> None:
 
 def cut_by_a_tenth_lost(rate: float) -> float:
     """By how much one look at the loss moves the logarithm of a rate, a second."""
-    pace, now, units = held(rate), 0.0, 0
-    while pace.judged_at == 0.0:
+    send_rate, now, units = held(rate), 0.0, 0
+    while send_rate.judged_at == 0.0:
         now, units = now + 1 / rate, units + 1
-        pace = pace.learn(1.0, 1.0 if units % 10 == 0 else 0.0, now, now)
-    return math.log(pace.rate / rate) / now
+        send_rate = send_rate.learn(1.0, 1.0 if units % 10 == 0 else 0.0, now, now)
+    return math.log(send_rate.rate / rate) / now
 
 
 def test_the_few_units_of_a_slow_writer_move_its_rate_less_than_the_many_of_a_fast_one() -> None:
@@ -316,11 +319,101 @@ def test_the_few_units_of_a_slow_writer_move_its_rate_less_than_the_many_of_a_fa
 
 
 def test_a_call_of_which_nothing_was_taken_is_followed_by_silence() -> None:
-    pace = held(1000.0).spend(100.0, 0.5).learn(5.0, 5.0, 0.5, 0.5)
+    send_rate = held(1000.0).spend(100.0, 0.5).learn(5.0, 5.0, 0.5, 0.5)
 
-    assert pace.wait(0.5) == pytest.approx(PAUSE)
-    in_flight_with_it = pace.learn(5.0, 5.0, 0.4, 0.5)
-    assert in_flight_with_it.wait(0.5) == pace.wait(0.5)
+    assert send_rate.wait(0.5) == pytest.approx(PAUSE)
+    in_flight_with_it = send_rate.learn(5.0, 5.0, 0.4, 0.5)
+    assert in_flight_with_it.wait(0.5) == send_rate.wait(0.5)
+
+
+# PUSH
+
+
+def pushed(share: float, rate: float = 10.0) -> tuple[SendRate, float]:
+    """A rate that has been held down for so long that it is pushed, and loses that share from then on."""
+    send_rate, now = held(rate), 0.0
+    while send_rate.state is State.HOLD:
+        send_rate, now, was = *watched(send_rate, TARGET_LOSS / rate**FAIRNESS, 0.1, now), send_rate
+        assert was.rate == pytest.approx(rate, rel=0.05)
+    while send_rate.state is State.PUSH:
+        assert send_rate.most_units() == 1.0
+        send_rate, now = watched(send_rate, share, 0.01, now)
+    return send_rate, now
+
+
+def test_a_low_rate_that_loses_no_more_sixteen_times_as_fast_stays_there_for_a_minute() -> None:
+    send_rate, now = pushed(0.05)
+
+    assert send_rate.state is State.HOLD
+    assert send_rate.rate == pytest.approx(160.0, rel=0.05)
+    kept, now = watched(send_rate, 0.05, 55.0, now)
+    assert kept.rate == send_rate.rate
+    assert kept.most_units() == 1.0
+    fallen, _ = watched(kept, 0.05, 10.0, now)
+    assert fallen.rate < kept.rate
+
+
+def test_a_push_that_loses_is_undone_and_tried_again_ever_later() -> None:
+    send_rate, now, tried = held(10.0), 0.0, list[float]()
+    while now < 200.0:
+        was = send_rate
+        share = 0.5 if was.state is State.PUSH else TARGET_LOSS / was.rate**FAIRNESS
+        send_rate, now = watched(was, share, 0.01, now)
+        if send_rate.state is State.PUSH is not was.state:
+            tried.append(now)
+            assert send_rate.rate == pytest.approx(16 * send_rate.before)
+        if was.state is State.PUSH is not send_rate.state:
+            assert send_rate.state is State.HOLD
+            assert send_rate.rate == was.before
+            assert now - tried[-1] < 0.2
+
+    assert [round(later - sooner) for sooner, later in itertools.pairwise(tried)] == pytest.approx(
+        [16, 32, 60, 60], abs=4
+    )
+
+
+def test_a_push_lasts_longer_than_what_a_table_has_saved() -> None:
+    send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
+    begun, now = watched(send_rate, 0.0, 0.9)
+
+    assert begun.state is State.PUSH
+    ended, _ = watched(begun, 0.9, 0.15, now)
+    assert ended.state is State.HOLD
+    assert ended.rate == 12.0
+
+
+@pytest.mark.parametrize("rate", [13.0, 60.0, 1000.0])
+def test_a_rate_of_half_a_call_a_second_is_never_pushed(rate: float) -> None:
+    send_rate, now = held(rate), 0.0
+    while now < 60.0:
+        send_rate, now = watched(send_rate, TARGET_LOSS / rate**FAIRNESS, 1.0, now)
+        assert send_rate.state is State.HOLD
+
+
+def test_whoever_did_not_give_way_has_gone_where_a_rise_doubles_the_rate() -> None:
+    send_rate, now = pushed(0.05)
+    loud = watched(send_rate, 0.0, 1.5, now)[0]
+    assert loud.state is State.RISE
+    assert loud.background > 0
+
+    risen, _ = watched(send_rate, 0.0, 4.0, now)
+
+    assert risen.rate > 320.0
+    assert risen.background == 0.0
+
+
+def test_beside_one_that_does_not_give_way_a_lost_write_says_nothing_of_the_next_moment() -> None:
+    beside, alone = replace(held(160.0), background=0.08), held(160.0)
+
+    assert beside.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) == beside.spend(1.0, 0.5).wait(0.5)
+    assert alone.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) > alone.spend(1.0, 0.5).wait(0.5)
+
+
+def test_the_next_invocation_begins_with_the_rate_before_a_push_that_was_not_judged() -> None:
+    send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
+
+    assert send_rate.resumed(0.5).state is State.HOLD
+    assert send_rate.resumed(0.5).rate == 12.0
 
 
 # RISE
@@ -366,12 +459,12 @@ def test_the_first_loss_undoes_the_end_of_a_rise() -> None:
     assert hardly_risen.learn(25.0, 1.0, now, now).rate >= 1000.0
 
 
-def kept_trickling(pace: SendRate) -> SendRate:
+def kept_trickling(send_rate: SendRate) -> SendRate:
     """After half an hour in which 250 units a second were sent, and all taken."""
     for tenth in range(1, 18_001):
         now = tenth / 10
-        pace = pace.spend(25.0, now).learn(25.0, 0.0, now - 0.005, now)
-    return pace
+        send_rate = send_rate.spend(25.0, now).learn(25.0, 0.0, now - 0.005, now)
+    return send_rate
 
 
 def test_a_rate_that_is_not_used_does_not_rise() -> None:
@@ -379,12 +472,12 @@ def test_a_rate_that_is_not_used_does_not_rise() -> None:
 
 
 def test_nor_does_it_grow_where_something_is_lost_now_and_then() -> None:
-    pace = held(1000.0)
+    send_rate = held(1000.0)
     for tenth in range(1, 1_000):
         now = tenth / 10
-        pace = pace.spend(25.0, now).learn(25.0, 0.0 if tenth % 9 else 0.1, now - 0.005, now)
+        send_rate = send_rate.spend(25.0, now).learn(25.0, 0.0 if tenth % 9 else 0.1, now - 0.005, now)
 
-    assert pace.rate == 1000.0
+    assert send_rate.rate == 1000.0
 
 
 def test_seeking_that_meets_no_limit_ends_in_none() -> None:
@@ -398,9 +491,9 @@ def test_seeking_that_meets_no_limit_ends_in_none() -> None:
 
 
 def test_what_was_written_is_paid_by_what_it_consumed() -> None:
-    pace = held(100.0).spend(25.0, now=1.0).correct(25.0, 75.0, sent_at=1.0, now=1.0)
+    send_rate = held(100.0).spend(25.0, now=1.0).correct(25.0, 75.0, sent_at=1.0, now=1.0)
 
-    assert pace.wait(1.0) == pytest.approx(0.65)
+    assert send_rate.wait(1.0) == pytest.approx(0.65)
 
 
 def test_a_call_is_of_one_write_unit_at_least() -> None:
@@ -409,11 +502,11 @@ def test_a_call_is_of_one_write_unit_at_least() -> None:
 
 @pytest.mark.parametrize("state", [State.SEEK, State.FALL, State.HOLD])
 def test_the_next_invocation_goes_on_from_a_rate_of_the_last_minute(state: State) -> None:
-    pace = replace(held(321.0, now=10.0), state=state)
+    send_rate = replace(held(321.0, now=10.0), state=state)
 
-    assert pace.resumed(69.0).state is state
-    assert pace.resumed(69.0).rate == 321.0
-    assert pace.resumed(71.0) == SendRate()
+    assert send_rate.resumed(69.0).state is state
+    assert send_rate.resumed(69.0).rate == 321.0
+    assert send_rate.resumed(71.0) == SendRate()
 
 
 def test_a_rise_is_not_resumed_as_it_was_since_nothing_is_known_of_the_time_between() -> None:
@@ -432,13 +525,13 @@ def test_an_open_rate_is_resumed_open_with_what_it_knows_of_losses() -> None:
 
 
 def test_a_table_that_takes_nothing_is_still_tried_twice_a_second_and_no_more_often_than_that() -> None:
-    pace, now = SendRate().learn(25.0, 0.0, 0.0, 0.0).learn(25.0, 25.0, 0.0, 0.0), 0.0
+    send_rate, now = SendRate().learn(25.0, 0.0, 0.0, 0.0).learn(25.0, 25.0, 0.0, 0.0), 0.0
     tried: list[float] = []
     while now < 60.0:
-        now += max(0.001, pace.wait(now))
+        now += max(0.001, send_rate.wait(now))
         tried.append(now)
-        pace = pace.spend(pace.most_units(), now)
-        pace = pace.learn(pace.most_units(), pace.most_units(), now, now)
+        send_rate = send_rate.spend(send_rate.most_units(), now)
+        send_rate = send_rate.learn(send_rate.most_units(), send_rate.most_units(), now, now)
 
     gaps = [later - earlier for earlier, later in itertools.pairwise(tried)]
     assert max(gaps) < 1.5
