@@ -206,8 +206,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("dead letters in groups of their own", "sluice/aws/dead_letters.py", "self.group or self.message_id", "self.message_id",
            f"{FIFO}[default]"),
     # Updates once, and conditions
-    Mutant("UPDATE_ONCE ignored", "sluice/aws/tables.py", "and self._update_once:", "and False:", f"{STANDARD}[update once]"),
-    Mutant("UPDATE_ONCE ignored on FIFO", "sluice/aws/tables.py", "and self._update_once:", "and False:", f"{FIFO}[update once]"),
+    Mutant("UPDATE_ONCE ignored", "sluice/aws/tables.py", "if operation.is_once:", "if False:", f"{STANDARD}[update once]"),
+    Mutant("UPDATE_ONCE ignored on FIFO", "sluice/aws/tables.py", "if operation.is_once:", "if False:", f"{FIFO}[update once]"),
     Mutant("a token of its own for every call", "sluice/aws/tables.py", 'name = f"{source.message_id}/', 'name = f"{id(source)}/',
            f"{FIFO}[update once]"),
     Mutant("one token for all updates of a message", "sluice/aws/tables.py", "/{source.element}/", "/0/",
@@ -282,7 +282,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("expressions known by their texts alone", "sluice/message/fast_tables.py", "tuple(given.names.items()), ", "(), ", USUAL),
     Mutant("the table's version forgotten", "sluice/message/fast_tables.py", "version=newest, ", "", USUAL),
     Mutant("updates behind a put applied once", "sluice/message/decoder.py",
-           "if any(not operation.goes_in_batches for operation in operations):", "if False:", UPDATED),
+           "again = delivery if operation.key in written else 0", "again = 0", UPDATED),
     # Metrics
     Mutant("unprocessed counted by the batch", "sluice/writing/writer.py", "self.outcome.unprocessed += len(unwritten)",
            "self.outcome.throttled_calls += 1", PROMISE),
