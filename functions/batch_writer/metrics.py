@@ -25,12 +25,16 @@ def count_received(metrics: Metrics, messages: int) -> None:
 def count(metrics: Metrics, outcome: Outcome) -> None:
     """MessagesReceived = MessagesWritten + MessagesReturned + MessagesDeadLettered, always."""
     operations = outcome.operations
-    # First what has many values: Powertools sends by itself at 100 of them, and there must be something left to flush.
-    for fill in operations.batch_fills:
-        metrics.add_metric("BatchFill", MetricUnit.Count, fill)
-    for milliseconds in by_rank(operations.latencies):
-        metrics.add_metric("WriteLatency", MetricUnit.Milliseconds, round(milliseconds, 3))
-    metrics.add_metric("BackoffTime", MetricUnit.Milliseconds, round(operations.backoff, 3))
+    fills = operations.batch_fills
+    for start in range(0, len(fills) - MAX_VALUES, MAX_VALUES):
+        _set(metrics, "BatchFill", MetricUnit.Count, fills[start : start + MAX_VALUES])
+        metrics.flush_metrics()
+    if fills:
+        _set(metrics, "BatchFill", MetricUnit.Count, fills[(len(fills) - 1) // MAX_VALUES * MAX_VALUES :])
+    if operations.latencies:
+        latencies = [round(milliseconds, 3) for milliseconds in by_rank(operations.latencies)]
+        _set(metrics, "WriteLatency", MetricUnit.Milliseconds, latencies)
+    _set(metrics, "BackoffTime", MetricUnit.Milliseconds, [round(operations.backoff, 3)])
     _add(
         metrics,
         {
@@ -94,4 +98,10 @@ def _summary(outcome: Outcome) -> Mapping[str, object]:
 
 def _add(metrics: Metrics, counts: Mapping[str, float]) -> None:
     for name, value in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, value)
+        _set(metrics, name, MetricUnit.Count, [value])
+
+
+def _set(metrics: Metrics, name: str, unit: MetricUnit, values: Sequence[float]) -> None:
+    """All values of a metric, as `add_metric` leaves them. One by one they take 4 to 12 us each, a third of the time of
+    a small invocation; and at 100 it writes whatever has been added by then, and the rest in a second line."""
+    metrics.metric_set[name] = {"Unit": unit.value, "StorageResolution": 60, "Value": values}

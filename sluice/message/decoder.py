@@ -76,15 +76,16 @@ class Decoder:
         self._forms.account = account
 
     def decode(self, record: Mapping[str, Any]) -> Message:
-        if unreadable := records.unreadable(record):
+        usual = records.usual(record)
+        if usual is None and (unreadable := records.unreadable(record)):
             return Message(record, (), records.group(record), unreadable=unreadable)
-        if self._fast_path is not None:
-            count = records.receive_count(record)
-            operations = self._fast_path.operations(record["body"], record["messageId"], count > 1)
+        if self._fast_path is not None and usual is not None:
+            id, body, count, group = usual
+            operations = self._fast_path.operations(body, id, count > 1)
             if operations is not None:
                 if self._updates_once:
                     operations = tuple(_once(operations, count))
-                return Message(record, operations, records.group(record))
+                return Message(record, operations, group)
         return self.decode_exactly(record)
 
     def decode_exactly(self, record: Mapping[str, Any]) -> Message:

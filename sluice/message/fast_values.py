@@ -134,6 +134,9 @@ def _check_set(kind: str, members: Any) -> None:
     if type(members) is not list or not members:
         raise Unusual
     if kind == "NS":
+        floats = _usual_floats(members)
+        if floats is not None and len(set(floats)) == len(floats):  # Different floats are different numbers.
+            return
         if not all(map(_usual_number, members)) or max(map(len, members)) > MAX_DIGITS:
             members[:] = [_number(member)["N"] for member in members]
         distinct: set[Any] = set(map(Decimal, members))
@@ -174,12 +177,14 @@ def _are_usual_native_numbers(values: list[Any]) -> bool:
         texts = [value["N"] for value in values]
     except KeyError:
         return False
+    return sum(map(len, values)) == len(texts) and _usual_floats(texts) is not None
+
+
+def _usual_floats(texts: list[str]) -> list[float] | None:
+    """What texts say that are numbers and may stand as they are; None, or a ValueError, where one of them may not."""
     joined = ",".join(texts)
-    # JSON's grammar, without exponents and white space; a text with a comma in it would add a number.
-    return (
-        sum(map(len, values)) == len(texts)
-        and max(map(len, texts)) <= MAX_DIGITS
-        and not joined.encode().translate(None, b"-.,0123456789")
-        and len(_floats(f"[{joined}]")) == len(texts)
-        and not _negative_zero(joined)
-    )
+    # JSON's grammar, without exponents and white space.
+    if max(map(len, texts)) > MAX_DIGITS or joined.encode().translate(None, b"-.,0123456789") or _negative_zero(joined):
+        return None
+    floats = _floats(f"[{joined}]")
+    return floats if len(floats) == len(texts) else None  # A text with a comma in it adds a number.

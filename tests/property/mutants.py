@@ -272,8 +272,10 @@ MUTANTS: Sequence[Mutant] = (
     # The short way
     Mutant("signed zeros in an embedding", "sluice/message/fast_values.py",
            'max(map(len, texts)) <= MAX_DIGITS and not _negative_zero(joined)', "max(map(len, texts)) <= MAX_DIGITS", SIGNED),
-    Mutant("two numbers in one text", "sluice/message/fast_values.py", 'len(_floats(f"[{joined}]")) == len(texts)',
-           '_floats(f"[{joined}]") != []', LEFT),
+    Mutant("two numbers in one text", "sluice/message/fast_values.py",
+           "return floats if len(floats) == len(texts) else None", "return floats", LEFT),
+    Mutant("different texts are different numbers", "sluice/message/fast_values.py",
+           "len(set(floats)) == len(floats)", "True", LEFT),
     Mutant("any base64 taken as it is", "sluice/message/fast_values.py",
            "if binascii.b2a_base64(data, newline=False).decode() != text:", "if False:", LEFT),
     Mutant("null taken for no condition", "sluice/message/fast_path.py", "_require_usual(type(text) is str)", "pass", LEFT),

@@ -201,6 +201,7 @@ ODD_BODIES = {
     "a set of what is not base64": native_put({"BS": ["YQ"]}),
     "a ConditionCheck": json.dumps({"ConditionCheck": {"Key": {"pk": {"S": "a"}}, "ConditionExpression": "v = v"}}),
     "an unknown operation of a key": json.dumps({"Remove": {"Key": {"pk": {"S": "a"}}}}),
+    "two numbers in one text of a set": native_put({"NS": ["1,1"]}),
     "39 digits in a set": native_put({"NS": ["1", "1" * 39]}),
     "out of range in a set": native_put({"NS": ["1", "1e130"]}),
     "a set of other things": native_put({"SS": ["a", 1]}),
@@ -252,6 +253,7 @@ USUAL_BODIES = {
     "65 bits": put(v=2**64),
     "38 digits": put(v=10**38 - 1),
     "space around it": ' \t\r\n{"put" : { "pk" : "a" } } ',
+    "two numbers that are one float": native_put({"NS": ["0.1", "0.10000000000000000001"]}),
     "two tables": (
         '{"RequestItems": {"orders": [{"PutRequest": {"Item": {"pk": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"pk": '
         '{"S": "b"}}}}], "counts": [{"PutRequest": {"Item": {"n": {"N": "1"}}}}]}}'
