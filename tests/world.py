@@ -229,7 +229,7 @@ class World:
         settings = Settings(tuple(self.tables), dead_letter_queue_url=url, **self.settings)
         self.pipeline = Pipeline(
             settings,
-            Tables(settings.tables, self._route(self._dynamodb, tables.PREFIX), update_once=settings.update_once),
+            Tables(settings.tables, self._route(self._dynamodb, tables.PREFIX)),
             Queue(
                 self._route(lambda: FakeWire(self.sqs), queue.PREFIX),
                 lambda: str(self.sqs.meta.endpoint_url),

@@ -32,7 +32,7 @@ def _pipeline(settings: Settings) -> Pipeline:
     aws = Aws(connections, SINGLES_PER_CONNECTION * connections)
     return Pipeline(
         settings,
-        Tables(settings.tables, aws.dynamodb(), update_once=settings.update_once),
+        Tables(settings.tables, aws.dynamodb()),
         Queue(aws.sqs(), aws.sqs_url, connections=connections),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )

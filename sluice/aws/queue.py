@@ -29,6 +29,7 @@ Entries = list[dict[str, Any]]
 
 class SqsCalls(Protocol):
     def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]: ...
+    def has_room(self, in_flight: int) -> bool: ...
     @property
     def renew(self) -> Callable[[], object]: ...
 
@@ -97,10 +98,11 @@ class Queue:
         sent, has_renewed = Sent(), False
         executor = self._executor(self._connections)
         left: Iterator[tuple[Entries, bool]] = ((entries, False) for entries in batches)
-        # As many at a time as there are connections, so that nothing is still waiting to be sent at the end.
+        # As many at a time as there are connections, or as may be made, so that nothing is still waiting to be sent at
+        # the end; one at least, whoever else is connecting.
         while True:
             calls: dict[Running[Answer], tuple[Entries, bool]] = {}
-            while len(calls) < self._connections:
+            while not calls or (len(calls) < self._connections and self._sqs.has_room(len(calls))):
                 is_over = self._clock() >= until
                 if (following := next(left, None)) is None:
                     break

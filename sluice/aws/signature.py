@@ -9,13 +9,18 @@ import hmac
 import time
 from collections.abc import Callable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as HASH
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 CONTENT_TYPE = "application/x-amz-json-1.0"
 MAX_FORMS = 100
 """Kept at a time: a day's, of each target; more where credentials are refreshed often."""
 _TIME = "{time}"
+BLOCK_BYTES = 64  # Of SHA-256.
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
 MAX_SKEW = 24 * 3600.0
 """Seconds; who is told of a larger one is talking to something else than AWS."""
 
@@ -38,19 +43,35 @@ class Signer:
         self._now = now
         self._skew = 0.0
         """Seconds that the service's clock is ahead of this machine's."""
-        self._second, self._timestamp = 0, ""
+        self._second = _Second(0, "", {})
         self._today: dict[tuple[str, str, Credentials], _Form] = {}
         """By day, target and credentials: the same all day long, but for the time and the body."""
 
     def lines(self, target: str, body: bytes, credentials: Credentials) -> str:
         """The lines of all headers that are signed, but for Host, and the signature."""
-        timestamp = self._stamp()
-        form = self._today.get((timestamp[:8], target, credentials))
-        if form is None:
-            form = self._form(timestamp[:8], target, credentials)
-        request = f"{form.before_time}{timestamp}{form.after_time}{sha256(body).hexdigest()}"
-        signature = signed(form.key, timestamp, form.scope, request)
-        return f"X-Amz-Date: {timestamp}\r\n{form.lines}{signature}\r\n"
+        second = self._this_second()
+        begun = second.begun.get((target, credentials))
+        if begun is None:
+            begun = second.begun[target, credentials] = self._begun(second.timestamp, target, credentials)
+        request, inner, outer = begun.request.copy(), begun.inner.copy(), begun.outer.copy()
+        request.update(sha256(body).hexdigest().encode())
+        inner.update(request.hexdigest().encode())
+        outer.update(inner.digest())
+        return f"{begun.lines}{outer.hexdigest()}\r\n"
+
+    def _begun(self, timestamp: str, target: str, credentials: Credentials) -> _Begun:
+        day = timestamp[:8]
+        form = self._today.get((day, target, credentials)) or self._form(day, target, credentials)
+        # HMAC-SHA-256 by its definition (RFC 2104), as far as it goes without the body. hmac.digest() looks its hash up
+        # each time; with the token hashed anew, too, a signature took three times as long: 6.5 us, or 25 after waiting.
+        key = form.key.ljust(BLOCK_BYTES, b"\0")
+        text = f"{ALGORITHM}\n{timestamp}\n{form.scope}\n"
+        return _Begun(
+            request=sha256(f"{form.before_time}{timestamp}{form.after_time}".encode()),
+            inner=sha256(key.translate(_INNER) + text.encode()),
+            outer=sha256(key.translate(_OUTER)),
+            lines=f"X-Amz-Date: {timestamp}\r\n{form.lines}",
+        )
 
     def _form(self, day: str, target: str, credentials: Credentials) -> _Form:
         token = [("x-amz-security-token", credentials.token)] if credentials.token else []
@@ -83,11 +104,32 @@ class Signer:
         if abs(skew) <= MAX_SKEW:
             self._skew = skew
 
-    def _stamp(self) -> str:
-        second = int(self._now() + self._skew)
-        if second != self._second:
-            self._second, self._timestamp = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
-        return self._timestamp
+    def _this_second(self) -> _Second:
+        seconds = int(self._now() + self._skew)
+        second = self._second
+        if second.seconds != seconds:
+            second = self._second = _Second(seconds, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds)), {})
+        return second
+
+
+class _Second(NamedTuple):
+    """What is the same within a second."""
+
+    seconds: int
+    """Since 1970, by the service's clock."""
+    timestamp: str
+    begun: dict[tuple[str, Credentials], _Begun]
+    """By target and credentials."""
+
+
+class _Begun(NamedTuple):
+    """A signature, begun: all but the body is in it."""
+
+    request: HASH
+    """Of the canonical request."""
+    inner: HASH
+    outer: HASH
+    lines: str
 
 
 class _Form(NamedTuple):

@@ -33,13 +33,12 @@ class Tables:
     """The tables of the settings, written by calls that are not repeated by themselves.
 
     Each call gets the seconds that it may take, so that one that hangs is given up while there is time for another.
-    `update_once` sends updates as transactions with a ClientRequestToken, at twice the write units.
+    An update that is to be applied once goes as a transaction with a ClientRequestToken, at twice the write units.
     """
 
-    def __init__(self, tables: Sequence[settings.Table], dynamodb: DynamoDBCalls, *, update_once: bool = False) -> None:
+    def __init__(self, tables: Sequence[settings.Table], dynamodb: DynamoDBCalls) -> None:
         self._tables = {table.name: table for table in tables}
         self._dynamodb = dynamodb
-        self._update_once = update_once
 
     def begin(self, batch: Sequence[Operation], seconds: float, submit: Submit) -> Running[Answer]:
         """One BatchWriteItem, or one conditional write or update by itself. What may block is given to `submit`."""
@@ -73,7 +72,7 @@ class Tables:
 
     def _single(self, operation: SingleWrite) -> Call:
         update = b'"TableName":"%b",%b,%b' % (operation.table.encode(), operation.body[1:-1], _RETURN_OLD)
-        if operation.call == "update_item" and self._update_once:
+        if operation.is_once:
             token = _token(operation)
             body = b'{"TransactItems":[{"Update":{%b}}],"ClientRequestToken":"%b",%b}' % (
                 update,

@@ -60,6 +60,7 @@ class Decoder:
     def __init__(self, settings: Settings, region: str | None = None, account: str | None = None) -> None:
         self._forms = Forms(settings, region, account)
         self._is_item = settings.record_format == "item"
+        self._updates_once = settings.update_once
         self._expression = settings.record_expression
         self._may_be_wrapped = self._expression is None
         steps = steps_of(self._expression)
@@ -75,15 +76,16 @@ class Decoder:
         self._forms.account = account
 
     def decode(self, record: Mapping[str, Any]) -> Message:
-        if unreadable := records.unreadable(record):
+        usual = records.usual(record)
+        if usual is None and (unreadable := records.unreadable(record)):
             return Message(record, (), records.group(record), unreadable=unreadable)
-        if self._fast_path is not None:
-            count = records.receive_count(record)
-            operations = self._fast_path.operations(record["body"], record["messageId"], count > 1)
+        if self._fast_path is not None and usual is not None:
+            id, body, count, group = usual
+            operations = self._fast_path.operations(body, id, count > 1)
             if operations is not None:
-                if any(not operation.goes_in_batches for operation in operations):
-                    operations = tuple(_repeated(operations, count))
-                return Message(record, operations, records.group(record))
+                if self._updates_once:
+                    operations = tuple(_once(operations, count))
+                return Message(record, operations, group)
         return self.decode_exactly(record)
 
     def decode_exactly(self, record: Mapping[str, Any]) -> Message:
@@ -107,8 +109,9 @@ class Decoder:
                 refused.append((source, rejected.rejection()))
         if refused and not operations:
             refused[0] = (refused[0][0], self._explained(refused[0][1], record))
-        repeated = _repeated(operations, records.receive_count(record))
-        return Message(record, tuple(repeated), group, tuple(refused), tuple(sources))
+        if self._updates_once:
+            operations = list(_once(operations, records.receive_count(record)))
+        return Message(record, tuple(operations), group, tuple(refused), tuple(sources))
 
     def _records_when_needed(self, body: Any) -> Any:
         """The records of the first body that is unusual, for which jmespath is loaded."""
@@ -146,14 +149,15 @@ def _records_in(expression: str) -> Callable[[Any], Any]:
     return Envelope(expression).records
 
 
-def _repeated(operations: Iterable[Operation], delivery: int) -> Iterator[Operation]:
-    """Mark the updates behind an unconditional put or delete of the same item: that undoes them at a redelivery."""
+def _once(operations: Iterable[Operation], delivery: int) -> Iterator[Operation]:
+    """Mark the updates, and those behind an unconditional put or delete of the same item: a redelivery undoes them."""
     written: set[Key] = set()
     for operation in operations:
         if operation.goes_in_batches:
             written.add(operation.key)
-        elif isinstance(operation, SingleWrite) and operation.call == "update_item" and operation.key in written:
-            operation = msgspec.structs.replace(operation, delivery=delivery)
+        elif isinstance(operation, SingleWrite) and operation.call == "update_item":
+            again = delivery if operation.key in written else 0
+            operation = msgspec.structs.replace(operation, is_once=True, delivery=again)
         yield operation
 
 

@@ -8,7 +8,7 @@ only be to take too much: a test compares the two on random bodies.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -35,6 +35,8 @@ _fields = re.compile(_FIELD).findall
 _decode = msgspec.json.Decoder(float_hook=Number).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
+_COMPACT = (b'{"PutRequest":{"Item":{"', b'{"DeleteRequest":{"Key":{"')
+Text = str | msgspec.Raw
 Steps = tuple[str | None, ...]
 """The way through an envelope: a field's name, or None where the text that was found is JSON to be read."""
 
@@ -72,15 +74,17 @@ class FastPath:
             if self._ends_in_text and found[:1] == "[":
                 # One after the other: a whole array of values takes ten times the memory of its text, and a third
                 # more time.
-                return tuple(self._in_array(map(_decode, _split(found)), message_id, redelivered)) or None
+                texts = _split(found)
+                return tuple(self._in_array(map(_decode, texts), message_id, redelivered, texts)) or None
+            text = None
             if self._ends_in_text:
-                found = _decode(found)
+                text, found = found, _decode(found)
             if type(found) is list:
                 return tuple(self._in_array(found, message_id, redelivered)) or None
             source = Source(message_id, redelivered, 0)
             if "RequestItems" in found and not self._is_item:
                 return tuple(self._requests(found, source))
-            return (self._operation(found, source),)
+            return (self._operation(found, source, text),)
         # Besides the first two: text that is no JSON, or a body that is not of the form that it is taken for.
         except (Unusual, Rejected, ValueError, RecursionError, LookupError, TypeError, AttributeError):
             return None
@@ -92,13 +96,15 @@ class FastPath:
         last = self._steps[-1]
         return found if last is None else found[last]
 
-    def _in_array(self, elements: Iterable[Any], message_id: str, redelivered: bool) -> Iterator[Operation]:
+    def _in_array(
+        self, elements: Iterable[Any], message_id: str, redelivered: bool, texts: Sequence[msgspec.Raw] | None = None
+    ) -> Iterator[Operation]:
         for number, element in enumerate(elements):
             source = Source(message_id, redelivered, number)
             if "RequestItems" in element and not self._is_item:
                 yield from self._requests(element, source)
             else:
-                yield self._operation(element, source)
+                yield self._operation(element, source, None if texts is None else texts[number])
 
     def _requests(self, element: dict[str, Any], source: Source) -> Iterator[Operation]:
         ((_, tables),) = element.items()
@@ -109,7 +115,7 @@ class FastPath:
                 place = Source(source.message_id, source.redelivered, source.element, table, position)
                 yield _request(self._tables[table], request, place)
 
-    def _operation(self, element: dict[str, Any], source: Source) -> Operation:
+    def _operation(self, element: dict[str, Any], source: Source, text: Text | None) -> Operation:
         if self._is_item:
             convert(element)
             return self._default.put(element, source)
@@ -126,7 +132,7 @@ class FastPath:
             return self._table(element, "table").update(key, source, _given(element, _PLAIN_MEMBERS))
         ((action, content),) = element.items()
         if action in ("PutRequest", "DeleteRequest"):
-            return _request(self._default, element, source)
+            return _request(self._default, element, source, text)
         return self._transact_element(action, content, source)
 
     def _plain_delete(self, element: dict[str, Any], source: Source) -> Operation:
@@ -156,15 +162,26 @@ class FastPath:
         return self._tables[element.pop(name)] if name in element else self._default
 
 
-def _request(table: FastTable, request: dict[str, Any], source: Source) -> Operation:
-    """Of DynamoDB's own `{"PutRequest": {"Item": ...}}` or `{"DeleteRequest": {"Key": ...}}`."""
+def _request(table: FastTable, request: dict[str, Any], source: Source, text: Text | None = None) -> Operation:
+    """Of DynamoDB's own `{"PutRequest": {"Item": ...}}` or `{"DeleteRequest": {"Key": ...}}`, and its text."""
     ((action, content),) = request.items()
     ((inner, attributes),) = content.items()
-    check(attributes)
+    body = _copied(text, check(attributes) + 4)
     if (action, inner) == ("PutRequest", "Item"):
-        return table.put(attributes, source)
+        return table.put(attributes, source, body=body)
     _require_usual((action, inner) == ("DeleteRequest", "Key"))
-    return table.delete(attributes, source)
+    return table.delete(attributes, source, body=body)
+
+
+def _copied(text: Text | None, quotes: float) -> bytes | None:
+    """A request as it came, where it is right as it stands: to encode it again takes a sixth of the time.
+
+    `quotes`: of its quotation marks; see `check`. White space would count as a part of the item, and is not copied.
+    """
+    if text is None:
+        return None
+    body = text.encode() if isinstance(text, str) else bytes(text)
+    return body if body.startswith(_COMPACT) and body.count(b'"') == quotes else None
 
 
 def _given(element: dict[str, Any], members: tuple[str, str, str, str]) -> Given:

@@ -56,21 +56,30 @@ class FastTable:
         # Those that are refused are not kept, as they raise.
         self._checked = lru_cache(MAX_KNOWN_EXPRESSIONS)(self._check)
 
-    def put(self, item: dict[str, Any], source: Source, given: Given = _NOTHING) -> Operation:
+    def put(
+        self, item: dict[str, Any], source: Source, given: Given = _NOTHING, *, body: bytes | None = None
+    ) -> Operation:
+        """`body`: the request of a put without conditions, where it is at hand."""
         key = self._key(item)
         if self._version is not None:
             return self._single(key, source, "put_item", {"Item": item}, given, item[self._version])
         if given is not _NOTHING:
             return self._single(key, source, "put_item", {"Item": item}, given)
-        return BatchWrite(key=key, source=source, body=_body({"PutRequest": {"Item": item}}))
+        return BatchWrite(key=key, source=source, body=_body({"PutRequest": {"Item": item}}, body))
 
     def delete(
-        self, attributes: dict[str, Any], source: Source, given: Given = _NOTHING, version: AttributeValue | None = None
+        self,
+        attributes: dict[str, Any],
+        source: Source,
+        given: Given = _NOTHING,
+        version: AttributeValue | None = None,
+        *,
+        body: bytes | None = None,
     ) -> Operation:
         key = self._only_key(attributes)
         if self._version is not None or given is not _NOTHING:
             return self._single(key, source, "delete_item", {"Key": attributes}, given, version)
-        return BatchWrite(key=key, source=source, body=_body({"DeleteRequest": {"Key": attributes}}))
+        return BatchWrite(key=key, source=source, body=_body({"DeleteRequest": {"Key": attributes}}, body))
 
     def update(self, attributes: dict[str, Any], source: Source, given: Given) -> Operation:
         key = self._only_key(attributes)
@@ -189,8 +198,9 @@ def _version(value: AttributeValue | Number | None) -> AttributeValue:
     return value
 
 
-def _body(request: dict[str, Any]) -> bytes:
-    body = _encode(request)
+def _body(request: dict[str, Any], body: bytes | None = None) -> bytes:
+    if body is None:
+        body = _encode(request)
     if len(body) > MAX_BODY_BYTES:
         raise Unusual
     return body

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import binascii
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +25,8 @@ _usual_number = re.compile(
 """Not longer than MAX_DIGITS it is in range: 10 ** 33 and 89 more are less than 10 ** 125, and so it is downwards."""
 _negative_zero = re.compile(r"-[0.]++(?:,|$)").search
 _floats = msgspec.json.Decoder(list[float]).decode
+_REPLACED = -math.inf
+"""Instead of a number of quotation marks: what there are now are others."""
 _TRUE, _FALSE, _NULL = {"BOOL": True}, {"BOOL": False}, {"NULL": True}
 
 
@@ -44,11 +47,15 @@ def convert(attributes: dict[str, Any], level: int = 1) -> None:
     _convert(attributes, attributes.items(), level)
 
 
-def check(attributes: dict[str, Any], level: int = 1) -> None:
-    """Check a map that came as DynamoDB JSON; what is to be spelled otherwise is replaced. Raises `Unusual`."""
+def check(attributes: dict[str, Any], level: int = 1) -> float:
+    """Check a map that came as DynamoDB JSON; what is to be spelled otherwise is replaced. Raises `Unusual`.
+
+    The quotation marks in its JSON: JSON that has as many has no name twice, nor an escaped quotation mark. Less than
+    any number where something was replaced.
+    """
     if "" in attributes:
         raise Unusual
-    _check(attributes, attributes.items(), level)
+    return 2 * len(attributes) + _check(attributes.values(), level)
 
 
 def binary(text: str) -> bytes:
@@ -59,8 +66,8 @@ def binary(text: str) -> bytes:
     return data
 
 
-# In one loop each: a call for each value would cost half as much again. What is converted or checked is a map, or a
-# list with its positions for names, which is replaced in place: a new one would cost more than the check.
+# In one loop each: a call for each value would cost half as much again. What is converted is a map, or a list with its
+# positions for names, which is replaced in place: a new one would cost more than the check.
 
 
 def _convert(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> None:
@@ -93,29 +100,33 @@ def _convert(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> Non
             values[name] = _TRUE if value else _FALSE
 
 
-def _check(values: Any, members: Iterable[tuple[Any, Any]], level: int) -> None:
+def _check(values: Collection[Any], level: int) -> float:
+    """The quotation marks of the values; see `check`."""
     if level > MAX_NESTING:
         raise Unusual
-    for name, value in members:
-        ((kind, content),) = value.items()
+    quotes: float = 4 * len(values)  # As if all were strings.
+    for value in values:
+        (kind,) = value  # And not the items: a quarter less time for all of the loop.
+        content = value[kind]
         if kind == "S":
             if type(content) is not str:
                 raise Unusual
         elif kind == "N":
             if len(content) > MAX_DIGITS or not _usual_number(content):
-                values[name] = _number(content)
+                value[kind] = _number(content)["N"]
+                quotes = _REPLACED
         elif kind == "M":
-            if "" in content:
-                raise Unusual
-            _check(content, content.items(), level + 1)
+            quotes += check(content, level + 1) - 2
         elif kind == "L":
-            _check_list(content, level)
+            quotes += _check_list(content, level) - 2
         elif kind in ("BOOL", "NULL"):
             _check_constant(kind, content)
+            quotes -= 2
         elif kind == "B":
             binary(content)
         else:
-            _check_set(kind, content)
+            quotes += _check_set(kind, content) - 2
+    return quotes
 
 
 def _check_constant(kind: str, value: Any) -> None:
@@ -123,19 +134,25 @@ def _check_constant(kind: str, value: Any) -> None:
         raise Unusual
 
 
-def _check_list(elements: Any, level: int) -> None:
+def _check_list(elements: Any, level: int) -> float:
     if type(elements) is not list:
         raise Unusual
     if len(elements) < MIN_LONG_LIST or level == MAX_NESTING or not _are_usual_native_numbers(elements):
-        _check(elements, enumerate(elements), level + 1)
+        return _check(elements, level + 1)
+    return 4 * len(elements)
 
 
-def _check_set(kind: str, members: Any) -> None:
+def _check_set(kind: str, members: Any) -> float:
     if type(members) is not list or not members:
         raise Unusual
+    quotes: float = 2 * len(members)
     if kind == "NS":
+        floats = _usual_floats(members)
+        if floats is not None and len(set(floats)) == len(floats):  # Different floats are different numbers.
+            return 2 * len(members)
         if not all(map(_usual_number, members)) or max(map(len, members)) > MAX_DIGITS:
             members[:] = [_number(member)["N"] for member in members]
+            quotes = _REPLACED
         distinct: set[Any] = set(map(Decimal, members))
     elif kind == "SS":
         "".join(members)  # A TypeError where one is no string.
@@ -146,6 +163,7 @@ def _check_set(kind: str, members: Any) -> None:
         raise Unusual
     if len(distinct) < len(members):
         raise Unusual
+    return quotes
 
 
 def _number(text: Any) -> AttributeValue:
@@ -174,12 +192,14 @@ def _are_usual_native_numbers(values: list[Any]) -> bool:
         texts = [value["N"] for value in values]
     except KeyError:
         return False
+    return sum(map(len, values)) == len(texts) and _usual_floats(texts) is not None
+
+
+def _usual_floats(texts: list[str]) -> list[float] | None:
+    """What texts say that are numbers and may stand as they are; None, or a ValueError, where one of them may not."""
     joined = ",".join(texts)
-    # JSON's grammar, without exponents and white space; a text with a comma in it would add a number.
-    return (
-        sum(map(len, values)) == len(texts)
-        and max(map(len, texts)) <= MAX_DIGITS
-        and not joined.encode().translate(None, b"-.,0123456789")
-        and len(_floats(f"[{joined}]")) == len(texts)
-        and not _negative_zero(joined)
-    )
+    # JSON's grammar, without exponents and white space.
+    if max(map(len, texts)) > MAX_DIGITS or joined.encode().translate(None, b"-.,0123456789") or _negative_zero(joined):
+        return None
+    floats = _floats(f"[{joined}]")
+    return floats if len(floats) == len(texts) else None  # A text with a comma in it adds a number.

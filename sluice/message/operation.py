@@ -98,8 +98,15 @@ class SingleWrite(Operation, frozen=True, eq=False, gc=False, kw_only=True):
     """Attribute and value, where the table's newest version wins."""
     is_conditional: bool
     """It has a condition of its own, besides that of its version."""
+    is_once: bool = False
+    """An update for UPDATE_ONCE: a transaction of one."""
     delivery: int = 0
-    """Of an update that is to be applied at each delivery of its message, not once in all: the receive count."""
+    """Of such an update that is to be applied at each delivery of its message, not once in all: the receive count."""
+
+    @property
+    def write_units(self) -> int:
+        # A transaction writes twice (amazondynamodb/latest/developerguide/transaction-apis.html#transaction-capacity).
+        return super().write_units * (2 if self.is_once else 1)
 
     @property
     def request(self) -> dict[str, Any]:

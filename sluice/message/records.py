@@ -23,6 +23,8 @@ _GROUP = re.compile("[!-~]{1,128}")  # MessageGroupId: letters, digits and punct
 
 def from_sqs(record: Any) -> Mapping[str, Any]:
     """The record; an empty one in the place of what is no object. Raises `EventError` for another service's."""
+    if type(record) is dict and record.get("eventSource") == "aws:sqs":  # The usual: asked first.
+        return record
     if not isinstance(record, Mapping):
         return {}
     source = record.get("eventSource", "aws:sqs")
@@ -34,6 +36,17 @@ def from_sqs(record: Any) -> Mapping[str, Any]:
 def unsent(body: str) -> Mapping[str, Any]:
     """A record such as the function would receive for a body that is still to be sent."""
     return {"messageId": "unsent", "body": body}
+
+
+def usual(record: Mapping[str, Any]) -> tuple[str, str, int, str | None] | None:
+    """Message id, body, receive count and group of a record that can be read, in half the time of asking for each."""
+    id, body = record.get("messageId"), record.get("body")
+    if type(id) is not str or type(body) is not str or not id or not body:
+        return None
+    attributes, arn = record.get("attributes"), record.get("eventSourceARN")
+    is_first = type(attributes) is dict and attributes.get("ApproximateReceiveCount") == "1"
+    is_fifo = type(arn) is str and arn.endswith(".fifo")
+    return id, body, 1 if is_first else receive_count(record), group(record) if is_fifo else None
 
 
 def unreadable(record: Mapping[str, Any]) -> str:

@@ -69,7 +69,9 @@ def interleave(operations: Iterable[Operation]) -> list[Operation]:
     """
     arrived = list(operations)
     # The usual: each has a partition of its own, or all have the same. A Counter would take longer to tell.
-    if len({operation.key[:2] for operation in arrived}) in (len(arrived), 1):
+    if len({operation.key[1] for operation in arrived}) == len(arrived):
+        return arrived
+    if len({operation.key[:2] for operation in arrived}) == 1:
         return arrived
     turns: dict[tuple[str, KeyValue], int] = {}
     rows: list[list[Operation]] = []  # The first of each partition, then the second of each, ...

@@ -250,12 +250,13 @@ def compare(server: ScriptedServer, target: str) -> None:
 
 @pytest.mark.parametrize("action", SINGLES)
 def test_a_single_write_is_boto3s_own_request(action: str, server: ScriptedServer) -> None:
-    message = Decoder(Settings((TABLE,))).decode({"messageId": "m", "body": json.dumps(SINGLES[action])})
+    settings = Settings((TABLE,), update_once=action == "TransactWriteItems")
+    message = Decoder(settings).decode({"messageId": "m", "body": json.dumps(SINGLES[action])})
     found = endpoint.plain(os.environ, "dynamodb")
     assert found is not None
 
     for route in (by_http(found), _by_boto3()):
-        to = Tables([TABLE], route, update_once=action == "TransactWriteItems")
+        to = Tables([TABLE], route)
         written(to, message.operations)
 
     compare(server, f"DynamoDB_20120810.{action}")

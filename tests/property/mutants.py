@@ -48,6 +48,7 @@ FIFO = "test_stateful_fifo.py::test_on_a_fifo_queue_each_group_ends_as_if_its_me
 JMESPATH = "test_jmespath.py::test_an_expression_finds_what_plain_jmespath_finds"
 LEFT = "test_shortcut.py::test_an_odd_body_is_left_to_the_exact_way"
 USUAL = "test_shortcut_lanes.py::test_a_usual_body_goes_the_short_way"
+COPIED = "test_shortcut.py::test_a_request_that_is_to_be_spelled_otherwise_is_sent_with_each_name_once"
 UPDATED = "test_shortcut_lanes.py::test_an_update_behind_a_put_of_its_item_is_for_each_delivery"
 SIGNED = "test_shortcut_lanes.py::test_a_zero_in_a_list_of_numbers_is_sent_without_a_sign"
 BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
@@ -90,7 +91,7 @@ MUTANTS: Sequence[Mutant] = (
            "return sorted(arrived, key=lambda o: str(o.key[:2]))", INTERLEAVED),
     Mutant("partitions in reverse", "sluice/writing/plan.py", "return [operation for row in rows for operation in row]",
            "return [operation for row in reversed(rows) for operation in row]", INTERLEAVED),
-    Mutant("partitions as they come", "sluice/writing/plan.py", "in (len(arrived), 1):", "in range(len(arrived) + 1):", INTERLEAVED),
+    Mutant("partitions as they come", "sluice/writing/plan.py", "for operation in arrived}) == 1:", "for operation in arrived}):", INTERLEAVED),
     # Identity
     Mutant("keys joined as strings", "sluice/message/fast_tables.py", "return (self._name, partition, sort)",
            'return (self._name, f"{partition}{sort}", None)', ALIKE),
@@ -206,8 +207,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("dead letters in groups of their own", "sluice/aws/dead_letters.py", "self.group or self.message_id", "self.message_id",
            f"{FIFO}[default]"),
     # Updates once, and conditions
-    Mutant("UPDATE_ONCE ignored", "sluice/aws/tables.py", "and self._update_once:", "and False:", f"{STANDARD}[update once]"),
-    Mutant("UPDATE_ONCE ignored on FIFO", "sluice/aws/tables.py", "and self._update_once:", "and False:", f"{FIFO}[update once]"),
+    Mutant("UPDATE_ONCE ignored", "sluice/aws/tables.py", "if operation.is_once:", "if False:", f"{STANDARD}[update once]"),
+    Mutant("UPDATE_ONCE ignored on FIFO", "sluice/aws/tables.py", "if operation.is_once:", "if False:", f"{FIFO}[update once]"),
     Mutant("a token of its own for every call", "sluice/aws/tables.py", 'name = f"{source.message_id}/', 'name = f"{id(source)}/',
            f"{FIFO}[update once]"),
     Mutant("one token for all updates of a message", "sluice/aws/tables.py", "/{source.element}/", "/0/",
@@ -272,8 +273,14 @@ MUTANTS: Sequence[Mutant] = (
     # The short way
     Mutant("signed zeros in an embedding", "sluice/message/fast_values.py",
            'max(map(len, texts)) <= MAX_DIGITS and not _negative_zero(joined)', "max(map(len, texts)) <= MAX_DIGITS", SIGNED),
-    Mutant("two numbers in one text", "sluice/message/fast_values.py", 'len(_floats(f"[{joined}]")) == len(texts)',
-           '_floats(f"[{joined}]") != []', LEFT),
+    Mutant("two numbers in one text", "sluice/message/fast_values.py",
+           "return floats if len(floats) == len(texts) else None", "return floats", LEFT),
+    Mutant("different texts are different numbers", "sluice/message/fast_values.py",
+           "len(set(floats)) == len(floats)", "True", LEFT),
+    Mutant("names twice in a request sent as it came", "sluice/message/fast_path.py",
+           "and body.count(b'\"') == quotes", "", COPIED),
+    Mutant("a set's numbers sent as they were spelled", "sluice/message/fast_values.py",
+           '(member)["N"] for member in members]\n            quotes = _REPLACED', '(member)["N"] for member in members]', COPIED),
     Mutant("any base64 taken as it is", "sluice/message/fast_values.py",
            "if binascii.b2a_base64(data, newline=False).decode() != text:", "if False:", LEFT),
     Mutant("null taken for no condition", "sluice/message/fast_path.py", "_require_usual(type(text) is str)", "pass", LEFT),
@@ -282,7 +289,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("expressions known by their texts alone", "sluice/message/fast_tables.py", "tuple(given.names.items()), ", "(), ", USUAL),
     Mutant("the table's version forgotten", "sluice/message/fast_tables.py", "version=newest, ", "", USUAL),
     Mutant("updates behind a put applied once", "sluice/message/decoder.py",
-           "if any(not operation.goes_in_batches for operation in operations):", "if False:", UPDATED),
+           "again = delivery if operation.key in written else 0", "again = 0", UPDATED),
     # Metrics
     Mutant("unprocessed counted by the batch", "sluice/writing/writer.py", "self.outcome.unprocessed += len(unwritten)",
            "self.outcome.throttled_calls += 1", PROMISE),

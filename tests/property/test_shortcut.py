@@ -201,6 +201,7 @@ ODD_BODIES = {
     "a set of what is not base64": native_put({"BS": ["YQ"]}),
     "a ConditionCheck": json.dumps({"ConditionCheck": {"Key": {"pk": {"S": "a"}}, "ConditionExpression": "v = v"}}),
     "an unknown operation of a key": json.dumps({"Remove": {"Key": {"pk": {"S": "a"}}}}),
+    "two numbers in one text of a set": native_put({"NS": ["1,1"]}),
     "39 digits in a set": native_put({"NS": ["1", "1" * 39]}),
     "out of range in a set": native_put({"NS": ["1", "1e130"]}),
     "a set of other things": native_put({"SS": ["a", 1]}),
@@ -252,6 +253,7 @@ USUAL_BODIES = {
     "65 bits": put(v=2**64),
     "38 digits": put(v=10**38 - 1),
     "space around it": ' \t\r\n{"put" : { "pk" : "a" } } ',
+    "two numbers that are one float": native_put({"NS": ["0.1", "0.10000000000000000001"]}),
     "two tables": (
         '{"RequestItems": {"orders": [{"PutRequest": {"Item": {"pk": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"pk": '
         '{"S": "b"}}}}], "counts": [{"PutRequest": {"Item": {"n": {"N": "1"}}}}]}}'
@@ -270,6 +272,56 @@ def test_the_two_ways_agree_on_a_usual_body(body: str) -> None:
 
     assert exact.operations
     assert answers
+
+
+# Requests that are sent as they came
+
+EVERY_TYPE = (
+    '{"PutRequest":{"Item":{"pk":{"S":"a"},"s":{"S":"a: {b}, é"},"n":{"N":"-1.50"},"y":{"BOOL":true},"z":{"NULL":true},'
+    '"b":{"B":"YQ=="},"e":{"L":[]},"l":{"L":[{"S":"a"},{"N":"1"},{"L":[{"BOOL":false}]},{"M":{}}]},'
+    '"m":{"M":{"x":{"S":""},"y":{"M":{"k":{"S":"a"}}}}},"ss":{"SS":["a","b"]},"ns":{"NS":["1","2"]},'
+    '"bs":{"BS":["YQ=="]},"many":{"L":[' + ",".join(['{"N":"0.5"}'] * 30) + "]}}}}"
+)
+COPIED = {"a put": EVERY_TYPE, "a delete": '{"DeleteRequest":{"Key":{"pk":{"S":"a"}}}}'}
+NOT_COPIED = {
+    "a name twice": '{"PutRequest":{"Item":{"pk":{"S":"a"},"v":{"S":"1"},"v":{"S":"2"}}}}',
+    "a name twice, spelled otherwise": '{"PutRequest":{"Item":{"pk":{"S":"a"},"v":{"S":"1"},"\\u0076":{"S":"2"}}}}',
+    "a flag twice": '{"PutRequest":{"Item":{"pk":{"S":"a"},"v":{"BOOL":true},"v":{"BOOL":true}}}}',
+    "a type twice": '{"PutRequest":{"Item":{"pk":{"S":"b","S":"a"}}}}',
+    "a key twice": '{"DeleteRequest":{"Key":{"pk":{"S":"b"},"pk":{"S":"a"}}}}',
+    "a name twice in a map": '{"PutRequest":{"Item":{"pk":{"S":"a"},"m":{"M":{"x":{"NULL":true},"x":{"L":[]}}}}}}',
+    "a type twice in a list": '{"PutRequest":{"Item":{"pk":{"S":"a"},"l":{"L":[{"S":"a","S":"b"}]}}}}',
+    "an Item twice": '{"PutRequest":{"Item":{"pk":{"S":"b"}},"Item":{"pk":{"S":"a"}}}}',
+    "a PutRequest twice": '{"PutRequest":{"Item":{"pk":{"S":"b"}}},"PutRequest":{"Item":{"pk":{"S":"a"}}}}',
+    "a number to be spelled otherwise": '{"PutRequest":{"Item":{"pk":{"S":"a"},"v":{"N":"-0"}}}}',
+    "one of them in a set": '{"PutRequest":{"Item":{"pk":{"S":"a"},"v":{"NS":["-0"]}}}}',
+    "white space": '{"PutRequest": {"Item": {"pk": {"S": "a"}}}}',
+}
+
+
+def short_bodies(body: str) -> list[bytes]:
+    """What the short way sends of a request by itself, and in an array."""
+    found = [short_way(DECODER, SETTINGS, text) for text in (body, f"[{body}]", f"[ {body} ,{body}]")]
+    assert None not in found
+    return [operation.body for operations in found for operation in operations or ()]
+
+
+@pytest.mark.parametrize("body", COPIED.values(), ids=COPIED)
+def test_a_request_that_is_right_is_sent_as_it_came(body: str) -> None:
+    assert short_bodies(body) == [body.encode()] * 4
+
+
+@pytest.mark.parametrize("body", NOT_COPIED.values(), ids=NOT_COPIED)
+def test_a_request_that_is_to_be_spelled_otherwise_is_sent_with_each_name_once(body: str) -> None:
+    def pairs(members: list[tuple[str, Any]]) -> dict[str, Any]:
+        assert len(dict(members)) == len(members)
+        return dict(members)
+
+    agree(body, DECODER, SETTINGS)
+
+    sent = short_bodies(body)
+    assert body.encode() not in sent
+    assert len({json.dumps(json.loads(each, object_pairs_hook=pairs)) for each in sent}) == 1
 
 
 ODD_VERSIONS = {

@@ -217,13 +217,17 @@ def test_an_update_behind_a_put_of_its_item_is_for_each_delivery() -> None:
         [{"put": KEY}, {"update": KEY, "expression": "REMOVE x"}, {"update": {"pk": "b"}, "expression": "REMOVE x"}]
     )
 
-    answers, _ = agree(body, PLAIN_DECODER, PLAIN)
+    settings = Settings(TABLES, update_once=True)
+    decoder = Decoder(settings)
+
+    answers, _ = agree(body, decoder, settings)
 
     assert answers
-    _, behind, other = PLAIN_DECODER.decode(record(body)).operations
+    _, behind, other = decoder.decode(record(body)).operations
     assert isinstance(behind, SingleWrite)
     assert isinstance(other, SingleWrite)
-    assert (behind.delivery, other.delivery) == (3, 0)
+    assert (behind.is_once, behind.delivery) == (True, 3)
+    assert (other.is_once, other.delivery) == (True, 0)
 
 
 # Lists of numbers

@@ -30,7 +30,7 @@ def meaning(operation: Operation) -> Any:
         [action] = request
         return key, type(operation), operation.source, action, canonical(request[action])
     version = None if operation.version is None else canonical_item(dict([operation.version]))
-    how = operation.call, operation.is_conditional, operation.delivery, version
+    how = operation.call, operation.is_conditional, operation.is_once, operation.delivery, version
     return key, type(operation), operation.source, how, list(request), canonical(request)
 
 

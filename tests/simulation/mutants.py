@@ -76,7 +76,7 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("an answer without UnprocessedItems counts as written", TABLES, 'return Reply(Meaning.UNSURE, error="an answer without UnprocessedItems")', "return Reply(Meaning.ACCEPTED, (), units)"),
     Mutant("an unprocessed item that nobody sent is passed over", TABLES, "                    return batch\n", "                    continue\n"),
     Mutant("a token of its own for every receive", TABLES, 'name = f"{source.message_id}/', 'name = f"{source.redelivered}{source.message_id}/'),
-    Mutant("UPDATE_ONCE ignored", TABLES, "and self._update_once:", "and False:"),
+    Mutant("UPDATE_ONCE ignored", TABLES, "if operation.is_once:", "if False:"),
     # SQS
     Mutant("a dead letter that failed counts as sent", QUEUE, 'self.taken.update(int(entry["Id"]) for entry in successful)', 'self.taken.update(int(entry["Id"]) for entry in entries)'),
     Mutant("a dead letter without an answer counts as sent", QUEUE, "            self.failures.append(answer.name if isinstance(answer, Refusal) else answer.reason)\n",

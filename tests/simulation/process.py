@@ -51,8 +51,7 @@ class Process:
         connections = settings.max_connections
         self._pipeline = Pipeline(
             settings,
-            Tables(settings.tables, self._route(services[0], dynamodb.PREFIX, connections * 8),
-                   update_once=settings.update_once),
+            Tables(settings.tables, self._route(services[0], dynamodb.PREFIX, connections * 8)),
             Queue(self._route(services[1], sqs.PREFIX, connections), lambda: f"https://sqs.{REGION}.amazonaws.com",
                   connections=connections, clock=self.clock, executor=self._executor),
             region=REGION,

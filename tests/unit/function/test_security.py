@@ -448,6 +448,9 @@ class TakesMessages:
     def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]:  # noqa: ARG002
         return submit(lambda: {"Successful": [{"Id": entry["Id"]} for entry in json.loads(call.body)["Entries"]]})
 
+    def has_room(self, in_flight: int) -> bool:  # noqa: ARG002
+        return True
+
     def renew(self) -> None:
         """Nothing to do: no credentials are needed."""
 

@@ -210,6 +210,16 @@ def test_a_condition_that_fails_is_paid_for_like_a_write() -> None:
     assert 8 <= world.clock() <= 12
 
 
+def test_a_transaction_whose_condition_fails_is_paid_for_twice() -> None:
+    world = World(settings={"max_write_units_per_second": 100.0, "update_once": True})
+    update = {"expression": "SET v = :v", "values": {":v": 1}, "condition": "attribute_exists(pk)"}
+
+    outcome = world.run(*({"update": {"pk": f"a{n}"}, **update} for n in range(500)))
+
+    assert len(outcome.operations.conditions_failed) == 500
+    assert 8 <= world.clock() <= 12
+
+
 def test_a_call_of_unknown_outcome_is_paid_for_as_if_it_had_written() -> None:
     world = World(settings={"max_write_units_per_second": 100.0})
     world.db.script(*[ServerError(applied=True)] * 20)
