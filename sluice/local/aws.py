@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,13 @@ class LocalAws:
     port: int
     region: str = "us-east-1"
     account: str = "123456789012"
+    exit_status: Callable[[], int | None] = field(default=lambda: None, repr=False, compare=False)
+    """Of the process that is it, once it has ended."""
+
+    def require_running(self) -> None:
+        """Raises `LocalError` where it has ended."""
+        if (status := self.exit_status()) is not None:
+            raise LocalError(f"the local AWS (moto) has ended with status {status}")
 
     @property
     def url(self) -> str:
@@ -100,7 +107,7 @@ def local_aws(directory: Path, port: int | None = None, check: Callable[[], None
             if process.poll() is not None or time.monotonic() > end:
                 raise LocalError(f"The local AWS (moto_server) did not start; {log} ends:\n{tail(log)}")
             time.sleep(0.05)
-        yield aws
+        yield LocalAws(aws.port, exit_status=process.poll)
 
 
 def free_port() -> int:

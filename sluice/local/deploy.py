@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,6 +25,8 @@ from .sources import REQUIREMENTS, ROOT
 
 STACK = "Sluice"
 _JSII_CACHE = "JSII_RUNTIME_PACKAGE_CACHE_ROOT"
+APP_SAYS = "sluice: "
+"""What lines of the app itself begin with, among those of the CDK command line."""
 CDK_SECONDS = 1800
 """For any one command; on an idle machine the longest takes some 20."""
 
@@ -59,6 +61,8 @@ class Deployment:
     outputs: Outputs
     mapping_id: str
     mapping: EventSourceMapping
+    is_enabled: bool
+    """Whether the stack wants the mapping to poll."""
     function: FunctionCode
     bundle_bytes: int
     """Size of the deployed ZIP archive."""
@@ -83,11 +87,19 @@ class Cdk:
     """The CDK command line, pointed at the local AWS.
 
     Keeps the files of one deployment in `directory` and what serves the next one as well in `cache`. Calls
-    `check`, which may raise, many times a second while it waits.
+    `check`, which may raise, many times a second while it waits, and tells `on_say` what the app says of its progress.
     """
 
-    def __init__(self, aws: LocalAws, directory: Path, cache: Path, check: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        aws: LocalAws,
+        directory: Path,
+        cache: Path,
+        check: Callable[[], None] = lambda: None,
+        on_say: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._aws = aws
+        self._on_say = on_say
         self._directory = directory
         self._cache = cache
         self._check = check
@@ -114,15 +126,30 @@ class Cdk:
 
     def _run(self, *arguments: str) -> None:
         command = [*cdk_command(), *arguments, "--no-notices", "--no-color"]
+        begin = self.log.stat().st_size if self.log.exists() else 0
         with child(command, environ=self._environ(), directory=ROOT, log=self.log) as process:
             end = time.monotonic() + CDK_SECONDS
-            while process.poll() is None and time.monotonic() < end:
-                self._check()
-                time.sleep(0.02)
+            with self.log.open("rb") as output:
+                output.seek(begin)
+                while process.poll() is None and time.monotonic() < end:
+                    self._check()
+                    self._pass_on(output)
+                    time.sleep(0.02)
+                self._pass_on(output)
             status = process.poll()
         if status != 0:
             what = f"took more than {CDK_SECONDS} seconds" if status is None else "failed"
             raise LocalError(f"`cdk {arguments[0]}` {what}; {self.log} ends:\n{tail(self.log)}")
+
+    def _pass_on(self, output: IO[bytes]) -> None:
+        """What the app itself has added to the log; a line that is not yet whole comes next time."""
+        while line := output.readline():
+            if not line.endswith(b"\n"):
+                output.seek(-len(line), os.SEEK_CUR)
+                return
+            text = line.decode(errors="replace").strip()
+            if text.startswith(APP_SAYS):
+                self._on_say(text.removeprefix(APP_SAYS))
 
     def _environ(self) -> dict[str, str]:
         beside = str(Path(sys.executable).parent)
@@ -130,11 +157,16 @@ class Cdk:
             # The app runs with this very Python, and jsii finds Node.
             "PATH": os.pathsep.join([beside, os.environ.get("PATH", os.defpath)]),
             "PYTHONPATH": "",
-            # 200 MB that take seconds to unpack: whoever has chosen a place for them, keeps it.
-            _JSII_CACHE: os.environ.get(_JSII_CACHE, str(self._cache / "jsii")),
+            # 200 MB that take seconds to unpack: once for all, and whoever has chosen a place for them, keeps it.
+            _JSII_CACHE: os.environ.get(_JSII_CACHE, str(self._jsii_cache())),
             "CDK_HOME": str(self._cache / "cdk"),
             "CDK_DISABLE_CLI_TELEMETRY": "true",
         }
+
+    def _jsii_cache(self) -> Path:
+        own = Path(sys.prefix)
+        is_ours = own.is_relative_to(ROOT) and os.access(own, os.W_OK)  # As `make venv` makes it, and has filled it.
+        return (own if is_ours else self._cache) / "jsii"
 
 
 def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: Path) -> Deployment:
@@ -164,6 +196,7 @@ def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: P
         outputs=outputs,
         mapping_id=sources[0]["UUID"],
         mapping=EventSourceMapping.from_description(outputs.queue_url, sources[0]),
+        is_enabled=sources[0]["State"] == "Enabled",
         function=FunctionCode(
             task_root=directory,
             handler=configuration["Handler"],
@@ -209,13 +242,23 @@ def _expect(what: str, found: object, expected: object) -> None:
         raise LocalError(f"The stack was deployed, but the {what} should be {expected}; found {found}.")
 
 
+def template(aws: LocalAws) -> tuple[dict[str, Any], dict[str, str]]:
+    """The deployed template, and the physical ids of what moto has made of it by logical ids."""
+    cloudformation = aws.client("cloudformation")
+    made = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    body: dict[str, Any] = cloudformation.get_template(StackName=STACK)["TemplateBody"]
+    return body, {
+        each["LogicalResourceId"]: each["PhysicalResourceId"]
+        for each in made
+        if "LogicalResourceId" in each and "PhysicalResourceId" in each
+    }
+
+
 def _bundle(aws: LocalAws, function_name: str) -> bytes:
     """The function's ZIP archive, from the bucket that the deployed template names."""
-    cloudformation = aws.client("cloudformation")
-    template = cloudformation.get_template(StackName=STACK)["TemplateBody"]
-    resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    logical_id = next(r["LogicalResourceId"] for r in resources if r.get("PhysicalResourceId") == function_name)
-    code = template["Resources"][logical_id]["Properties"]["Code"]
+    body, physical = template(aws)
+    logical_id = next(logical for logical, each in physical.items() if each == function_name)
+    code = body["Resources"][logical_id]["Properties"]["Code"]
     bucket = code["S3Bucket"]
     if isinstance(bucket, dict):
         bucket = bucket["Fn::Sub"]

@@ -141,9 +141,12 @@ class Poller:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
         is_stopping: Callable[[], bool] = lambda: False,
+        now: Callable[[], EventSourceMapping | None] | None = None,
     ) -> None:
+        """`now` tells what has become of the mapping: other settings, or None while it is disabled."""
         self._queue = queue
         self._mapping = mapping
+        self._now = now or (lambda: mapping)
         self._function = function
         self._clock = clock
         self._sleep = sleep
@@ -155,7 +158,11 @@ class Poller:
         """Gather one batch and see it through; None if no message came."""
         if self._errors_in_a_row:
             self._sleep(min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** (self._errors_in_a_row - 1)))
-        self._gather()
+        if (mapping := self._now()) is not None:
+            self._mapping = mapping
+            self._gather()
+        elif not self._received:  # What is in hand is seen through.
+            self._sleep(IDLE)
         batch = self._take()
         if not batch:
             return None
@@ -268,15 +275,17 @@ def polling(
     functions: Sequence[Function],
     on_invocation: Callable[[Invocation], None],
     stopping: threading.Event,
+    now: Callable[[], EventSourceMapping | None] | None = None,
 ) -> Iterator[Polling]:
     """Poll with one thread for each function given, up to the mapping's maximum concurrency, until exit.
 
-    `on_invocation` is called from these threads; `stopping` is set on exit and also ends them when set before.
+    `on_invocation` and `now` (see `Poller`) are called from these threads; `stopping` is set on exit and also ends them
+    when set before.
     """
     state = Polling()
 
     def run(function: Function) -> None:
-        poller = Poller(queue, mapping, function, sleep=stopping.wait, is_stopping=stopping.is_set)
+        poller = Poller(queue, mapping, function, sleep=stopping.wait, is_stopping=stopping.is_set, now=now)
         try:
             while not stopping.is_set():
                 if invocation := poller.poll():

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sluice.cdk.config import Config
+from sluice.local.dashboard.alarms import resources, states
 from sluice.local.dashboard.expression import evaluate
-from sluice.local.dashboard.recording import Metric
+from sluice.local.dashboard.recording import Metric, Recording
 from sluice.local.dashboard.series import Series
 from tests.infra.configurations import ALARM_TOPIC
 from tests.infra.logical_ids import DEAD_LETTERS, FUNCTION, LOGS, QUEUE, TABLE
@@ -330,3 +331,16 @@ def test_a_table_of_unknown_mode_is_watched_for_everything() -> None:
     table = dynamodb.Table.from_table_name(Stack(App(), "Stack"), "Table", "existing")
 
     assert len({cause.metric for cause in causes_of(table)}) == 4
+
+
+def test_every_alarm_of_every_stack_can_be_computed_on_one_machine(templates: dict[str, Template]) -> None:
+    for name, each in templates.items():
+        physical = {logical_id: f"https://a/b/{logical_id}" for logical_id in each.content["Resources"]}
+        run = Recording(0.0, 600.0)
+        run.log = [(1.0, {"level": "ERROR", "message": "messages returned", "service": "Sluice"})]
+
+        found = states(resources(each.content, physical), run, 3.0)
+
+        alarms = each.ids("AWS::CloudWatch::Alarm") | each.ids("AWS::CloudWatch::CompositeAlarm")
+        assert len({state.name for state in found}) == len(alarms), name
+        assert all(state.first for state in found), name

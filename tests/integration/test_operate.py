@@ -17,7 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from sluice.cli import COMMANDS
 from sluice.local.playground.place import Place
@@ -157,6 +159,22 @@ def processes(mark: str) -> list[str]:
     return [line for line in listed.stdout.splitlines() if mark in line]
 
 
+def local_client(service: str, variables: dict[str, str]) -> Any:
+    return boto3.client(
+        service,
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        region_name=variables["AWS_REGION"],
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=Config(proxies={}),
+    )
+
+
+def now_of(directory: Path) -> dict[str, Any]:
+    now: dict[str, Any] = json.loads(sluice(directory, "local", "status", "--json").stdout)["now"]
+    return now
+
+
 def test_a_playground_outlives_its_shell_and_leaves_nothing_even_if_it_is_killed(tmp_path: Path, place: Place) -> None:
     up = sluice(tmp_path, "local", "up", "--write-units", "100000", "--json")
     assert up.returncode == 0, up.stderr
@@ -183,9 +201,39 @@ def test_a_playground_outlives_its_shell_and_leaves_nothing_even_if_it_is_killed
     assert now["items"] == now["totals"]["OperationsWritten"] == 2000
     assert now["faults"]["writes"] >= 2000 / 25
     with urllib.request.urlopen(f"{local['AWS_ENDPOINT_URL']}/-/dashboard", timeout=SECONDS) as page:
-        assert page.read().count(b"<svg") == 1
+        drawn = page.read().decode()
+    assert drawn.count("<svg") == 1
+    assert "NoProgress" in drawn
+    assert "no data" not in drawn.partition("Write units a second")[2].partition("Writes refused")[0]
     assert sluice(tmp_path, "local", "up").returncode == 0  # It is there already.
+    assert sluice(tmp_path, "local", "up", "--faults", "hostile").returncode == 1
     assert place.keeper() == keeper
+
+    # The runbook's brake: nothing is taken from the queue until it is let go.
+    functions, queues = (local_client(service, local) for service in ("lambda", "sqs"))
+    [mapping] = functions.list_event_source_mappings(FunctionName=state["function_name"])["EventSourceMappings"]
+    assert mapping["State"] == "Enabled"
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    sent_now, now = 0, now_of(tmp_path)
+    while now["waiting"] == 0:  # Receives that had begun may still take something.
+        assert sent_now < 10
+        queues.send_message(QueueUrl=state["queue_url"], MessageBody=f'{{"put": {{"pk": "braked{sent_now}"}}}}')
+        sent_now += 1
+        before = now["at"]
+        while now["at"] < before + 3:
+            now = now_of(tmp_path)
+    assert not now["is_enabled"]
+    assert now["items"] < 2000 + sent_now
+    functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    assert sluice(tmp_path, "local", "wait").returncode == 0
+    assert now_of(tmp_path)["items"] == 2000 + sent_now
+
+    # A condition that DynamoDB refuses is refused, to the function too.
+    bad = '{"put": {"pk": "k"}, "condition": "attribute_exists(pk) AND foo(pk)"}'
+    queues.send_message(QueueUrl=state["queue_url"], MessageBody=bad)
+    assert sluice(tmp_path, "local", "wait").returncode == 0
+    letters = sluice(tmp_path, "dlq", "show", "--queue-url", state["queue_url"], **local)
+    assert "Invalid function name; function: foo" in letters.stdout
 
     # Killed, it is known to be gone, and what it left is tidied up.
     os.kill(keeper, signal.SIGKILL)
@@ -203,7 +251,7 @@ def test_a_playground_outlives_its_shell_and_leaves_nothing_even_if_it_is_killed
 def test_a_stack_that_cannot_be_deployed_is_told_and_nothing_stays(tmp_path: Path, place: Place) -> None:
     up = sluice(tmp_path, "local", "up", "--set", "batchSize=0")
 
-    assert up.returncode == 1
+    assert up.returncode == 2
     assert "batchSize" in up.stderr
     assert "Traceback" not in up.stderr
     assert place.keeper() is None

@@ -9,14 +9,19 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sluice import terminal
 from sluice.arguments import real
 from sluice.interrupt import Interrupt, Interrupted
 
+from .alarms import states
 from .definition import widgets
 from .page import html, svg
 from .recording import Recording
+
+if TYPE_CHECKING:
+    from .run import Run
 
 TITLE = "Sluice"
 
@@ -29,25 +34,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from sluice.local.aws import LocalError
 
         try:
-            if options.recording is None:
-                body, recording = _recorded(interrupt, options.save)
-            else:
-                body, recording = _read(options.recording)
+            made = _recorded(interrupt, options.save) if options.recording is None else _read(options.recording)
         except Interrupted as stop:
             _say(f"Stopped ({stop}); every process that the run had started has ended.")
             return stop.exit_status
         except LocalError as error:
             sys.stderr.write(f"{error}\n")
             return 1
-    definition = widgets(body)
+    definition = widgets(made.body)
+    on = states(made.alarms, made.recording, options.minute)
     for path, draw in ((options.svg, svg), (options.html, html)):
         if path is not None:
-            path.write_text(draw(definition, recording, TITLE, options.minute), encoding="utf-8")
+            path.write_text(draw(definition, made.recording, TITLE, options.minute, on), encoding="utf-8")
             _say(f"Drawn: {path}")
     return 0
 
 
-def _recorded(interrupt: Interrupt, save: Path | None) -> tuple[str, Recording]:
+def _recorded(interrupt: Interrupt, save: Path | None) -> Run:
     from .run import PHASES, run
 
     directory = Path(tempfile.mkdtemp(prefix="sluice-dashboard-"))
@@ -55,17 +58,21 @@ def _recorded(interrupt: Interrupt, save: Path | None) -> tuple[str, Recording]:
     made = run(directory, interrupt.check)
     shutil.rmtree(directory)  # Where the run fails, its logs stay.
     if save is not None:
-        save.write_text(json.dumps({"body": made.body, "recording": json.loads(made.recording.to_json())}))
+        content = {"body": made.body, "alarms": made.alarms, "recording": json.loads(made.recording.to_json())}
+        save.write_text(json.dumps(content))
         _say(f"Recorded: {save}")
-    return made.body, made.recording
+    return made
 
 
-def _read(path: Path) -> tuple[str, Recording]:
+def _read(path: Path) -> Run:
     from sluice.local.aws import LocalError
+
+    from .run import Run
 
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return content["body"], Recording.from_json(json.dumps(content["recording"]))
+        recording = Recording.from_json(json.dumps(content["recording"]))
+        return Run(content["body"], content.get("alarms", []), recording)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise LocalError(f"{path} does not hold a recording: {error!r}") from error
 

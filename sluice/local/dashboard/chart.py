@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -16,6 +16,10 @@ LEFT, RIGHT, TOP, LEGEND_LINE = 44, 14, 32, 14
 """Pixels around the plot; a line of the legend has as many as the last."""
 LETTER = 5.9
 """Pixels that a letter of the legend takes, about."""
+
+
+DOT = 3
+"""Pixels of the radius of a value that stands alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,15 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class _Mark:
+    """An entry of the legend."""
+
+    label: str
+    color: str
+    is_threshold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class _Plot:
     """Where values go: seconds from 0 to `seconds` across, values from 0 to `top` upwards."""
 
@@ -56,7 +69,9 @@ def chart(
     box: Box, title: str, lines: Sequence[Line], thresholds: Sequence[Threshold], seconds: float, *, is_stacked: bool
 ) -> Iterator[str]:
     """The elements of one graph over the first `seconds` of a run."""
-    legend = _legend_rows([line.label for line in lines], box.width - 2 * RIGHT)
+    colors = dict(zip((line.label for line in lines), _colors(len(lines)), strict=False))
+    # Thresholds are named in the legend too: beside their lines the names would cover curves.
+    legend = _legend_rows([*_marks(colors, thresholds)], box.width - 2 * RIGHT)
     right = [line for line in lines if line.is_right]
     bottom = 20 + LEGEND_LINE * len(legend)
     area = Box(box.x + LEFT, box.y + TOP, box.width - LEFT - (LEFT - 8 if right else RIGHT), box.height - TOP - bottom)
@@ -73,14 +88,13 @@ def chart(
     yield from _grid(left_plot)
     if right:
         yield from _right_axis(right_plot)
-    colors = dict(zip((line.label for line in lines), _colors(len(lines)), strict=False))
+    for threshold in thresholds:
+        yield _threshold(left_plot, threshold)
     for line in reversed(drawn) if is_stacked else drawn:
         yield from _curve(right_plot if line.is_right else left_plot, line, colors[line.label], is_filled=is_stacked)
-    for threshold in thresholds:
-        yield from _threshold(left_plot, threshold)
     if not any(line.series.values for line in lines):
         yield f'<text x="{area.x + area.width / 2:.0f}" y="{area.y + area.height / 2:.0f}" class="none">no data</text>'
-    yield from _legend(box, legend, colors)
+    yield from _legend(box, legend)
 
 
 def _colors(count: int) -> Iterator[str]:
@@ -108,13 +122,13 @@ def _curve(plot: _Plot, line: Line, color: str, *, is_filled: bool) -> Iterator[
         tooltip = f"<title>{escape(line.label)}</title>"
         if len(points) == 1:
             [(x, y)] = points
-            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="1.8" fill="{color}">{tooltip}</circle>'
+            yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{DOT}" fill="{color}">{tooltip}</circle>'
         elif is_filled:
             ground = plot.y(0)
             corners = f"{points[-1][0]:.1f},{ground:.1f} {points[0][0]:.1f},{ground:.1f}"
             yield f'<polygon points="{path} {corners}" fill="{color}" fill-opacity="0.75">{tooltip}</polygon>'
         else:
-            yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.6">{tooltip}</polyline>'
+            yield f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="1.8">{tooltip}</polyline>'
 
 
 def _runs(series: Series) -> Iterator[list[int]]:
@@ -138,7 +152,7 @@ def _grid(plot: _Plot) -> Iterator[str]:
     for part, anchor in ((0.0, ""), (0.5, " middle"), (1.0, " end")):
         seconds = plot.seconds * part
         x, y = plot.x(seconds), box.y + box.height + 13
-        yield f'<text x="{x:.1f}" y="{y:.1f}" class="tick{anchor}">{_clock(seconds)}</text>'
+        yield f'<text x="{x:.1f}" y="{y:.1f}" class="tick{anchor}">{clock(seconds)}</text>'
 
 
 def _right_axis(plot: _Plot) -> Iterator[str]:
@@ -147,41 +161,46 @@ def _right_axis(plot: _Plot) -> Iterator[str]:
         yield f'<text x="{x:.1f}" y="{y:.1f}" class="tick">{_short(plot.top * part)}</text>'
 
 
-def _threshold(plot: _Plot, threshold: Threshold) -> Iterator[str]:
+def _threshold(plot: _Plot, threshold: Threshold) -> str:
     box, y = plot.box, plot.y(threshold.value)
-    yield (
-        f'<line x1="{box.x:.1f}" y1="{y:.1f}" x2="{box.x + box.width:.1f}" y2="{y:.1f}"'
+    return (
+        f'<line x1="{box.x:.1f}" y1="{y:.1f}" x2="{box.x + box.width:.1f}" y2="{y:.1f}" class="threshold"'
         f' stroke="{escape(threshold.color)}" stroke-width="1.2" stroke-dasharray="5 3"/>'
     )
-    above = y - 4 if y - 4 > box.y + 6 else y + 11
-    text = escape(f"{threshold.label}: {_short(threshold.value)}")
-    yield (
-        f'<text x="{box.x + box.width - 3:.1f}" y="{above:.1f}" class="tick end"'
-        f' style="fill:{escape(threshold.color)}">{text}</text>'
-    )
 
 
-def _legend_rows(labels: Sequence[str], width: float) -> list[list[tuple[float, str]]]:
-    """Rows of (offset, label), each as full as it gets."""
-    rows: list[list[tuple[float, str]]] = []
+def _marks(colors: Mapping[str, str], thresholds: Sequence[Threshold]) -> Iterator[_Mark]:
+    for label, color in colors.items():
+        yield _Mark(label, color)
+    for threshold in thresholds:
+        yield _Mark(f"{threshold.label}: {_short(threshold.value)}", threshold.color, is_threshold=True)
+
+
+def _legend_rows(marks: Sequence[_Mark], width: float) -> list[list[tuple[float, _Mark]]]:
+    """Rows of (offset, mark), each as full as it gets."""
+    rows: list[list[tuple[float, _Mark]]] = []
     offset = math.inf
-    for label in labels:
-        needed = 22 + LETTER * len(label)
+    for mark in marks:
+        needed = 22 + LETTER * len(mark.label)
         if offset + needed > width:
             rows.append([])
             offset = 0.0
-        rows[-1].append((offset, label))
+        rows[-1].append((offset, mark))
         offset += needed
     return rows
 
 
-def _legend(box: Box, rows: Sequence[Sequence[tuple[float, str]]], colors: dict[str, str]) -> Iterator[str]:
+def _legend(box: Box, rows: Sequence[Sequence[tuple[float, _Mark]]]) -> Iterator[str]:
     for number, row in enumerate(rows):
         y = box.y + box.height - 6 - LEGEND_LINE * (len(rows) - 1 - number)
-        for offset, label in row:
-            x = box.x + RIGHT + offset
-            yield f'<rect x="{x:.1f}" y="{y - 7:.1f}" width="8" height="8" rx="1" fill="{colors[label]}"/>'
-            yield f'<text x="{x + 12:.1f}" y="{y:.1f}" class="legend">{escape(label)}</text>'
+        for offset, mark in row:
+            x, color = box.x + RIGHT + offset, escape(mark.color)
+            if mark.is_threshold:
+                dash = 'stroke-width="1.4" stroke-dasharray="4 2"'
+                yield f'<path d="M{x - 1:.1f} {y - 3:.1f}h10" stroke="{color}" {dash}/>'
+            else:
+                yield f'<rect x="{x:.1f}" y="{y - 7:.1f}" width="8" height="8" rx="1" fill="{color}"/>'
+            yield f'<text x="{x + 12:.1f}" y="{y:.1f}" class="legend">{escape(mark.label)}</text>'
 
 
 def _nice_top(highest: float) -> float:
@@ -199,5 +218,6 @@ def _short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`1:05` for 65 seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

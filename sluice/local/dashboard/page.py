@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from . import insights
+from .alarms import State
+from .card import card
 from .chart import Box, Line, chart
-from .definition import Entry, Graph, LogGraph, Place, States, Text, Widget
-from .expression import evaluate
+from .definition import Graph, LogGraph, Place, States, Text, Widget
+from .evaluation import visible
 from .recording import Recording
-from .series import Series, series
 
 UNIT_X, UNIT_Y, MARGIN, GAP = 46, 32, 10, 4
 """Pixels of a unit of the grid, around all widgets, and around each."""
@@ -30,18 +31,26 @@ text { font-family: -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, 
 .end { text-anchor: end; }
 .card { fill: #fff; stroke: #d5dbdb; }
 .grid { stroke: #eaeded; }
+.answer { font-size: 12px; font-weight: 600; }
+.alarm { font-size: 11px; }
 """
 
 
-def svg(widgets: Sequence[Widget], recording: Recording, title: str, seconds_a_minute: float = 3.0) -> str:
-    """The dashboard over the time of a recording, as an SVG document.
+def svg(
+    widgets: Sequence[Widget],
+    recording: Recording,
+    title: str,
+    seconds_a_minute: float = 3.0,
+    states: Sequence[State] = (),
+) -> str:
+    """The dashboard over the time of a recording, as an SVG document, with the states of its alarms.
 
     Runs on this machine take seconds where a production system takes minutes, so `seconds_a_minute` says how many
     seconds of the run each minute of a period stands for; rates are still those of a second.
     """
     width = MARGIN * 2 + UNIT_X * max(widget.place.x + widget.place.width for widget in widgets)
     height = HEADING + MARGIN + UNIT_Y * max(widget.place.y + widget.place.height for widget in widgets)
-    elements = (element for widget in widgets for element in _drawn(widget, recording, seconds_a_minute))
+    elements = (element for widget in widgets for element in _drawn(widget, recording, seconds_a_minute, states))
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}"'
@@ -56,9 +65,17 @@ def svg(widgets: Sequence[Widget], recording: Recording, title: str, seconds_a_m
     )
 
 
-def html(widgets: Sequence[Widget], recording: Recording, title: str, seconds_a_minute: float = 3.0) -> str:
+def html(
+    widgets: Sequence[Widget],
+    recording: Recording,
+    title: str,
+    seconds_a_minute: float = 3.0,
+    states: Sequence[State] = (),
+) -> str:
     """The same as an HTML page that fits the window; lines name themselves under the pointer."""
-    picture = svg(widgets, recording, title, seconds_a_minute).replace("<svg ", '<svg style="width:100%;height:auto" ')
+    picture = svg(widgets, recording, title, seconds_a_minute, states).replace(
+        "<svg ", '<svg style="width:100%;height:auto" '
+    )
     return (
         f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8"><title>{escape(title)}</title></head>\n'
         f'<body style="margin:0;background:#f2f3f3">\n{picture}</body>\n</html>\n'
@@ -72,7 +89,7 @@ def _note(recording: Recording, seconds_a_minute: float) -> str:
     return f"The stack's own dashboard, drawn with the metrics of a run of {seconds:.0f} s on {day}{period}"
 
 
-def _drawn(widget: Widget, recording: Recording, seconds_a_minute: float) -> Iterator[str]:
+def _drawn(widget: Widget, recording: Recording, seconds_a_minute: float, states: Sequence[State]) -> Iterator[str]:
     box = _box(widget.place)
     if isinstance(widget, Text):
         text = widget.markdown.lstrip("# ")
@@ -80,7 +97,7 @@ def _drawn(widget: Widget, recording: Recording, seconds_a_minute: float) -> Ite
         return
     yield (f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="3" class="card"/>')
     if isinstance(widget, States):
-        yield from _states(box, widget)
+        yield from card(box, widget.title, states)
         return
     seconds = recording.end - recording.start
     if isinstance(widget, Graph):
@@ -100,33 +117,12 @@ def _box(place: Place) -> Box:
     )
 
 
-def _states(box: Box, widget: States) -> Iterator[str]:
-    note = f"The states of {len(widget.alarms)} alarms stand here; a run on one machine has none to show."
-    yield f'<text x="{box.x + 12}" y="{box.y + 19}" class="title">{escape(widget.title)}</text>'
-    yield f'<text x="{box.x + 12}" y="{box.y + 40}" class="note">{note}</text>'
-
-
 def graph_lines(graph: Graph, recording: Recording, seconds_a_minute: float) -> list[Line]:
     """The visible lines of a graph, metric math done. Raises ValueError for what cannot be drawn."""
-    by_id = {
-        entry.id: _of_metric(entry, recording, seconds_a_minute) for entry in graph.entries if entry.id is not None
-    }
-    lines = []
-    for entry in graph.entries:
-        if entry.is_visible:
-            drawn = (
-                _of_metric(entry, recording, seconds_a_minute)
-                if entry.expression is None
-                else evaluate(entry.expression, by_id)
-            )
-            label = f"{entry.label} (right)" if entry.is_right else entry.label
-            lines.append(Line(label, drawn, entry.is_right))
-    return lines
-
-
-def _of_metric(entry: Entry, recording: Recording, seconds_a_minute: float) -> Series:
-    points = recording.points.get(entry.metric, []) if entry.metric is not None else []
-    return series(points, recording.start, entry.period / 60 * seconds_a_minute, entry.statistic)
+    return [
+        Line(f"{entry.label} (right)" if entry.is_right else entry.label, drawn, entry.is_right)
+        for entry, drawn in visible(graph.entries, recording, seconds_a_minute)
+    ]
 
 
 def _log_lines(widget: LogGraph, recording: Recording, seconds_a_minute: float) -> list[Line]:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from sluice.local.aws import LocalAws, LocalError, local_aws
 from sluice.local.demo import weather
-from sluice.local.deploy import Cdk, Deployment, disable, found
+from sluice.local.deploy import Cdk, Deployment, disable, found, template
 from sluice.local.faults.profiles import PROFILES, Profile
 from sluice.local.faults.server import serve
 from sluice.local.poller import Invocation, Polling, polling
 from sluice.local.processes import tail
 from sluice.local.runtime import ExecutionEnvironment, link_runtime_client
 
+from .alarms import Resource, resources
 from .recording import Recording, read_logs
 from .sampling import Notes, WatchedFunction, WatchedInjector, WatchedQueue
 
@@ -76,6 +77,7 @@ class Run:
 
     body: str
     """The DashboardBody, as the local CloudWatch has it."""
+    alarms: Sequence[Resource]
     recording: Recording
 
 
@@ -91,7 +93,7 @@ def run(directory: Path, check: Callable[[], None] = lambda: None, phases: Seque
         body = aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)["DashboardBody"]
         injector = WatchedInjector(f"http://127.0.0.1:{aws.port}", phases[0].profile, SEED)
         stage = parts.enter_context(_Stage(aws, deployment, directory, injector, check))
-        return Run(body, stage.play(phases))
+        return Run(body, resources(*template(aws)), stage.play(phases))
 
 
 class _Stage:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sluice.local.faults.injector import Delivery, Injector
+from sluice.local.faults.kinds import WRITES
 from sluice.local.poller import Function, FunctionResult
 from sluice.local.serial_queue import OneAtATime
 
 from .recording import Recording
 
+THROTTLES = {"ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"}
+"""Errors of a table that takes no more (DynamoDB developer guide, Programming.Errors)."""
 RECEIVES_OF_POISON = 3
 """Messages received so often no longer count for the age (SQS developer guide, sqs-available-cloudwatch-metrics)."""
 
@@ -32,6 +36,25 @@ class Notes:
             at = self.clock()
             for name, value in values.items():
                 self.recording.add(at, namespace, name, dimensions, value)
+
+    def read_log(self, lines: Iterable[str]) -> None:
+        """Note what lines of the function's log say."""
+        with self._lock:
+            self.recording.read_log(lines)
+
+    def copy(self, end: float) -> Recording:
+        """The recording until now, `end`, which nobody changes any more."""
+        with self._lock:
+            points = {metric: list(points) for metric, points in self.recording.points.items() if points}
+            start = min((of_metric[0][0] for of_metric in points.values()), default=end - 1.0)
+            return Recording(start, end, points, list(self.recording.log))
+
+    def forget(self, before: float) -> None:
+        """Drop what is older."""
+        with self._lock:
+            for metric, points in self.recording.points.items():
+                self.recording.points[metric] = [point for point in points if point[0] >= before]
+            self.recording.log = [entry for entry in self.recording.log if entry[0] >= before]
 
 
 class WatchedQueue(OneAtATime):
@@ -161,23 +184,44 @@ class WatchedInjector(Injector):
         start = time.monotonic()
         delivery = super().answer(headers, body, has_hung_up)
         target = next((value for name, value in headers.items() if name.lower() == "x-amz-target"), "")
-        if target.endswith(".BatchWriteItem"):
-            self._note(json.loads(body), delivery, (time.monotonic() - start) * 1000)
+        if (operation := target.rpartition(".")[2]) in WRITES:
+            self._note(operation, _json(body), delivery, (time.monotonic() - start) * 1000)
         return delivery
 
-    def _note(self, request: Mapping[str, Any], delivery: Delivery, milliseconds: float) -> None:
-        content = json.loads(delivery.answer.body or b"{}")
+    def _note(self, operation: str, request: Mapping[str, Any], delivery: Delivery, milliseconds: float) -> None:
+        content = _json(delivery.answer.body)
         is_done = delivery.answer.status == 200
-        for table, requests in request["RequestItems"].items():
-            refused = len(content.get("UnprocessedItems", {}).get(table, ())) if is_done else len(requests)
-            consumed = sum(
-                each["CapacityUnits"] for each in content.get("ConsumedCapacity", ()) if each["TableName"] == table
+        is_throttled = str(content.get("__type", "")).rpartition("#")[2] in THROTTLES
+        consumed = content.get("ConsumedCapacity", [])
+        for table, count in _requests(request).items():
+            refused = len(content.get("UnprocessedItems", {}).get(table, ())) if is_done else count * is_throttled
+            units = sum(
+                each["CapacityUnits"]
+                for each in (consumed if isinstance(consumed, list) else [consumed])
+                if each["TableName"] == table
             )
-            values = {"ConsumedWriteCapacityUnits": float(consumed)} if is_done else {}
+            values = {"ConsumedWriteCapacityUnits": float(units)} if is_done else {}
             if refused and self.cause:
                 values[self.cause] = refused
             self.notes.add("AWS/DynamoDB", {"TableName": table}, **values)
-            dimensions = {"TableName": table, "Operation": "BatchWriteItem"}
+            dimensions = {"TableName": table, "Operation": operation}
             own_errors = {"SystemErrors": float(delivery.answer.status >= 500)}
             latency = {"SuccessfulRequestLatency": milliseconds} if is_done else {}
             self.notes.add("AWS/DynamoDB", dimensions, **own_errors, **latency)
+
+
+def _requests(request: Mapping[str, Any]) -> Counter[str]:
+    """How many writes a request has for each table."""
+    if "RequestItems" in request:
+        return Counter({table: len(requests) for table, requests in request["RequestItems"].items()})
+    if "TransactItems" in request:
+        return Counter(next(iter(each.values()))["TableName"] for each in request["TransactItems"])
+    return Counter([request["TableName"]] if "TableName" in request else [])
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError:  # Garbled on purpose, or no answer at all.
+        return {}
+    return value if isinstance(value, dict) else {}

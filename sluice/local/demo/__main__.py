@@ -18,6 +18,8 @@ from sluice.local.sources import ROOT
 
 STATE = ROOT / ".demo"
 """Everything that the demo leaves behind is in here."""
+COLUMN = 66
+"""Of the seconds that a step took."""
 SETTINGS = {
     "partitionKey": "origin:S",
     "sortKey": "time_hour:S",
@@ -67,7 +69,7 @@ def _demo(records: int | None, port: int | None, check: Callable[[], None]) -> i
     with ExitStack() as parts:
         with _step("Starting a local AWS (moto) on 127.0.0.1"):
             aws = parts.enter_context(local_aws(directory, port, check))
-        cdk = Cdk(aws, directory, STATE, check)
+        cdk = Cdk(aws, directory, STATE, check, _say_meanwhile)
         with _step("Preparing it (cdk bootstrap)"):
             cdk.bootstrap()
         with _step("Deploying queue, function and table (cdk deploy)"):
@@ -115,7 +117,7 @@ def _only_one(state: Path) -> Iterator[None]:
 @contextmanager
 def _step(what: str) -> Iterator[None]:
     """Say what is being done, and how many seconds it took."""
-    sys.stdout.write(f"  {what:<66}")
+    sys.stdout.write(f"  {what:<{COLUMN}}")
     sys.stdout.flush()
     start = time.monotonic()
     try:
@@ -124,6 +126,12 @@ def _step(what: str) -> Iterator[None]:
         _say("")
         raise
     _say(f"{time.monotonic() - start:5.1f} s")
+
+
+def _say_meanwhile(what: str) -> None:
+    """Say on a line of its own, within a step, what takes long in it; the seconds stand behind the last line."""
+    sys.stdout.write(f"\n    {what:<{COLUMN - 2}}")
+    sys.stdout.flush()
 
 
 @contextmanager

@@ -57,7 +57,8 @@ class Injector:
     """Decides and forwards; thread-safe. `server.serve` puts it on a port.
 
     `tables` are described by hand, for an endpoint without DescribeTable. With `counts_units` the write units in
-    answers are computed here by AWS's rule (moto says 1 for any call), which takes a BatchGetItem for each write.
+    answers are computed here by AWS's rule (moto says 1 for any call), which takes a BatchGetItem for each write;
+    without `reads_old` by the new items alone, which counts too little where a write makes an item smaller.
     With `drops_given_up` a write is not applied once its client has hung up; otherwise it may be, however late.
     """
 
@@ -69,6 +70,7 @@ class Injector:
         *,
         tables: Iterable[Table] = (),
         counts_units: bool = True,
+        reads_old: bool = True,
         drops_given_up: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] | None = None,
@@ -77,6 +79,7 @@ class Injector:
         self._upstream = Upstream(upstream)
         self._seed = seed
         self._counts_units = counts_units
+        self._reads_old = reads_old
         self._drops_given_up = drops_given_up
         self._clock = clock
         self._wait = wait or self.stopping.wait
@@ -172,7 +175,8 @@ class Injector:
             self._count("outage")
             return _error(INTERNAL_ERROR)
         going = [write for write in found if write not in out and write not in picked]
-        old = self._upstream.images(call.headers, going) if self._counts_units else [None] * len(going)
+        reads_old = self._counts_units and self._reads_old
+        old = self._upstream.images(call.headers, going) if reads_old else [None] * len(going)
         starved = self._starved(going, old)
         if starved and not call.is_batch:
             going = []

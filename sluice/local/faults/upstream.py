@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from sluice.local.conditions import refusal
+
 from .requests import Item, Table, UnknownTableError, Write, key_value
 
 TARGET = "DynamoDB_20120810."
@@ -49,6 +51,8 @@ class Upstream:
             response = connection.getresponse()
             content = response.read()
         kept = {name: value for name, value in response.getheaders() if name.lower() not in _HOP}
+        if response.status == 500 and (refused := refusal(body)) is not None:
+            return UpstreamResponse(400, {"Content-Type": "application/x-amz-json-1.0"}, refused)
         return UpstreamResponse(response.status, kept, content)
 
     def describe(self, headers: Mapping[str, str], name: str) -> Table:

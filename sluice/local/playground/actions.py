@@ -6,12 +6,14 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -23,8 +25,10 @@ from sluice.local.processes import tail
 from sluice.local.sources import ROOT
 
 from . import display, leftover
-from .keeper import fresh, spawned
+from .first_cli import FUNCTION, OF_FIRST_CLI, first_aws_cli
+from .keeper import Options, fresh, spawned
 from .place import Place, State
+from .settings import differing
 
 STOP_SECONDS = 30.0
 """For which a keeper that is told to stop may take."""
@@ -35,19 +39,22 @@ def up(options: argparse.Namespace, place: Place) -> int:
     """Start a playground, unless it is running."""
     from sluice.local.aws import LocalError
 
+    given = _given(options)
     if place.keeper() is not None:
-        say(f"A playground is running in {place.directory} already; `sluice local down` would stop it.")
-        return _told(options, place.read()) if place.read().status == "ready" else FAILED
+        return _running_already(options, given, place)
     try:
         cdk_command()
     except LocalError as error:
         raise CommandError(str(error)) from None
+    wanted = Options(str(place.directory), **{"keys": {"pk": "S"}, "settings": {}, **given})
+    differences = differing(wanted.context, wanted.own_context)
     leftover.end(place.read().local_aws)
     fresh(place)
     with Interrupt() as interrupt:
         try:
-            keeper = _started(options, place)
+            keeper = _started(wanted, place)
             _wait_until_ready(place, keeper, interrupt.check)
+            place.change(differences=differences)
             if options.foreground:
                 _foreground(place, interrupt.check)
         except Interrupted as stop:
@@ -57,25 +64,70 @@ def up(options: argparse.Namespace, place: Place) -> int:
     return _told(options, place.read())
 
 
-def down(_: argparse.Namespace, place: Place) -> int:
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that were named, as `Options` has them."""
+    given = {
+        "keys": options.key,
+        "settings": dict(options.set) or None,
+        "port": options.port,
+        "faults": options.faults,
+        "write_units": options.write_units,
+        "seed": options.seed,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _running_already(options: argparse.Namespace, given: Mapping[str, Any], place: Place) -> int:
+    """The variables again, unless something is asked for that a running one cannot become."""
+    state = place.read()
+    has = {**state.options, "port": state.port}
+    if "settings" in given:  # One that is not named may be as it is.
+        given = {**given, "settings": {**has.get("settings", {}), **given["settings"]}}
+    others = [name for name, value in given.items() if value != has.get(name)]
+    if others or options.foreground:
+        named = [{"keys": "--key", "settings": "--set"}.get(name, f"--{name.replace('_', '-')}") for name in others]
+        named += ["--foreground"] * options.foreground
+        raise CommandError(
+            f"a playground is running in {place.directory} already, and {', '.join(named)} cannot be applied to it;"
+            " `sluice local down` stops it and throws its data away"
+        )
+    if state.status != "ready":
+        raise CommandError(f"the playground is still starting: {state.step}")
+    say(f"A playground is running in {place.directory} already; `sluice local down` would stop it.")
+    return _told(options, state)
+
+
+def down(options: argparse.Namespace, place: Place) -> int:
     """Stop it."""
     was_running = place.keeper() is not None
     state = place.read()
     _stop(place)
     leftover.end(state.local_aws)
     say("Stopped." if was_running else "It was not running.")
+    if options.all:
+        freed = place.disk_bytes()
+        place.clear()
+        say(f"Removed {place.directory}: {freed / 1e6:,.0f} MB.")
+    elif kept := place.disk_bytes():
+        say(
+            f"{place.directory} keeps {kept / 1e6:,.0f} MB, so that the next one starts faster;",
+            "`sluice local down --all` removes them.",
+        )
     return DONE
 
 
 def status(options: argparse.Namespace, place: Place) -> int:
     """Say what is there; exit status 1 where it is not running."""
     state = _running(place)
-    history = _look(state)
+    history, alarms = _look(state) or [], _ask(state, "alarms") or []
     if options.json:
-        put_out_json({**asdict(state), "now": history[-1] if history else None})
+        now = history[-1] if history else None
+        put_out_json({**asdict(state), "now": now, "alarms": alarms, "disk_bytes": place.disk_bytes()})
         return DONE
-    put_out(*display.lines(history or [], _title(state)))
-    put_out("", *_addresses(state))
+    width = shutil.get_terminal_size().columns
+    put_out(*display.lines(history, _title(state), width, alarms))
+    put_out("", *_addresses(state), f"  files         {place.directory}, {place.disk_bytes() / 1e6:,.0f} MB")
+    put_out(*_differences(state))
     return DONE
 
 
@@ -89,7 +141,7 @@ def wait(options: argparse.Namespace, place: Place) -> int:
                 interrupt.check()
                 history = _look(state)
                 if history is None:
-                    raise CommandError("the playground has stopped")
+                    raise CommandError(_why_gone(place))
                 if _is_drained([one for one in history if one["at"] > start]):
                     return DONE
                 time.sleep(0.2)
@@ -114,11 +166,10 @@ def watch(_: argparse.Namespace, place: Place) -> int:
     state = _running(place)
     with Interrupt() as interrupt:
         try:
-            display.watch(lambda: _look(state), _title(state), interrupt.check)
+            display.watch(lambda: _look(state), lambda: _ask(state, "alarms") or [], _title(state), interrupt.check)
         except Interrupted:
             return DONE
-    say("The playground has stopped.")
-    return FAILED
+    raise CommandError(_why_gone(place))
 
 
 def logs(options: argparse.Namespace, place: Place) -> int:
@@ -146,6 +197,17 @@ def logs(options: argparse.Namespace, place: Place) -> int:
     return DONE
 
 
+def _why_gone(place: Place) -> str:
+    """Why there is no playground any more, once its keeper has said so."""
+    end = time.monotonic() + STOP_SECONDS
+    while place.keeper() is not None and time.monotonic() < end:
+        time.sleep(TICK)
+    if place.keeper() is not None:
+        return "the playground does not answer; see `sluice local logs keeper`"
+    error = place.read().error
+    return f"the playground has stopped{f': {error}' if error else ''}"
+
+
 def variables(state: State) -> Iterator[str]:
     """Lines for a shell."""
     values = {
@@ -163,15 +225,29 @@ def variables(state: State) -> Iterator[str]:
     yield "unset AWS_PROFILE AWS_SESSION_TOKEN"
     if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
         yield 'export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"'
+    if first_aws_cli():
+        yield FUNCTION
 
 
 def _told(options: argparse.Namespace, state: State) -> int:
     if options.json:
         put_out_json(asdict(state))
         return DONE
-    say("", *_addresses(state), "", "Variables that lead there (`sluice local env` prints them again):", "")
+    say("", *_addresses(state), *_differences(state))
+    say("", "Variables that lead there (`sluice local env` prints them again):", "")
     put_out(*variables(state))
+    if first_aws_cli():
+        say("", *OF_FIRST_CLI)
     return DONE
+
+
+def _differences(state: State) -> list[str]:
+    """Which settings are others than the stack's own."""
+    if not state.differences:
+        return []
+    named = ", ".join(f"{name} {here} ({there})" for name, (here, there) in state.differences.items())
+    text = f"Unlike a stack's: {named}. `--set NAME=VALUE` chooses others."
+    return ["", *textwrap.wrap(text, 78, initial_indent="  ", subsequent_indent="  ", break_long_words=False)]
 
 
 def _addresses(state: State) -> Iterator[str]:
@@ -180,23 +256,15 @@ def _addresses(state: State) -> Iterator[str]:
 
 
 def _title(state: State) -> str:
-    limit = f", {state.write_units:g} write units/s" if state.write_units is not None else ""
-    return f"Sluice playground at {state.url}, faults: {state.faults}{limit}"
+    units = state.options.get("write_units")
+    limit = f", {units:g} write units/s" if units is not None else ""
+    return f"Sluice playground at {state.url}, faults: {state.options.get('faults', 'calm')}{limit}"
 
 
-def _started(options: argparse.Namespace, place: Place) -> subprocess.Popen[bytes]:
-    given = {
-        "directory": str(place.directory),
-        "keys": options.key,
-        "settings": dict(options.set),
-        "port": options.port,
-        "faults": options.faults,
-        "write_units": options.write_units,
-        "seed": options.seed,
-    }
+def _started(wanted: Options, place: Place) -> subprocess.Popen[bytes]:
     with place.log("keeper").open("ab") as log:
         return subprocess.Popen(
-            spawned(given),
+            spawned(asdict(wanted)),
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -223,8 +291,8 @@ def _wait_until_ready(place: Place, keeper: subprocess.Popen[bytes], check: Call
 def _foreground(place: Place, check: Callable[[], None]) -> None:
     state = place.read()
     say(*variables(state), "")
-    display.watch(lambda: _look(state) if place.keeper() is not None else None, _title(state), check)
-    raise CommandError(f"the playground has ended: {place.read().error or 'see `sluice local logs keeper`'}")
+    display.watch(lambda: _look(state), lambda: _ask(state, "alarms") or [], _title(state), check)
+    raise CommandError(_why_gone(place))
 
 
 def _stop(place: Place) -> None:
@@ -253,9 +321,13 @@ def _running(place: Place) -> State:
 
 def _look(state: State) -> list[dict[str, Any]] | None:
     """What the keeper has seen; None where it does not answer."""
+    return _ask(state, "numbers")
+
+
+def _ask(state: State, page: str) -> list[dict[str, Any]] | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"{state.url}/-/numbers", timeout=10) as answer:
+        with opener.open(f"{state.url}/-/{page}", timeout=10) as answer:
             return list(json.load(answer))
     except OSError:
         return None

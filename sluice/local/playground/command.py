@@ -20,7 +20,7 @@ _EXAMPLES = """examples:
   sluice local wait && sluice verify orders.csv --table-name "$TABLE_NAME"
   sluice local watch
   sluice local logs --follow
-  sluice local down
+  sluice local down --all
 
 Exit status: 0 done, 1 it is not running or could not be started, 2 usage."""
 
@@ -33,19 +33,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="up|down|status|wait|env|watch|logs")
 
     up = _action(actions, "up", "start it, and print the variables that lead to it")
-    up.add_argument("--key", type=_keys, default={"pk": "S"}, metavar="NAME:TYPE[,…]", help="of the table (pk:S)")
+    up.add_argument("--key", type=_keys, metavar="NAME:TYPE[,…]", help="of the table (pk:S)")
     up.add_argument(
         "--set", action="append", default=[], type=_setting, metavar="NAME=VALUE", help="a setting of the stack"
     )
-    up.add_argument("--port", type=tcp_port, default=0, help="where it answers (default: any free port)")
-    up.add_argument("--faults", choices=PROFILES, default="calm", help="let the table fail like this (default: calm)")
+    up.add_argument("--port", type=tcp_port, help="where it answers (default: any free port)")
+    up.add_argument("--faults", choices=PROFILES, help="let the table fail like this (default: calm)")
     up.add_argument(
         "--write-units", type=positive("write units"), metavar="N", help="write units per second that the table takes"
     )
-    up.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same faults (default: 1)")
+    up.add_argument("--seed", type=int, metavar="N", help="same seed, same faults (default: 1)")
     up.add_argument("--foreground", action="store_true", help="watch it, and stop it on Ctrl-C")
 
-    _action(actions, "down", "stop it, and throw its data away")
+    down = _action(actions, "down", "stop it, and throw its data away")
+    down.add_argument("--all", action="store_true", help="and what it keeps on disk to start faster the next time")
     _action(actions, "status", "what is in its queues and its table")
     wait = _action(actions, "wait", "wait until nothing is in its queue any more")
     wait.add_argument(

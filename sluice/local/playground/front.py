@@ -15,7 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from sluice.local import conditions
 from sluice.local.serving import QuietHandler, serving
+
+from . import mapping
 
 IDLE = 0.1
 """Seconds between two looks into an empty queue."""
@@ -35,6 +38,7 @@ class Front:
 
     def __init__(self, port: int, stopping: threading.Event) -> None:
         self.pages: dict[str, Page] = {}
+        self.mapping: mapping.Mapping | None = None
         self.on_sent: Callable[[str, list[str]], None] = lambda _queue_url, _ids: None
         self._port = port
         self._stopping = stopping
@@ -70,8 +74,14 @@ class Front:
             return 200, {"Content-Type": kind}, content.encode()
         named = {name.lower(): value for name, value in headers.items()}
         service = _SERVICE.search(named.get("authorization", ""))
+        if self.mapping is not None and self.mapping.is_meant(path):
+            reply = self._forward(method, path, headers, self.mapping.forwarded(method, body))
+            return reply[0], reply[1], self.mapping.answered(method, body, reply[0], reply[2])
         if service is None or service[1] != "sqs":
-            return self._forward(method, path, headers, body)
+            reply = self._forward(method, path, headers, body)
+            is_refused = reply[0] == 500 and service is not None and service[1] == "dynamodb"
+            refused = conditions.refusal(body) if is_refused else None
+            return reply if refused is None else (400, {"Content-Type": "application/x-amz-json-1.0"}, refused)
         action = named.get("x-amz-target", "").removeprefix("AmazonSQS.")
         if action == "ReceiveMessage" or b"Action=ReceiveMessage" in body:
             return self._receive(method, path, headers, body, is_json=bool(action))

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sluice.local.dashboard.recording import Recording
 from sluice.local.dashboard.sampling import Notes, WatchedQueue
 from sluice.local.deploy import Outputs
 
@@ -50,6 +49,8 @@ class Numbers:
     throttle_rate: float = 0.0
     """Unprocessed items and throttled calls a second."""
     faults: dict[str, int] | None = None
+    is_enabled: bool = True
+    """Whether the queue is polled."""
 
 
 class PlaygroundQueue(WatchedQueue):
@@ -62,10 +63,11 @@ class PlaygroundQueue(WatchedQueue):
 
 
 class Tail:
-    """Reads what has been added to logs, and adds up the function's metrics in it."""
+    """Reads what has been added to logs, adds up the function's metrics in it, and tells `on_lines`."""
 
-    def __init__(self, logs: Sequence[Path]) -> None:
+    def __init__(self, logs: Sequence[Path], on_lines: Callable[[list[str]], None] = lambda _: None) -> None:
         self._offsets = dict.fromkeys(logs, 0)
+        self._on_lines = on_lines
         self.totals: Counter[str] = Counter()
 
     def read(self) -> None:
@@ -78,9 +80,11 @@ class Tail:
                 continue
             end = added.rfind(b"\n") + 1  # The rest of a line comes next time.
             self._offsets[log] = offset + end
-            for line in added[:end].splitlines():
+            lines = added[:end].splitlines()
+            for line in lines:
                 if b'"_aws"' in line:
                     self._add(line)
+            self._on_lines([line.decode(errors="replace") for line in lines])
 
     def _add(self, line: bytes) -> None:
         """Format: CloudWatch user guide, CloudWatch_Embedded_Metric_Format_Specification."""
@@ -103,22 +107,18 @@ class Watch:
         outputs: Outputs,
         logs: Sequence[Path],
         stopping: threading.Event,
+        notes: Notes,
         faults: Callable[[], dict[str, int]] | None = None,
     ) -> None:
-        now = time.time()
-        self.recording = Recording(now, now)
-        self._notes = Notes(self.recording)
+        self._notes = notes
         self.queue = PlaygroundQueue(sqs, stopping, self._notes, outputs.queue_url, _name(outputs.queue_url))
-        self._dynamodb, self._outputs, self._logs, self._faults = dynamodb, outputs, logs, faults
+        self._dynamodb, self._outputs, self._faults = dynamodb, outputs, faults
         self._sqs = sqs
-        self._tail = Tail(logs)
+        self._tail = Tail(logs, notes.read_log)
         self._history: deque[Numbers] = deque()
+        self._forgotten = 0.0
 
-    @property
-    def notes(self) -> Notes:
-        return self._notes
-
-    def sample(self) -> None:
+    def sample(self, *, is_enabled: bool = True) -> None:
         """Take a look at everything."""
         self.queue.sample()
         dead_letters = self._outputs.dead_letter_queue_url
@@ -136,6 +136,7 @@ class Watch:
             items=int(table["ItemCount"]),
             totals=dict(self._tail.totals),
             faults=self._faults() if self._faults else None,
+            is_enabled=is_enabled,
         )
         self._history.append(with_rates(now, self._history))
         self._forget(now.at - KEPT)
@@ -155,9 +156,9 @@ class Watch:
     def _forget(self, before: float) -> None:
         while self._history and self._history[0].at < before:
             self._history.popleft()
-        for metric, points in list(self.recording.points.items()):
-            if len(points) > 2 * KEPT and points[0][0] < before:
-                self.recording.points[metric] = [point for point in points if point[0] >= before]
+        if before - self._forgotten > KEPT / 10:
+            self._notes.forget(before)
+            self._forgotten = before
 
 
 def with_rates(now: Numbers, history: Sequence[Numbers]) -> Numbers:

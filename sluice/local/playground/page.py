@@ -1,37 +1,32 @@
-"""The deployed dashboard, drawn from what the playground has seen."""
+"""The deployed dashboard and its alarms, of what the playground has seen."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from sluice.local.dashboard.alarms import Resource, states
 from sluice.local.dashboard.definition import widgets
 from sluice.local.dashboard.page import html
-from sluice.local.dashboard.recording import Recording
+from sluice.local.dashboard.sampling import Notes
 
 SECONDS_A_MINUTE = 3.0
 """Seconds here stand for minutes in production, or a day would pass before there is anything to see."""
-MAX_LOG = 4 << 20
-"""Bytes of each log that are drawn."""
 RELOAD = '<meta http-equiv="refresh" content="5">'
 
 
-def page(body: str, recording: Recording, logs: Sequence[Path]) -> str:
+def page(body: str, notes: Notes, alarms: Sequence[Resource]) -> str:
     """The dashboard as an HTML page that renews itself."""
-    now = Recording(recording.start, time.time(), {metric: list(points) for metric, points in recording.points.items()})
-    if points := [points[0][0] for points in now.points.values() if points]:
-        now.start = min(points)
-    for log in logs:
-        now.read_log(_end_of(log))
-    return html(widgets(body), now, "Sluice (playground)", SECONDS_A_MINUTE).replace("<head>", f"<head>{RELOAD}", 1)
+    now = notes.copy(time.time())
+    drawn = html(widgets(body), now, "Sluice (playground)", SECONDS_A_MINUTE, states(alarms, now, SECONDS_A_MINUTE))
+    return drawn.replace("<head>", f"<head>{RELOAD}", 1)
 
 
-def _end_of(log: Path) -> list[str]:
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - MAX_LOG))
-            return file.read().decode(errors="replace").splitlines()[size > MAX_LOG :]
-    except FileNotFoundError:
-        return []
+def alarms_on(notes: Notes, alarms: Sequence[Resource]) -> str:
+    """The alarms that are on, as a JSON array: name, since when (seconds since 1970), and what to do first."""
+    now = notes.copy(time.time())
+    found = [state for state in states(alarms, now, SECONDS_A_MINUTE) if state.since is not None]
+    return json.dumps(
+        [{"name": state.name, "since": now.start + (state.since or 0.0), "first": state.first} for state in found]
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -14,6 +16,9 @@ from sluice.local.sources import ROOT
 
 DEFAULT = Path(os.environ.get("SLUICE_LOCAL_DIRECTORY") or ROOT / ".sluice-local")
 """Everything that a playground leaves behind is in here."""
+
+KEPT = ("run", "cdk", "cdk.out", "jsii")
+"""The directories in it."""
 
 Status = Literal["starting", "ready", "failed", "stopped"]
 
@@ -36,9 +41,10 @@ class State:
     dead_letter_queue_url: str = ""
     table_name: str = ""
     function_name: str = ""
-    faults: str = "calm"
-    write_units: float | None = None
-    keys: dict[str, str] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    """What it was started with."""
+    differences: dict[str, list[Any]] = field(default_factory=dict)
+    """Settings that are others than a stack's → value here, value of the stack."""
 
     @property
     def url(self) -> str:
@@ -55,6 +61,24 @@ class Place:
     def run(self) -> Path:
         """The files of this run; those beside it are kept from run to run."""
         return self.directory / "run"
+
+    def disk_bytes(self) -> int:
+        """What a playground has written here, without what links lead to."""
+        kept = (self.directory / each for each in KEPT)
+        files = (Path(root, name) for each in kept for root, _, names in os.walk(each) for name in names)
+        total = 0
+        for file in files:
+            with suppress(FileNotFoundError):  # A log that a new run has just removed.
+                total += file.lstat().st_size
+        return total
+
+    def clear(self) -> None:
+        """Remove what is kept from run to run; the directory itself only where nothing of somebody else's is in it."""
+        for kept in KEPT:
+            shutil.rmtree(self.directory / kept, ignore_errors=True)
+        (self.directory / "lock").unlink(missing_ok=True)
+        with suppress(OSError):
+            self.directory.rmdir()
 
     def log(self, name: str) -> Path:
         return self.run / f"{name}.log"

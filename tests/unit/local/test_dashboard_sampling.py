@@ -121,9 +121,10 @@ def test_invocations_are_noted_with_their_errors() -> None:
             [1.0],
             [2],
         ),
-        (400, {"__type": "ThrottlingException"}, [], [3]),
+        (400, {"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}, [], [3]),
+        (500, {"__type": "InternalServerError"}, [], []),
     ],
-    ids=["taken", "partly", "refused"],
+    ids=["taken", "partly", "refused", "broken"],
 )
 def test_what_the_table_refuses_is_counted_under_the_limit_that_is_set(
     monkeypatch: pytest.MonkeyPatch, status: int, content: Any, consumed: list[float], refused: list[float]
@@ -143,3 +144,60 @@ def test_what_the_table_refuses_is_counted_under_the_limit_that_is_set(
     assert given is answer
     assert values("ConsumedWriteCapacityUnits") == consumed
     assert values("WriteKeyRangeThroughputThrottleEvents") == refused
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "content", "consumed"),
+    [
+        ("PutItem", {"TableName": "t"}, {"ConsumedCapacity": {"TableName": "t", "CapacityUnits": 2.0}}, [2.0]),
+        ("UpdateItem", {"TableName": "t"}, {}, [0.0]),
+        (
+            "TransactWriteItems",
+            {"TransactItems": [{"Update": {"TableName": "t"}}]},
+            {"ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 4.0}]},
+            [4.0],
+        ),
+        ("GetItem", {"TableName": "t"}, {"ConsumedCapacity": {"TableName": "t", "CapacityUnits": 0.5}}, []),
+    ],
+)
+def test_writes_by_themselves_are_noted_like_those_in_batches(
+    monkeypatch: pytest.MonkeyPatch, operation: str, request_: Any, content: Any, consumed: list[float]
+) -> None:
+    answers = [Delivery(UpstreamResponse(200, {}, json.dumps(content).encode()))]
+    monkeypatch.setattr(Injector, "answer", lambda *_: answers[0])
+    injector = WatchedInjector("http://127.0.0.1:9", PROFILES["calm"], 1)
+    recording = Recording(0.0, 1e9)
+    injector.notes, injector.cause = Notes(recording, Clock()), "Refused"
+    headers, body = {"X-Amz-Target": f"DynamoDB_20120810.{operation}"}, json.dumps(request_).encode()
+
+    injector.answer(headers, body)
+    answers = [Delivery(UpstreamResponse(400, {}, b'{"__type": "x#ProvisionedThroughputExceededException"}'))]
+    injector.answer(headers, body)
+    answers = [Delivery(UpstreamResponse(200, {}, b"garb"))]
+    injector.answer(headers, b"led")
+
+    points = {metric.name: [v for _, v in of_metric] for metric, of_metric in recording.points.items()}
+    assert points.get("ConsumedWriteCapacityUnits", []) == consumed
+    assert points.get("Refused", []) == [1] * len(consumed)
+    assert len(points.get("SuccessfulRequestLatency", [])) == len(consumed)
+
+
+def test_what_is_old_is_forgotten_and_a_copy_stays_as_it_is() -> None:
+    clock = Clock()
+    notes = Notes(Recording(0.0, 0.0), clock)
+    start = clock()
+    notes.add("N", {"d": "1"}, A=1.0)
+    notes.read_log(['{"timestamp": "1970-01-01 00:00:01,000+0000", "level": "ERROR"}'])
+    clock.sleep(100)
+    notes.add("N", {"d": "1"}, A=2.0)
+
+    copy = notes.copy(clock())
+    notes.forget(start + 50)
+    notes.add("N", {"d": "1"}, A=3.0)
+
+    metric = Metric.of("N", "A", {"d": "1"})
+    assert [value for _, value in copy.points[metric]] == [1.0, 2.0]
+    assert (copy.start, copy.end, len(copy.log)) == (start, start + 100, 1)
+    assert [value for _, value in notes.recording.points[metric]] == [2.0, 3.0]
+    assert notes.copy(clock()).log == []
+    assert Notes(Recording(0.0, 0.0), clock).copy(9.0).start < 9.0  # A page needs a time, if nothing else.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sluice.local.demo.__main__ import COLUMN, _say_meanwhile, _step
 from sluice.local.demo.ingest import (
     PATIENCE,
     PATIENCE_WITH_ERRORS,
@@ -193,3 +195,13 @@ def test_a_receive_does_not_wait_when_it_should_not() -> None:
     assert OneAtATime(stopping, stopped).receive_message(WaitTimeSeconds=20) == {}
 
     assert len(short.waits) == len(stopping.waits) == 1
+
+
+def test_a_step_says_what_takes_long_in_it_on_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with _step("Deploying (cdk deploy)"):
+        _say_meanwhile("pip installs the packages")
+
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.rstrip() == "  Deploying (cdk deploy)"
+    assert re.fullmatch(r"    pip installs the packages {2,}\d+\.\d s", second)
+    assert len(second) == 2 + COLUMN + len("  0.0 s")

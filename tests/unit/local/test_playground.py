@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,13 +20,18 @@ import pytest
 
 from sluice.cli import main
 from sluice.local.aws import LocalError
+from sluice.local.dashboard.recording import Recording
+from sluice.local.dashboard.sampling import Notes
 from sluice.local.playground import leftover
 from sluice.local.playground.actions import variables
 from sluice.local.playground.display import lines, plain, sparkline
 from sluice.local.playground.front import Front
-from sluice.local.playground.keeper import Options
+from sluice.local.playground.keeper import Options, _limit_of
+from sluice.local.playground.mapping import Mapping as SourceMapping
 from sluice.local.playground.numbers import Numbers, Tail, with_rates
+from sluice.local.playground.page import SECONDS_A_MINUTE, alarms_on, page
 from sluice.local.playground.place import Place, State
+from sluice.local.poller import EventSourceMapping
 from sluice.local.processes import child
 
 SQS = {"Authorization": "AWS4-HMAC-SHA256 Credential=local/20261122/us-east-1/sqs/aws4_request, SignedHeaders=host"}
@@ -75,7 +81,7 @@ def served() -> Iterator[tuple[Moto, Front, int]]:
             self.end_headers()
             self.wfile.write(content)
 
-        do_GET = do_POST  # noqa: N815
+        do_GET = do_PUT = do_POST  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
@@ -180,6 +186,68 @@ def test_what_is_sent_is_told() -> None:
     assert told == [("q", ["a"]), ("q", ["b", "c"])]
 
 
+MAPPING = "/2015-03-31/event-source-mappings"
+LAMBDA = {"Authorization": SQS["Authorization"].replace("/sqs/", "/lambda/")}
+
+
+def source_mapping(*, is_enabled: bool = True) -> SourceMapping:
+    return SourceMapping("id", EventSourceMapping("url", "arn", batch_size=20), is_enabled=is_enabled)
+
+
+def described(**changes: Any) -> bytes:
+    plain = {"UUID": "id", "EventSourceArn": "arn", "BatchSize": 20, "State": "Disabled"}
+    return json.dumps({**plain, **changes}).encode()
+
+
+def test_a_mapping_that_is_disabled_is_not_polled_until_it_is_enabled() -> None:
+    with served() as (moto, front, port):
+        front.mapping = source_mapping()
+        states = []
+        for enabled in (False, True):
+            moto.answers = [
+                described(),
+                described(),
+                json.dumps({"EventSourceMappings": [json.loads(described())]}).encode(),
+            ]
+            put = ask(port, json.dumps({"Enabled": enabled}).encode(), method="PUT", path=f"{MAPPING}/id", **LAMBDA)
+            got = ask(port, b"", method="GET", path=f"{MAPPING}/id", **LAMBDA)
+            listed = ask(port, b"", method="GET", path=f"{MAPPING}/?FunctionName=f", **LAMBDA)
+            states.append([json.loads(put[1])["State"], json.loads(got[1])["State"]])
+            states[-1].append(json.loads(listed[1])["EventSourceMappings"][0]["State"])
+            assert (front.mapping.now() is not None) is enabled
+
+    assert states == [["Disabled"] * 3, ["Enabled"] * 3]
+    # Or moto would poll by itself.
+    assert [json.loads(body)["Enabled"] for method, _, _, body in moto.heard if method == "PUT"] == [False, False]
+
+
+def test_a_mapping_polls_as_it_is_updated() -> None:
+    with served() as (moto, front, port):
+        front.mapping = source_mapping()
+        moto.answers = [described(BatchSize=5, MaximumBatchingWindowInSeconds=2)]
+        ask(port, b'{"BatchSize": 5}', method="PUT", path=f"{MAPPING}/id", **LAMBDA)
+
+        now = front.mapping.now()
+
+    assert now is not None
+    assert (now.queue_url, now.batch_size, now.batching_window) == ("url", 5, 2)
+
+
+def test_a_mapping_that_is_gone_is_not_polled_and_a_refused_change_changes_nothing() -> None:
+    mapping = source_mapping()
+
+    mapping.answered("PUT", b'{"Enabled": false}', 400, b"{}")
+    assert mapping.now() is not None
+    mapping.answered("DELETE", b"", 202, described())
+    assert mapping.now() is None
+    assert not mapping.is_meant(f"{MAPPING}/another")
+    assert not mapping.is_meant("/2015-03-31/functions/f")
+
+
+def test_a_stack_without_polling_is_not_polled() -> None:
+    assert source_mapping(is_enabled=False).now() is None
+
+
 def test_own_pages_are_answered_at_the_door() -> None:
     with served() as (moto, front, port):
         front.pages["numbers"] = lambda: ("application/json", "[1]")
@@ -217,10 +285,10 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     place.run.mkdir()
     assert place.read().status == "stopped"
 
-    place.change(status="ready", port=1234, keys={"pk": "S"})
+    place.change(status="ready", port=1234, options={"keys": {"pk": "S"}})
     place.change(step="x")
 
-    assert place.read() == State("ready", step="x", port=1234, keys={"pk": "S"})
+    assert place.read() == State("ready", step="x", port=1234, options={"keys": {"pk": "S"}})
 
 
 def test_a_left_over_process_is_ended_and_no_other(tmp_path: Path) -> None:
@@ -261,8 +329,9 @@ def test_options_become_settings_of_the_stack() -> None:
     assert options.context["partitionKey"] == "customer:S"
     assert options.context["sortKey"] == "time:N"
     assert options.context["batchSize"] == "7"
-    assert not options.has_injector
-    assert replace(options, write_units=5.0).has_injector
+    assert options.own_context == {"partitionKey": "customer:S", "sortKey": "time:N", "batchSize": "7"}
+    assert not options.has_faults
+    assert replace(options, write_units=5.0).has_faults
 
 
 @pytest.mark.parametrize(
@@ -392,8 +461,92 @@ def test_the_picture_shows_what_is_there() -> None:
     assert list(lines([], "Title")) == ["Title: nothing to be seen yet"]
 
 
+def look(**changes: Any) -> dict[str, Any]:
+    plain = {"at": 0.0, "waiting": 0, "in_flight": 0, "dead_letters": 0, "items": 0, "totals": {}}
+    return {**plain, "write_rate": 0.0, "throttle_rate": 0.0, **changes}
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_every_line_fits_the_terminal(width: int) -> None:
+    faults = {f"kind-of-fault-{number}": 123_456 * number for number in range(20)}
+    totals = {"OperationsWritten": 1e9, "BatchWrites": 1e8, "MessagesReturned": 1e7}
+    history = [look(items=10**9, totals=totals, faults=faults, write_rate=99_999.0, is_enabled=False)] * 200
+    alarms = [{"name": "FunctionDuration", "first": "Look for calls that hang. " * 5}]
+
+    shown = list(lines(history, "Sluice playground at http://127.0.0.1:40437, faults: throttled", width, alarms))
+
+    longest = max(len(line) for line in shown)
+    assert longest <= max(width, 55)  # The bars are ten columns wide even where there is no room for them.
+    assert longest > width - 15
+    assert "kind-of-fault-19" in "".join(shown)
+
+
+def test_what_is_wrong_is_on_the_terminal() -> None:
+    alarms = [{"name": "DeadLetters", "first": "Read ErrorCode."}]
+
+    ill = list(lines([look(is_enabled=False)], "Title", 80, alarms))
+    well = list(lines([look(dead_letters=1)], "Title", 80))
+
+    assert "  ALARM         DeadLetters: Read ErrorCode." in ill
+    assert any("the event source mapping is disabled" in line for line in ill)
+    assert "  alarms        none is on" in well
+    assert not any("mapping" in line for line in well)
+    assert any("1 message " in line for line in well)
+    assert plain(look(is_enabled=False), alarms).endswith("polling is off, ALARM DeadLetters")
+
+
 @pytest.mark.parametrize(
     ("values", "bars"), [([], ""), ([0, 0], "▁▁"), ([0, 4, 8], "▁▄█"), ([9] * 5 + [1, 2, 3, 4], "▂▄▆█")]
 )
 def test_a_line_of_bars_has_its_largest_value_as_the_highest(values: list[float], bars: str) -> None:
     assert sparkline(values, 4) == bars
+
+
+# The page
+
+
+def test_the_page_and_the_terminal_are_told_the_same_alarms_of_what_has_happened() -> None:
+    notes = Notes(Recording(0.0, 0.0))
+    now = time.time()
+    for second in range(30):
+        notes.recording.add(now - 30 + second, "AWS/SQS", "Age", {"QueueName": "q"}, 900)
+    properties = {
+        "Namespace": "AWS/SQS",
+        "MetricName": "Age",
+        "Dimensions": [{"Name": "QueueName", "Value": "q"}],
+        "Period": 60,
+        "Statistic": "Maximum",
+        "Threshold": 10,
+        "EvaluationPeriods": 3,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "notBreaching",
+        "AlarmDescription": "Compare the two.",
+    }
+    alarms = [{"id": "Old", "name": "Old", "type": "AWS::CloudWatch::Alarm", "properties": properties}]
+    place = {"x": 0, "y": 0, "width": 24, "height": 3}
+    body = json.dumps({"widgets": [{"type": "alarm", **place, "properties": {"title": "Wrong?", "alarms": []}}]})
+
+    drawn, told = page(body, notes, alarms), json.loads(alarms_on(notes, alarms))
+
+    assert "Yes: Old. Compare the two." in drawn
+    assert 'http-equiv="refresh"' in drawn
+    assert [(one["name"], one["first"]) for one in told] == [("Old", "Compare the two.")]
+    assert told[0]["since"] == pytest.approx(now - 30 + 3 * SECONDS_A_MINUTE, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("table", "metric"),
+    [
+        ({"BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"}}, "WriteAccountLimitThrottleEvents"),
+        (
+            {
+                "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
+                "OnDemandThroughput": {"MaxWriteRequestUnits": 5},
+            },
+            "WriteMaxOnDemandThroughputThrottleEvents",
+        ),
+        ({}, "WriteProvisionedThroughputThrottleEvents"),
+    ],
+)
+def test_what_a_limit_refuses_counts_as_the_tables_own_limit(table: dict[str, Any], metric: str) -> None:
+    assert _limit_of(table) == metric

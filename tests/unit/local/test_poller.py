@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sluice.local.poller import EventSourceMapping, FunctionResult, Invocation, Poller, failed_ids, polling
+from sluice.local.poller import EventSourceMapping, FunctionResult, Invocation, Poller, failed_ids, polling, received
 from tests.fakes import Clock, FakeSQS
 
 ARN = "arn:aws:sqs:us-east-1:123456789012:orders"
@@ -401,3 +402,21 @@ def test_what_ends_a_poller_is_told_to_its_owner() -> None:
         assert failed.wait(timeout=600)
 
     assert str(state.failure) == "gone"
+
+
+def test_a_disabled_mapping_takes_nothing_and_what_is_in_hand_is_seen_through() -> None:
+    world, function = World(bodies(3)), Function(DONE)
+    mapping = EventSourceMapping(world.url, ARN, report_batch_item_failures=True)
+    now: list[EventSourceMapping | None] = [None]
+    poller = Poller(world.sqs, mapping, function, clock=world.clock, sleep=world.clock.sleep, now=lambda: now[0])
+
+    assert poller.poll() is None
+    assert len(world.bodies) == 3
+    now[0] = replace(mapping, batch_size=2)
+    assert poller.poll() is not None
+    poller._received.append(received(world.sqs.receive_message(QueueUrl=world.url)["Messages"][0], ARN))
+    now[0] = None
+    assert poller.poll() is not None
+
+    assert function.sizes == [2, 1]
+    assert world.bodies == []
