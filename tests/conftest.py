@@ -23,8 +23,13 @@ settings.register_profile("thorough", _COMMON, max_examples=5_000)
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-# The 200 MB of CDK's library are unpacked once, and not for each test that deploys; `make clean` removes them.
-os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(__file__).parents[1] / ".pytest_cache" / "jsii"))
+# The 200 MB of CDK's library are unpacked once, and not for each test that deploys, and Node compiles its command line
+# once; `make clean` removes both.
+_CACHE = Path(__file__).parents[1] / ".pytest_cache"
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(_CACHE / "jsii"))
+os.environ.setdefault("NODE_COMPILE_CACHE", str(_CACHE / "node"))
+# CDK's check of templates takes each process that synthesises seconds to load; the tests that want it say so.
+os.environ.setdefault("CDK_VALIDATION", "false")
 
 
 @pytest.fixture(params=[False, True], ids=["http", "boto3"])
