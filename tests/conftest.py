@@ -32,6 +32,28 @@ os.environ.setdefault("NODE_COMPILE_CACHE", str(_CACHE / "node"))
 os.environ.setdefault("CDK_VALIDATION", "false")
 
 
+# A file is the work of one process (--dist loadfile), and files are given out in this order: the longest first, so that
+# none of them is left when all else is done.
+_LONGEST = (
+    "integration/test_operate.py",
+    "integration/test_deploy.py",
+    "e2e/test_pipeline.py",
+    "property/test_stateful_fifo.py",
+    "integration/test_benchmarks.py",
+    "integration/test_dashboard_run.py",
+    "property/test_stateful.py",
+    "e2e/test_demo.py",
+    "integration/test_smoke.py",
+    "infra/test_security.py",
+    "infra/test_bundle.py",
+)
+_RANKS = {Path(__file__).parent / name: rank for rank, name in enumerate(_LONGEST)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _RANKS.get(item.path, len(_RANKS)))
+
+
 @pytest.fixture(params=[False, True], ids=["http", "boto3"])
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs a test twice: with all calls of a `World` over HTTP, and with all of them through boto3."""
