@@ -23,8 +23,35 @@ settings.register_profile("thorough", _COMMON, max_examples=5_000)
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
-# The 200 MB of CDK's library are unpacked once, and not for each test that deploys; `make clean` removes them.
-os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(Path(__file__).parents[1] / ".pytest_cache" / "jsii"))
+# The 200 MB of CDK's library are unpacked once, and not for each test that deploys, and Node compiles its command line
+# once; `make clean` removes both.
+_CACHE = Path(__file__).parents[1] / ".pytest_cache"
+os.environ.setdefault("JSII_RUNTIME_PACKAGE_CACHE_ROOT", str(_CACHE / "jsii"))
+os.environ.setdefault("NODE_COMPILE_CACHE", str(_CACHE / "node"))
+# CDK's check of templates takes each process that synthesises seconds to load; the tests that want it say so.
+os.environ.setdefault("CDK_VALIDATION", "false")
+
+
+# A file is the work of one process (--dist loadfile), and files are given out in this order: the longest first, so that
+# none of them is left when all else is done.
+_LONGEST = (
+    "integration/test_operate.py",
+    "integration/test_deploy.py",
+    "e2e/test_pipeline.py",
+    "property/test_stateful_fifo.py",
+    "integration/test_benchmarks.py",
+    "integration/test_dashboard_run.py",
+    "property/test_stateful.py",
+    "e2e/test_demo.py",
+    "integration/test_smoke.py",
+    "infra/test_security.py",
+    "infra/test_bundle.py",
+)
+_RANKS = {Path(__file__).parent / name: rank for rank, name in enumerate(_LONGEST)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _RANKS.get(item.path, len(_RANKS)))
 
 
 @pytest.fixture(params=[False, True], ids=["http", "boto3"])

@@ -161,6 +161,9 @@ class Cdk:
             _JSII_CACHE: os.environ.get(_JSII_CACHE, str(self._jsii_cache())),
             "CDK_HOME": str(self._cache / "cdk"),
             "CDK_DISABLE_CLI_TELEMETRY": "true",
+            # CDK checks templates by rules whose loading takes longer than all else of a synthesis. `make synth`, the
+            # tests of the stack and a deployment to AWS check them.
+            "CDK_VALIDATION": "false",
         }
 
     def _jsii_cache(self) -> Path:

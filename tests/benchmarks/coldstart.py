@@ -68,7 +68,7 @@ def measure(scale: Scale) -> Section:
         for name, command in cases.items():
             if "answer" in name:
                 _prove(server, name, command, environs[name])
-        seconds = _interleaved(cases, environs, scale.rounds + 2)
+        seconds = _interleaved(cases, environs, scale.rounds + 2 if is_full else 1)
         imports = _imports(environs["ready: sluice"])
         asset = _asset(Path(directory)) if is_full else None
     rows = [

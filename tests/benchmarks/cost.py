@@ -18,7 +18,7 @@ from tests.benchmarks.machine import this_machine
 from tests.benchmarks.processes import ServerProcess, WriterProcess
 from tests.benchmarks.records import LARGE, MEDIUM, SMALL, Load, encoded, orders
 from tests.benchmarks.report import Chart, Section, at_most
-from tests.benchmarks.rounds import Job, Scale, interleaved, prove
+from tests.benchmarks.rounds import Job, Scale, interleaved, prove, round_seconds
 from tests.benchmarks.svg import bars
 from tests.fakes.attribute_values import item_bytes
 
@@ -80,7 +80,7 @@ def _size(
 
 
 def _work(scale: Scale, server: ServerProcess, writer: WriterProcess, load: Load, output: Path | None) -> Work:
-    cpu = interleaved({"": Job(writer, load)}, min(scale.rounds, 5))[""].cpu / load.records
+    cpu = interleaved({"": Job(writer, load)}, min(scale.rounds, 5), round_seconds(scale))[""].cpu / load.records
     before = output.stat().st_size if output else 0
     server.control("/reset")
     writer.invoke(load)

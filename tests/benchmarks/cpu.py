@@ -8,7 +8,7 @@ from tests.benchmarks import instructions
 from tests.benchmarks.processes import ServerProcess
 from tests.benchmarks.records import MEDIUM, SMALL, Load
 from tests.benchmarks.report import Chart, Section, Table, Target, at_least, microseconds
-from tests.benchmarks.rounds import Job, Scale, interleaved, started
+from tests.benchmarks.rounds import Job, Scale, interleaved, round_seconds, started
 from tests.benchmarks.svg import bars
 
 ONE_BY_ONE = ("boto3 put_item", "sample: put_item, log")
@@ -35,7 +35,7 @@ def measure(scale: Scale) -> Section:
             for packing in PACKINGS:
                 counts = {w.name: scale.records // 10 if w.name in ONE_BY_ONE else scale.records for w in writers}
                 jobs = {w.name: Job(w, Load(counts[w.name], size, packing)) for w in writers}
-                medians = interleaved(jobs, scale.rounds)
+                medians = interleaved(jobs, scale.rounds, round_seconds(scale))
                 seconds[size, packing] = {name: taken.cpu / counts[name] for name, taken in medians.items()}
         counted = instructions.measure(server, scale)
     targets = [_target(seconds, size, packing, peer) for size, packing in seconds for peer in PEERS if peer in GOALS]

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from tests.benchmarks.processes import ServerProcess
 from tests.benchmarks.records import SMALL, Load
 from tests.benchmarks.report import Chart, Section, Table, at_most
-from tests.benchmarks.rounds import Job, Scale, interleaved, started
+from tests.benchmarks.rounds import Job, Scale, interleaved, round_seconds, started
 from tests.benchmarks.svg import Line, lines
 
 MESSAGES = (100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -24,7 +24,7 @@ def measure(scale: Scale) -> Section:
         server = stack.enter_context(ServerProcess())
         writers, _ = started(stack, WRITERS, server)
         jobs = {(w.name, messages): Job(w, Load(messages, SMALL)) for messages in sizes for w in writers}
-        medians = interleaved(jobs, scale.rounds)
+        medians = interleaved(jobs, scale.rounds, round_seconds(scale))
     for name, messages in jobs:
         cpu[name].append(medians[name, messages].cpu / messages * 1e6)
     ours = cpu["sluice"]

@@ -75,7 +75,7 @@ def undisturbed(measure: Callable[[], Round]) -> Round:
     return measured
 
 
-def interleaved(jobs: Mapping[K, Job], rounds: int, round_seconds: float = ROUND_SECONDS) -> dict[K, Round]:
+def interleaved(jobs: Mapping[K, Job], rounds: int, round_seconds: float) -> dict[K, Round]:
     """The median invocation of each job.
 
     On a busy machine fewer rounds, three at least, so that the whole stays within its time.

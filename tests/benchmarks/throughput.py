@@ -8,7 +8,7 @@ from sluice.message.settings import Settings
 from tests.benchmarks.processes import Round, ServerProcess, WriterProcess
 from tests.benchmarks.records import SMALL, Load
 from tests.benchmarks.report import Section, Table, at_least
-from tests.benchmarks.rounds import Job, Scale, interleaved, prove
+from tests.benchmarks.rounds import Job, Scale, interleaved, prove, round_seconds
 
 LATENCY = 5.0  # Milliseconds.
 GOAL = 6.0
@@ -32,7 +32,7 @@ def measure(scale: Scale) -> Section:
         theirs = {count: _writer(stack, server, PEER, THREADS=count) for count in THREADS}
         jobs = {(OURS, count): Job(writer, load) for count, writer in ours.items()}
         jobs |= {(PEER, count): Job(writer, load) for count, writer in theirs.items()}
-        medians = interleaved(jobs, scale.rounds)
+        medians = interleaved(jobs, scale.rounds, round_seconds(scale))
         busiest = max(_busy(server, writer, load) for writer in ours.values())
         told = server.control("/counts")
         answered = told["waited"] / sum(told["calls"].values()) * 1000

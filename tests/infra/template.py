@@ -10,6 +10,7 @@ from typing import Any
 
 from infra import reading
 from sluice.message.settings import Settings
+from tests.infra import cdk
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,19 +48,18 @@ class Template:
                     yield statement
 
 
-def synthesise(directory: Path, context: Mapping[str, Any]) -> Template:
-    """Synthesise with these settings as `cdk synth` does, cdk-nag and cdk.json's flags included, package excluded."""
-    # Here, for each process of pytest loads every test file, and CDK starts a Node of its own wherever it is loaded.
-    from aws_cdk import App
+def synthesise(directory: Path, context: Mapping[str, Any], *, is_validated: bool = False) -> Template:
+    """Synthesise with these settings as `cdk synth` does, cdk-nag and cdk.json's flags included, package excluded.
 
-    from infra import nag
-    from infra.stack import SluiceStack
-
+    Only where `is_validated` with CDK's own check of templates, which takes each process seconds to load.
+    """
     config = reading.from_context(context)
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    app = App(outdir=str(directory), context={**flags, "aws:cdk:bundling-stacks": []})
-    SluiceStack(app, config)
-    nag.add_checks(app)
+    app = cdk.App(outdir=str(directory), context={**flags, "aws:cdk:bundling-stacks": []})
+    cdk.SluiceStack(app, config)
+    cdk.nag.add_checks(app)
+    if is_validated:
+        cdk.Validations.of(app).add_plugins(cdk.CloudFormationValidatePlugin())
     app.synth()
     return Template(
         content=json.loads((directory / f"{config.full_name}.template.json").read_text()),

@@ -12,7 +12,9 @@ pytestmark = pytest.mark.xdist_group("synth")
 
 
 def test_a_synthesis_writes_the_stack_of_the_settings(tmp_path: Path) -> None:
-    done = run_app(tmp_path, {**WITHOUT_PACKAGE, "stage": "dev", "tableRemoval": "destroy"})
+    settings = {**WITHOUT_PACKAGE, "stage": "dev", "tableRemoval": "destroy"}
+
+    done = run_app(tmp_path, settings, CDK_VALIDATION="true")
 
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "Sluice-dev.template.json").exists()

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from aws_cdk import App, Duration, Environment, Stack, Stage
-from aws_cdk import aws_dynamodb as dynamodb
-from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sqs as sqs
 
-from infra.stack import SluiceStack
 from infra.stack_config import StackConfig
-from sluice.cdk import Config, ConfigError, ExistingTable, FunctionOptions, Sluice, TableConfig
+from sluice.cdk import Config, ConfigError, TableConfig
 from sluice.message.settings import KeyAttribute
+from tests.infra import cdk
 from tests.infra.template import ROOT, Template, functions_settings, resolved
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -26,29 +19,29 @@ LEGACY = "arn:aws:dynamodb:eu-west-1:123456789012:table/Legacy"
 
 
 @pytest.fixture
-def stack() -> Stack:
+def stack() -> cdk.Stack:
     """A stack of an app without feature flags, whose function's package is not made."""
-    return Stack(App(context={"aws:cdk:bundling-stacks": []}), "Shop")
+    return cdk.Stack(cdk.App(context={"aws:cdk:bundling-stacks": []}), "Shop")
 
 
-def template_of(stack: Stack) -> Template:
-    stage = Stage.of(stack)
+def template_of(stack: cdk.Stack) -> Template:
+    stage = cdk.Stage.of(stack)
     assert stage is not None
     content: dict[str, Any] = stage.synth(force=True).get_stack_artifact(stack.artifact_id).template
     return Template(content, {})
 
 
-def table_of(scope: Stack, name: str) -> dynamodb.TableV2:
-    return dynamodb.TableV2(
+def table_of(scope: cdk.Stack, name: str) -> cdk.dynamodb.TableV2:
+    return cdk.dynamodb.TableV2(
         scope,
         name,
-        partition_key=dynamodb.Attribute(name="customer", type=dynamodb.AttributeType.STRING),
-        sort_key=dynamodb.Attribute(name="time", type=dynamodb.AttributeType.NUMBER),
+        partition_key=cdk.dynamodb.Attribute(name="customer", type=cdk.dynamodb.AttributeType.STRING),
+        sort_key=cdk.dynamodb.Attribute(name="time", type=cdk.dynamodb.AttributeType.NUMBER),
     )
 
 
-def test_what_is_not_given_is_made_and_given_back(stack: Stack) -> None:
-    writer = Sluice(stack, "Writer")
+def test_what_is_not_given_is_made_and_given_back(stack: cdk.Stack) -> None:
+    writer = cdk.Sluice(stack, "Writer")
     template = template_of(stack)
 
     kinds: dict[str, list[Any]] = {
@@ -70,9 +63,11 @@ def test_what_is_not_given_is_made_and_given_back(stack: Stack) -> None:
     assert writer.key is None
 
 
-def test_a_table_of_the_app_is_written_to_with_the_key_that_it_has(stack: Stack) -> None:
+def test_a_table_of_the_app_is_written_to_with_the_key_that_it_has(stack: cdk.Stack) -> None:
     orders = table_of(stack, "Orders")
-    writer = Sluice(stack, "Writer", tables=[ExistingTable(table=orders, alias="orders", version_attribute="v")])
+    writer = cdk.Sluice(
+        stack, "Writer", tables=[cdk.ExistingTable(table=orders, alias="orders", version_attribute="v")]
+    )
     template = template_of(stack)
 
     assert writer.table is orders
@@ -85,12 +80,12 @@ def test_a_table_of_the_app_is_written_to_with_the_key_that_it_has(stack: Stack)
     assert [statement["Resource"] for statement in writes] == [f"{name}.Arn"]
 
 
-def test_an_imported_table_is_written_to_with_the_key_that_is_given(stack: Stack) -> None:
-    legacy = dynamodb.Table.from_table_arn(stack, "Legacy", LEGACY)
-    Sluice(
+def test_an_imported_table_is_written_to_with_the_key_that_is_given(stack: cdk.Stack) -> None:
+    legacy = cdk.dynamodb.Table.from_table_arn(stack, "Legacy", LEGACY)
+    cdk.Sluice(
         stack,
         "Writer",
-        tables=[TableConfig(), ExistingTable(table=legacy, alias="old", partition_key="id:B", sort_key="at:N")],
+        tables=[TableConfig(), cdk.ExistingTable(table=legacy, alias="old", partition_key="id:B", sort_key="at:N")],
     )
 
     own, old = functions_settings(template_of(stack)).tables
@@ -99,23 +94,23 @@ def test_an_imported_table_is_written_to_with_the_key_that_is_given(stack: Stack
     assert (old.partition_key, old.sort_key) == (KeyAttribute("id", "B"), KeyAttribute("at", "N"))
 
 
-def test_an_imported_table_without_its_key_is_refused(stack: Stack) -> None:
-    legacy = dynamodb.Table.from_table_arn(stack, "Legacy", LEGACY)
+def test_an_imported_table_without_its_key_is_refused(stack: cdk.Stack) -> None:
+    legacy = cdk.dynamodb.Table.from_table_arn(stack, "Legacy", LEGACY)
 
     with pytest.raises(ConfigError, match="table 'records' is imported, so nothing here knows its key: give partition"):
-        Sluice(stack, "Writer", tables=[ExistingTable(table=legacy)])
+        cdk.Sluice(stack, "Writer", tables=[cdk.ExistingTable(table=legacy)])
 
 
-def test_a_queue_of_the_app_is_read_with_its_own_dead_letters(stack: Stack) -> None:
-    key = kms.Key(stack, "Key")
-    dead = sqs.Queue(stack, "Dead", encryption_master_key=key)
-    queue = sqs.Queue(
+def test_a_queue_of_the_app_is_read_with_its_own_dead_letters(stack: cdk.Stack) -> None:
+    key = cdk.kms.Key(stack, "Key")
+    dead = cdk.sqs.Queue(stack, "Dead", encryption_master_key=key)
+    queue = cdk.sqs.Queue(
         stack,
         "Inbox",
-        visibility_timeout=Duration.seconds(Config().visibility_timeout),
-        dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=9),
+        visibility_timeout=cdk.Duration.seconds(Config().visibility_timeout),
+        dead_letter_queue=cdk.sqs.DeadLetterQueue(queue=dead, max_receive_count=9),
     )
-    writer = Sluice(stack, "Writer", queue=queue)
+    writer = cdk.Sluice(stack, "Writer", queue=queue)
     template = template_of(stack)
 
     assert (writer.queue, writer.dead_letter_queue) == (queue, dead)
@@ -128,9 +123,9 @@ def test_a_queue_of_the_app_is_read_with_its_own_dead_letters(stack: Stack) -> N
     assert uses
 
 
-def test_an_imported_queue_gets_dead_letters_of_its_type(stack: Stack) -> None:
-    queue = sqs.Queue.from_queue_arn(stack, "Inbox", "arn:aws:sqs:eu-west-1:123456789012:inbox.fifo")
-    Sluice(stack, "Writer", queue=queue, config=Config(queue_type="fifo"))
+def test_an_imported_queue_gets_dead_letters_of_its_type(stack: cdk.Stack) -> None:
+    queue = cdk.sqs.Queue.from_queue_arn(stack, "Inbox", "arn:aws:sqs:eu-west-1:123456789012:inbox.fifo")
+    cdk.Sluice(stack, "Writer", queue=queue, config=Config(queue_type="fifo"))
     template = template_of(stack)
 
     (dead,) = template.ids("AWS::SQS::Queue")
@@ -139,14 +134,16 @@ def test_an_imported_queue_gets_dead_letters_of_its_type(stack: Stack) -> None:
     assert template.only("AWS::Lambda::EventSourceMapping")["BatchSize"] == 10
 
 
-def test_keys_topic_vpc_and_options_of_the_app_are_used(stack: Stack) -> None:
-    key, topic = kms.Key(stack, "Key"), sns.Topic(stack, "Topic")
-    vpc = ec2.Vpc.from_vpc_attributes(
+def test_keys_topic_vpc_and_options_of_the_app_are_used(stack: cdk.Stack) -> None:
+    key, topic = cdk.kms.Key(stack, "Key"), cdk.sns.Topic(stack, "Topic")
+    vpc = cdk.ec2.Vpc.from_vpc_attributes(
         stack, "Vpc", vpc_id="vpc-1", availability_zones=["a", "b"], private_subnet_ids=["subnet-1", "subnet-2"]
     )
-    options = FunctionOptions(environment={"AWS_CA_BUNDLE": "/opt/ca.pem"}, vpc=vpc, environment_key=key, log_key=key)
+    options = cdk.FunctionOptions(
+        environment={"AWS_CA_BUNDLE": "/opt/ca.pem"}, vpc=vpc, environment_key=key, log_key=key
+    )
     config = Config(architecture="x86_64", log_level="WARN", system_log_level="WARN", enabled=False)
-    Sluice(stack, "Writer", config=config, queue_key=key, alarm_topic=topic, function_options=options)
+    cdk.Sluice(stack, "Writer", config=config, queue_key=key, alarm_topic=topic, function_options=options)
     template = template_of(stack)
 
     (key_id,), (topic_id,) = template.ids("AWS::KMS::Key"), template.ids("AWS::SNS::Topic")
@@ -169,9 +166,9 @@ def test_keys_topic_vpc_and_options_of_the_app_are_used(stack: Stack) -> None:
     assert not [each for each in template.all("AWS::IAM::Role").values() if "ManagedPolicyArns" in each]
 
 
-def test_a_producer_may_send_and_use_the_key_and_nothing_else(stack: Stack) -> None:
-    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    writer = Sluice(stack, "Writer", config=Config(queue_encryption="kms"))
+def test_a_producer_may_send_and_use_the_key_and_nothing_else(stack: cdk.Stack) -> None:
+    role = cdk.iam.Role(stack, "Role", assumed_by=cdk.iam.ServicePrincipal("lambda.amazonaws.com"))
+    writer = cdk.Sluice(stack, "Writer", config=Config(queue_encryption="kms"))
     writer.grant_send(role)
     template = template_of(stack)
 
@@ -198,9 +195,11 @@ def names_of(template: Template) -> Iterator[str]:
 
 
 def test_two_stages_in_one_account_share_no_dashboard_and_no_metric() -> None:
-    app = App(context={"aws:cdk:bundling-stacks": []})
-    env = Environment(account="123456789012", region="eu-west-1")
-    test, production = (SluiceStack(Stage(app, name, env=env), StackConfig()) for name in ("Test", "Production"))
+    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
+    env = cdk.Environment(account="123456789012", region="eu-west-1")
+    test, production = (
+        cdk.SluiceStack(cdk.Stage(app, name, env=env), StackConfig()) for name in ("Test", "Production")
+    )
 
     names = [set(names_of(template_of(stack))) for stack in (test, production)]
 
@@ -208,8 +207,8 @@ def test_two_stages_in_one_account_share_no_dashboard_and_no_metric() -> None:
     assert {name.partition("-")[0] for name in names[0]} == {"Test"}
 
 
-def test_two_in_one_stack_share_no_name_either(stack: Stack) -> None:
-    services = {Sluice(stack, name).service for name in ("Orders", "Events")}
+def test_two_in_one_stack_share_no_name_either(stack: cdk.Stack) -> None:
+    services = {cdk.Sluice(stack, name).service for name in ("Orders", "Events")}
 
     assert len(services) == 2
     template = template_of(stack)
@@ -218,10 +217,10 @@ def test_two_in_one_stack_share_no_name_either(stack: Stack) -> None:
 
 
 def test_a_stack_takes_what_every_stack_takes() -> None:
-    app = App(context={"aws:cdk:bundling-stacks": []})
-    env = Environment(account="123456789012", region="eu-west-1")
+    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
+    env = cdk.Environment(account="123456789012", region="eu-west-1")
 
-    stack = SluiceStack(app, StackConfig(), env=env, description="Ours", termination_protection=True)
+    stack = cdk.SluiceStack(app, StackConfig(), env=env, description="Ours", termination_protection=True)
 
     assert (stack.region, stack.termination_protection) == ("eu-west-1", True)
     assert template_of(stack).content["Description"] == "Ours"
@@ -237,10 +236,10 @@ def test_a_stack_takes_what_every_stack_takes() -> None:
     ],
 )
 def test_settings_given_in_python_are_checked_alone_and_together(
-    stack: Stack, config: dict[str, Any], words: str
+    stack: cdk.Stack, config: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
-        Sluice(stack, "Writer", config=Config(**config))
+        cdk.Sluice(stack, "Writer", config=Config(**config))
 
     assert words in str(error.value)
 
@@ -256,34 +255,40 @@ def test_defaults_that_follow_from_others_follow_in_python_too() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"tables": [TableConfig(billing="provisioned")]}, "table records: billing provisioned needs maxWriteUnits"),
-        ({"tables": [TableConfig(), TableConfig()]}, "alias 'records' appears 2 times"),
-        ({"function_options": FunctionOptions(environment={"TABLES": "[]"})}, "environment has TABLES already"),
+        (
+            lambda: {"tables": [TableConfig(billing="provisioned")]},
+            "table records: billing provisioned needs maxWriteUnits",
+        ),
+        (lambda: {"tables": [TableConfig(), TableConfig()]}, "alias 'records' appears 2 times"),
+        (
+            lambda: {"function_options": cdk.FunctionOptions(environment={"TABLES": "[]"})},
+            "environment has TABLES already",
+        ),
     ],
 )
-def test_what_cannot_be_is_refused(stack: Stack, arguments: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_is_refused(stack: cdk.Stack, arguments: Callable[[], dict[str, Any]], words: str) -> None:
     with pytest.raises(ConfigError) as error:
-        Sluice(stack, "Writer", **arguments)
+        cdk.Sluice(stack, "Writer", **arguments())
 
     assert words in str(error.value)
 
 
-def test_a_queue_of_another_type_than_the_settings_say_is_refused(stack: Stack) -> None:
-    queue = sqs.Queue(stack, "Inbox", fifo=True)
+def test_a_queue_of_another_type_than_the_settings_say_is_refused(stack: cdk.Stack) -> None:
+    queue = cdk.sqs.Queue(stack, "Inbox", fifo=True)
 
     with pytest.raises(ConfigError, match="the queue given is fifo, but config has queue_type standard"):
-        Sluice(stack, "Writer", queue=queue)
+        cdk.Sluice(stack, "Writer", queue=queue)
 
 
-def test_dead_letters_without_a_queue_are_refused(stack: Stack) -> None:
+def test_dead_letters_without_a_queue_are_refused(stack: cdk.Stack) -> None:
     with pytest.raises(ConfigError, match="dead_letter_queue is for a queue that is given as well"):
-        Sluice(stack, "Writer", dead_letter_queue=sqs.Queue(stack, "Dead"))
+        cdk.Sluice(stack, "Writer", dead_letter_queue=cdk.sqs.Queue(stack, "Dead"))
 
 
-def test_the_documents_canary_moves_the_queue_to_an_alias(stack: Stack) -> None:
+def test_the_documents_canary_moves_the_queue_to_an_alias(stack: cdk.Stack) -> None:
     text = (ROOT / "docs" / "construct.md").read_text().split("## A canary\n")[1]
     code = text.split("```python\n")[1].split("```")[0]
-    writer = Sluice(stack, "Writer")
+    writer = cdk.Sluice(stack, "Writer")
 
     exec(code, {"stack": stack, "writer": writer})  # As a reader would paste it.
 

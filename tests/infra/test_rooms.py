@@ -44,6 +44,23 @@ def test_only_the_construct_itself_and_a_given_table_know_both_settings_and_cons
     assert not (settings and any(map(uses_cdk, reached))) or module in ("construct", "existing")
 
 
+def test_no_test_file_loads_cdk_by_being_imported() -> None:
+    """Each process of pytest imports them all, and CDK starts a Node in each; tests/infra/cdk.py loads it when used."""
+    loaders = {"aws_cdk", "cdk_nag", "constructs", "infra.stack", "infra.nag", "infra.app", "sluice.cdk.nag"}
+    found = set()
+    for path in (ROOT / "tests").rglob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ImportFrom):
+                names = {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                names = {alias.name for alias in node.names}
+            else:
+                continue
+            found |= {str(path.relative_to(ROOT)) for name in names & loaders}
+
+    assert found == set()
+
+
 def test_settings_are_read_and_their_tables_printed_without_node() -> None:
     # jsii starts Node; a module that is None cannot be imported.
     code = (

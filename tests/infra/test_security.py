@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack, Validations
-from aws_cdk import aws_sqs as sqs
-from cdk_nag import HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
 
-from infra import nag, stages
-from infra.stack import SluiceStack
-from sluice.cdk.nag import REGULATED
+from infra import stages
+from tests.infra import cdk
 from tests.infra.configurations import ACCOUNT, CONFIGURATIONS, KEY, ROLE, RULE, TOPIC
 from tests.infra.logical_ids import DEAD_LETTERS, EVENTS, FIXED, LOGS, ORDERS, QUEUE, QUEUE_KEY, TABLE
 from tests.infra.template import ROOT, Template, resolved, synthesise
@@ -197,6 +193,7 @@ ALWAYS_ACKNOWLEDGED = {
     "Serverless-LambdaDLQ",
     "Serverless-LambdaEventSourceMappingDestination",
 }
+REGULATED = ("NIST.800.53.R5", "HIPAA.Security", "PCI.DSS.321")  # As cdk-nag calls its packs.
 OF_REGULATED = {f"{pack}-{rule}" for pack in REGULATED for rule in ("LambdaDLQ", "IAMNoInlinePolicy")}
 OWN_TABLE = {f"{pack}-DynamoDBInBackupPlan" for pack in REGULATED}
 OWN_TOPIC = "Serverless-SNSRedrivePolicy"
@@ -222,11 +219,13 @@ def test_only_these_rules_of_cdk_nag_are_acknowledged_with_reasons(
 
 
 def test_the_hardened_example_passes_the_packs_for_regulated_users(tmp_path: Path) -> None:
+    from cdk_nag import HIPAASecurityChecks, NIST80053R5Checks, PCIDSS321Checks
+
     flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-    app = App(outdir=str(tmp_path), context={**flags, "aws:cdk:bundling-stacks": []})
-    SluiceStack(app, stages.read({"stage": "example"}))
-    nag.add_checks(app)
-    Validations.of(app).add_plugins(NIST80053R5Checks(), HIPAASecurityChecks(), PCIDSS321Checks())
+    app = cdk.App(outdir=str(tmp_path), context={**flags, "aws:cdk:bundling-stacks": []})
+    cdk.SluiceStack(app, stages.read({"stage": "example"}))
+    cdk.nag.add_checks(app)
+    cdk.Validations.of(app).add_plugins(NIST80053R5Checks(), HIPAASecurityChecks(), PCIDSS321Checks())
 
     app.synth()  # Raises on whatever is found.
 
@@ -266,13 +265,9 @@ def test_checkov_has_the_exceptions_that_it_needs_with_reasons(tmp_path: Path) -
 
 
 def test_cdk_nag_finds_what_is_not_acknowledged(tmp_path: Path) -> None:
-    from aws_cdk import App
-
-    from infra import nag
-
-    app = App(outdir=str(tmp_path))
-    sqs.Queue(Stack(app, "Careless"), "Queue")
-    nag.add_checks(app)
+    app = cdk.App(outdir=str(tmp_path))
+    cdk.sqs.Queue(cdk.Stack(app, "Careless"), "Queue")
+    cdk.nag.add_checks(app)
 
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         app.synth()

@@ -22,7 +22,7 @@ from tests.benchmarks.report import Section, at_least, at_most
 KEY = {"pk": {"S": "a"}, "sk": {"S": "b"}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
     with ServerProcess() as process:
         yield process

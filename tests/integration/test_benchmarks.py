@@ -78,22 +78,22 @@ def test_n_distinct_records_take_n_25ths_calls() -> None:
     assert section.targets[0].is_met
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:
     with ServerProcess() as process:
         yield process
 
 
 @pytest.mark.parametrize("name", ["sluice", "boto3 batch_writer", "boto3 put_item", "sample: put_item, log"])
-@pytest.mark.parametrize("packing", [1, 10])
-def test_every_writer_writes_every_record_once(server: ServerProcess, name: str, packing: int) -> None:
+def test_every_writer_writes_every_record_once(server: ServerProcess, name: str) -> None:
     with WriterProcess(name, server.port) as writer:
-        server.control("/check")
-        writer.invoke(Load(60, MEDIUM, packing), times=2)
+        for packing in (1, 10):
+            server.control("/check")
+            writer.invoke(Load(60, MEDIUM, packing), times=2)
 
-    told = server.control("/counts")
-    assert told["items"] == 120
-    assert told["distinct"] == 60
+            told = server.control("/counts")
+            assert told["items"] == 120
+            assert told["distinct"] == 60
 
 
 class Idler:

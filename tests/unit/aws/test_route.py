@@ -19,7 +19,6 @@ from botocore.exceptions import (
     NoRegionError,
     ParamValidationError,
 )
-from moto import mock_aws
 
 from sluice.aws import boto, queue, route, tables, unreached
 from sluice.aws.answer import Answer, NoAnswer, NotConfigured, Refusal
@@ -342,6 +341,8 @@ def test_a_library_that_wraps_boto3_when_it_is_loaded_gets_it(library: str, monk
 
 
 def test_a_mock_of_moto_gets_it_while_it_runs() -> None:
+    from moto import mock_aws  # Here, for every process of pytest imports every test file, and this takes a second.
+
     ways = Ways()
     ways.write()
     with mock_aws():

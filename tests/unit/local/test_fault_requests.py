@@ -8,7 +8,6 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
 
 from sluice.local.faults.injector import Injector
 from sluice.local.faults.profiles import PROFILES, Profile
@@ -74,6 +73,8 @@ def test_a_transaction_writes_what_its_elements_name() -> None:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer  # Here, for every process of pytest imports every test file.
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
