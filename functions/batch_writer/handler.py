@@ -10,6 +10,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics
 
 from sluice.aws.queue import Queue
+from sluice.aws.reads import Reads
 from sluice.aws.tables import Tables
 from sluice.message.errors import EventError
 from sluice.message.settings import Settings
@@ -28,10 +29,12 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Slui
 def _pipeline(settings: Settings) -> Pipeline:
     connections = settings.max_connections
     aws = Aws(connections)
+    dynamodb = aws.dynamodb()
     return Pipeline(
         settings,
-        Tables(settings.tables, aws.dynamodb(), update_once=settings.update_once),
+        Tables(settings.tables, dynamodb, update_once=settings.update_once),
         Queue(aws.sqs(), aws.sqs_url, connections=connections),
+        reads=Reads(settings.tables, dynamodb),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )
 

@@ -58,6 +58,8 @@ class Call(NamedTuple):
     """Its request as JSON."""
     by_boto3: Callable[[BotoCalls, float], Answer]
     """Makes it with boto3, within so many seconds."""
+    answer_bytes: int = 0
+    """How much longer its answer may be than one that repeats the request."""
 
 
 class Route:
@@ -124,7 +126,7 @@ class Route:
         return call.by_boto3(self._boto(), seconds)
 
     def _request(self, call: Call, credentials: Credentials) -> Request:
-        return Request(self._prefix + call.action, call.body, credentials)
+        return Request(self._prefix + call.action, call.body, credentials, call.answer_bytes)
 
     def _understood(self, outcome: HttpResponse | OSError) -> Answer:
         if isinstance(outcome, OSError):

@@ -36,6 +36,8 @@ class Table:
     partition_key: KeyAttribute
     sort_key: KeyAttribute | None = None
     version: str | None = None
+    skip_unchanged: bool = False
+    """Items are read before they are written, and those that stand there already are not written again."""
 
     @property
     def key(self) -> tuple[KeyAttribute, ...]:
@@ -109,7 +111,7 @@ def _tables(text: str) -> tuple[Table, ...]:
 
 def _table(value: Any, where: str) -> Table:
     _require_setting(isinstance(value, dict), f"a JSON array of objects ({where} is not an object)")
-    known = {"alias", "name", "partition_key", "sort_key", "version"}
+    known = {"alias", "name", "partition_key", "sort_key", "version", "skip_unchanged"}
     for key in value:
         _require_setting(key in known, f"made of {', '.join(sorted(known))} ({where} has {key!r})")
     name = _table_name(_string_member(value, "name", where), f"{where}.name")
@@ -119,6 +121,7 @@ def _table(value: Any, where: str) -> Table:
         partition_key=_key_attribute(value.get("partition_key"), f"{where}.partition_key"),
         sort_key=_key_attribute(value["sort_key"], f"{where}.sort_key") if value.get("sort_key") is not None else None,
         version=_string_member(value, "version", where) if value.get("version") is not None else None,
+        skip_unchanged=_flag_member(value, "skip_unchanged", where),
     )
     _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])
     _require_setting(
@@ -154,6 +157,12 @@ def _string_member(value: dict[str, Any], key: str, where: str) -> str:
     text = value.get(key)
     _require_setting(isinstance(text, str) and text != "", f"complete ({where}.{key} must be a non-empty string)")
     return cast("str", text)
+
+
+def _flag_member(value: dict[str, Any], key: str, where: str) -> bool:
+    flag = value.get(key, False)
+    _require_setting(isinstance(flag, bool), f"sound ({where}.{key} must be true or false)")
+    return cast("bool", flag)
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:
@@ -215,4 +224,6 @@ def _table_to_json(table: Table) -> dict[str, Any]:
         value["sort_key"] = {"name": table.sort_key.name, "type": table.sort_key.type}
     if table.version is not None:
         value["version"] = table.version
+    if table.skip_unchanged:
+        value["skip_unchanged"] = True
     return value
