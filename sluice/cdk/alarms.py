@@ -149,6 +149,17 @@ class Alarms(Construct):
                 heading=cause.heading,
             )
             self.throttles.append(alarm)
+        self.read_throttles = [
+            self._alarm(
+                "ReadThrottles" if alias == first_alias else f"ReadThrottles-{alias}",
+                metric,
+                above=0,
+                periods=15,
+                first="Raise the table's read capacity: what cannot be read is written, and paid for as a write.",
+                heading="read-throttles",
+            )
+            for alias, metric in watched.read_throttles()
+        ]
 
     def _sum_up(self) -> None:
         """One state for pagers, status pages and rollback triggers; its parts notify the topic themselves."""

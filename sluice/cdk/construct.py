@@ -77,7 +77,8 @@ class Sluice(Construct):
         }
         """By alias, the default first."""
         self._writer = self._make_writer(config, configs, function_options or FunctionOptions())
-        self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables)
+        read = [table.alias for table in configs if table.skip_unchanged]
+        self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables, read)
         self._alarms = self._make_alarms(config, alarm_topic, alarm_topic_key)
         self._dashboard = Dashboard(
             self,
@@ -232,6 +233,7 @@ class Sluice(Construct):
             service=self.service,
             settings=function_settings(config, tables, names, self.dead_letter_queue.queue_url),
             tables=self.tables.values(),
+            read_tables=[self.tables[table.alias] for table in tables if table.skip_unchanged],
             dead_letters=self.dead_letter_queue,
             queue_key=self._queues.key,
             memory=config.memory,

@@ -29,6 +29,7 @@ def function_settings(
                 partition_key=table.partition_key,
                 sort_key=table.sort_key,
                 version=table.version_attribute,
+                skip_unchanged=table.skip_unchanged,
             )
             for table in tables
         ),

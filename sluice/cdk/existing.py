@@ -29,6 +29,8 @@ class ExistingTable:
     sort_key: str | None = None
     version_attribute: str | None = None
     """With one, the newest version wins in whatever order messages come."""
+    skip_unchanged: bool = False
+    """Items that stand in the table already are read, and not written again."""
 
     def config(self) -> TableConfig:
         """The table's settings. Raises `ConfigError` if its key is neither known nor given."""
@@ -38,6 +40,7 @@ class ExistingTable:
             partition_key=partition_key,
             sort_key=sort_key,
             version_attribute=self.version_attribute,
+            skip_unchanged=self.skip_unchanged,
         )
 
     def _given_key(self) -> tuple[KeyAttribute, KeyAttribute | None] | None:

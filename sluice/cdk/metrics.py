@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration
@@ -33,6 +33,8 @@ class Watched:
     function: lambda_.Function
     tables: Mapping[str, dynamodb.ITable]
     """By alias."""
+    read: Sequence[str] = ()
+    """Aliases of those that are read before they are written."""
 
     def own(
         self, name: str, statistic: str = "Sum", *, label: str | None = None, period: Duration | None = None
@@ -52,6 +54,11 @@ class Watched:
         for alias, table in self.tables.items():
             for cause in causes_of(table):
                 yield alias, table, cause
+
+    def read_throttles(self) -> Iterator[tuple[str, cloudwatch.Metric]]:
+        """Alias and reads refused, of each table that is read."""
+        for alias in self.read:
+            yield alias, self.tables[alias].metric("ReadThrottleEvents", statistic="Sum", period=MINUTE)
 
     def returned_while_growing(self) -> cloudwatch.MathExpression:
         """Percent of messages returned, in periods in which more messages came than left; 0 in others."""

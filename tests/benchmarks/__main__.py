@@ -12,7 +12,19 @@ from pathlib import Path
 
 from sluice import terminal
 from sluice.cost import measured
-from tests.benchmarks import calls, coldstart, cost, cpu, curve, memory, page, throughput, utilisation, virtual
+from tests.benchmarks import (
+    calls,
+    coldstart,
+    cost,
+    cpu,
+    curve,
+    memory,
+    page,
+    throughput,
+    unchanged,
+    utilisation,
+    virtual,
+)
 from tests.benchmarks.lanes import section as lanes
 from tests.benchmarks.machine import Machine, this_machine
 from tests.benchmarks.peers import section as peers
@@ -31,6 +43,7 @@ SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
     "memory": memory.measure,
     "calls": calls.measure,
     "peers": peers.measure,
+    "unchanged": unchanged.measure,
     "cost": cost.measure,
 }
 

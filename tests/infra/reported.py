@@ -51,6 +51,8 @@ AWS_METRICS = {
             "ProvisionedWriteCapacityUnits",
             "OnDemandMaxWriteRequestUnits",
             "WriteThrottleEvents",
+            "ConsumedReadCapacityUnits",
+            "ReadThrottleEvents",
             "WriteProvisionedThroughputThrottleEvents",
             "WriteKeyRangeThroughputThrottleEvents",
             "WriteMaxOnDemandThroughputThrottleEvents",

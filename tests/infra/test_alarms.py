@@ -168,7 +168,7 @@ def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: 
 
     everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
     causes = (throttling.HOT_KEYS, throttling.PROVISIONED, throttling.ON_DEMAND_MAXIMUM, throttling.ACCOUNT_LIMIT)
-    named = {cause.heading for cause in causes}
+    named = {*(cause.heading for cause in causes), "read-throttles"}
 
     for alarm in everything:
         said = re.fullmatch(r"([A-Z].+\.) Then see docs/runbook\.md#([a-z-]+)", alarm["AlarmDescription"])
@@ -251,6 +251,7 @@ def test_every_table_has_alarms_of_its_own_for_what_can_throttle_it(templates: d
         *("HotKeysold", "ProvisionedCapacityold", "OnDemandMaximumold", "AccountLimitold"),
         *("HotKeysevents", "OnDemandMaximumevents", "AccountLimitevents"),
         *("HotKeysfixed", "ProvisionedCapacityfixed"),
+        "ReadThrottlesevents",
     }
     assert {alarm["Dimensions"][0]["Value"] for name, alarm in of_tables.items() if name.endswith("old")} == {"Legacy"}
     assert len({alarm["Dimensions"][0]["Value"] for alarm in of_tables.values()}) == 4
