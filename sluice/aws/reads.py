@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from sluice.message import items
+from sluice.message.equality import Attributes
 from sluice.message.operation import AttributeValue, Key, KeyValue, Operation
 from sluice.message.settings import KeyAttribute, Table
 
@@ -28,6 +29,26 @@ several such answers would not fit into a small function's memory."""
 MAX_UNITS = MAX_KEYS * 100.0  # Read units: 400 KB an item, 4 KB a unit.
 
 _encode = msgspec.json.encode
+_key_value = msgspec.json.Decoder(dict[str, str]).decode
+
+
+class _Keys(msgspec.Struct):
+    Keys: list[dict[str, msgspec.Raw]]
+
+
+class _Capacity(msgspec.Struct):
+    CapacityUnits: float
+
+
+class _Found(msgspec.Struct):
+    """An answer as it must be. Whoever is in neither of the first two is not in the table: both must be there."""
+
+    Responses: dict[str, list[dict[str, msgspec.Raw]]]
+    UnprocessedKeys: dict[str, _Keys]
+    ConsumedCapacity: list[_Capacity] | None = None
+
+
+_decode = msgspec.json.Decoder(_Found).decode
 
 
 class DynamoDBCalls(Protocol):
@@ -38,8 +59,8 @@ class DynamoDBCalls(Protocol):
 class Stored:
     """What one read has found."""
 
-    items: Mapping[Operation, Mapping[str, Any] | None] = field(default_factory=dict)
-    """By the operation that asked: its item in DynamoDB JSON, None where there is none. Others were not read."""
+    items: Mapping[Operation, Attributes | None] = field(default_factory=dict)
+    """By the operation that asked: its item, None where there is none. Others were not read."""
     units: float | None = None
     """Read units; None where the answer does not say."""
     error: str = ""
@@ -60,7 +81,11 @@ class Reads:
         keys = [_key_json(key, operation.key) for operation in operations]
         request = {"RequestItems": {table: {"Keys": keys, "ConsistentRead": True}}, "ReturnConsumedCapacity": "TOTAL"}
         call = Call(
-            "BatchGetItem", _encode(request), lambda boto, left: _by_boto3(boto, request, left), MAX_ANSWER_BYTES
+            "BatchGetItem",
+            _encode(request),
+            lambda boto, left: _by_boto3(boto, request, left),
+            answer_bytes=MAX_ANSWER_BYTES,
+            decode=_understood,
         )
         return self._dynamodb.begin(call, seconds, submit)
 
@@ -71,26 +96,25 @@ class Reads:
         if isinstance(answer, NoAnswer | NotConfigured):
             return Stored(error=answer.reason)
         try:
-            return self._found(operations, answer)
-        except (AttributeError, LookupError, TypeError, ValueError, InvalidOperation):
+            return self._found(operations, answer["read"])
+        except (LookupError, TypeError, ValueError, InvalidOperation, msgspec.DecodeError):
             return Stored(error="an answer that cannot be right")
 
-    def _found(self, operations: Sequence[Operation], answer: Mapping[str, Any]) -> Stored:
+    def _found(self, operations: Sequence[Operation], answer: _Found) -> Stored:
         """Raises one of several errors where the answer is not what it must be."""
         table = operations[0].table
         key = self._keys[table]
-        # Whoever is neither in the answer nor unprocessed is not in the table: no list may be missing.
-        responses, unprocessed = answer["Responses"], answer["UnprocessedKeys"]
+        responses, unprocessed = answer.Responses, answer.UnprocessedKeys
         if not {*responses, *unprocessed} <= {table}:
             raise LookupError
         unasked = {operation.key: operation for operation in operations}
-        found: dict[Operation, Mapping[str, Any] | None] = {}
+        found: dict[Operation, Attributes | None] = {}
         for item in responses.get(table, ()):
             found[unasked.pop(_identity(table, key, item))] = item
-        for attributes in unprocessed[table]["Keys"] if unprocessed else ():
+        for attributes in unprocessed[table].Keys if unprocessed else ():
             del unasked[_identity(table, key, attributes)]
-        if unasked and not isinstance(responses[table], list):
-            raise TypeError
+        if unasked and table not in responses:
+            raise LookupError
         found.update(dict.fromkeys(unasked.values()))
         return Stored(found, _units(answer))
 
@@ -110,32 +134,33 @@ def _text(value: KeyValue) -> str:
     return base64.b64encode(value).decode()
 
 
-def _identity(table: str, attributes: Sequence[KeyAttribute], item: Mapping[str, Any]) -> Key:
+def _identity(table: str, attributes: Sequence[KeyAttribute], item: Attributes) -> Key:
     first = _value(attributes[0], item)
     return (table, first, _value(attributes[1], item) if len(attributes) > 1 else None)
 
 
-def _value(attribute: KeyAttribute, item: Mapping[str, Any]) -> KeyValue:
-    text = item[attribute.name][attribute.type]
-    if type(text) is not str:
-        raise TypeError
+def _value(attribute: KeyAttribute, item: Attributes) -> KeyValue:
+    text = _key_value(item[attribute.name])[attribute.type]
     if attribute.type == "S":
         return text
     return Decimal(text) if attribute.type == "N" else base64.b64decode(text, validate=True)
 
 
-def _units(answer: Mapping[str, Any]) -> float | None:
-    """Raises ValueError or TypeError where it says something that cannot be."""
-    capacities = answer.get("ConsumedCapacity")
-    if capacities is None:
+def _units(answer: _Found) -> float | None:
+    """Raises ValueError where it says something that cannot be."""
+    if answer.ConsumedCapacity is None:
         return None
-    total = 0.0
-    for capacity in capacities:
-        units = capacity["CapacityUnits"]
-        if type(units) not in (int, float) or not 0 <= units <= MAX_UNITS:
-            raise ValueError
-        total += units
-    return total
+    units = [capacity.CapacityUnits for capacity in answer.ConsumedCapacity]
+    if not all(0 <= each <= MAX_UNITS for each in units):
+        raise ValueError
+    return sum(units)
+
+
+def _understood(content: bytes) -> dict[str, Any] | None:
+    try:
+        return {"read": _decode(content)}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _by_boto3(boto: BotoCalls, request: Mapping[str, Any], seconds: float) -> Answer:
@@ -143,9 +168,9 @@ def _by_boto3(boto: BotoCalls, request: Mapping[str, Any], seconds: float) -> An
     answer = boto.call("batch_get_item", given, seconds)
     if isinstance(answer, Refusal | NoAnswer | NotConfigured):
         return answer
-    wanted = {name: answer[name] for name in ("Responses", "UnprocessedKeys", "ConsumedCapacity") if name in answer}
-    converted: dict[str, Any] = _converted(wanted, lambda binary: base64.b64encode(binary).decode())
-    return converted
+    said = {name: answer[name] for name in _Found.__struct_fields__ if name in answer}
+    content = _encode(_converted(said, lambda binary: base64.b64encode(binary).decode()))
+    return _understood(content) or NoAnswer("an answer that cannot be read")
 
 
 def _converted(value: Any, convert: Callable[[Any], Any], kind: str = "") -> Any:

@@ -12,7 +12,7 @@ import msgspec
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.reads import MAX_KEYS, Stored
 from sluice.message import items
-from sluice.message.equality import are_equal
+from sluice.message.equality import Attributes, are_equal
 from sluice.message.operation import BatchWrite, Operation, SingleWrite
 from sluice.message.settings import Table
 
@@ -25,7 +25,10 @@ MAX_HELD = 2.0
 MAX_READ_BYTES = 256 * 1024
 """Of the operations of one read: their items come back in one answer, which is all in memory at once."""
 
-_decode = msgspec.json.Decoder().decode
+_decode_batch_write = msgspec.json.Decoder(dict[str, dict[str, dict[str, msgspec.Raw]]]).decode
+_decode_single_write = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_item = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_value = msgspec.json.Decoder().decode
 
 
 class ReadPort(Protocol):
@@ -43,10 +46,21 @@ class Found(NamedTuple):
     to_write: list[Operation]
 
 
+class _Candidate(NamedTuple):
+    """An operation whose item may be read, and what that is judged by."""
+
+    operation: Operation
+    ledger: Ledger
+    units: int
+    """Write units."""
+    cost: float
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """One read on its way."""
 
+    candidates: list[_Candidate]
     operations: list[Operation]
     due: float
 
@@ -55,9 +69,10 @@ class _Reading:
 class _Waiting:
     """Of one table."""
 
-    chosen: deque[Operation] = field(default_factory=deque)
+    gate: Gate
+    chosen: deque[_Candidate] = field(default_factory=deque)
     """To be read as soon as a call may go."""
-    undecided: deque[Operation] = field(default_factory=deque)
+    undecided: deque[_Candidate] = field(default_factory=deque)
     """Whether it pays to read them is known when other reads have come back."""
     until: float = 0.0
     """When they have waited for too long."""
@@ -128,10 +143,13 @@ class Reads:
             if (judgement := ledger.judge(cost)) is Judgement.WRITE:
                 at_once.append(operation)
                 continue
-            waiting = self._waiting.setdefault(operation.key[0], _Waiting())
+            waiting = self._waiting.get(operation.key[0])
+            if waiting is None:
+                waiting = self._waiting[operation.key[0]] = _Waiting(gate)
             if not waiting:
                 waiting.until = now + MAX_HELD
-            (waiting.chosen if judgement is Judgement.READ else waiting.undecided).append(operation)
+            line = waiting.chosen if judgement is Judgement.READ else waiting.undecided
+            line.append(_Candidate(operation, ledger, units, cost))
         return at_once
 
     def begin(self, submit: Submit, has_room: Callable[[], bool], now: float) -> Collection[Operation]:
@@ -140,9 +158,10 @@ class Reads:
         for waiting in self._waiting.values():
             self._decide(waiting, at_once, now)
             while waiting.chosen and len(self.in_flight) < self._most and has_room():
-                operations = _taken(waiting.chosen)
+                candidates = _taken(waiting.chosen)
+                operations = [candidate.operation for candidate in candidates]
                 call = self._unchanged.port.begin(operations, MAX_SECONDS, submit)
-                self.in_flight[call] = _Reading(operations, now + MAX_SECONDS)
+                self.in_flight[call] = _Reading(candidates, operations, now + MAX_SECONDS)
         return at_once
 
     def wait(self, now: float) -> float:
@@ -157,11 +176,11 @@ class Reads:
             if call.done():
                 del self.in_flight[call]
                 stored = self._unchanged.port.stored(reading.operations, call.result())
-                self._settle(reading.operations, stored, found, now)
+                self._settle(reading.candidates, stored, found, now)
             elif now >= reading.due:
                 del self.in_flight[call]
                 call.cancel()
-                self._settle(reading.operations, Stored(error="a read that takes too long"), found, now)
+                self._settle(reading.candidates, Stored(error="a read that takes too long"), found, now)
         return found
 
     def abandon(self) -> None:
@@ -173,50 +192,41 @@ class Reads:
         """Whether those that are undecided, or were chosen a while ago, are to be read now."""
         if not waiting:
             return
-        gate = self._unchanged.gate((waiting.chosen or waiting.undecided)[0])
-        assert gate is not None
-        if not gate.is_open(now) or now >= min(waiting.until, self._deadline - MAX_SECONDS):
-            self._release(waiting.chosen)
-            at_once += [*waiting.chosen, *waiting.undecided]
+        if not waiting.gate.is_open(now) or now >= min(waiting.until, self._deadline - MAX_SECONDS):
+            _release(waiting.chosen)
+            at_once += [candidate.operation for line in (waiting.chosen, waiting.undecided) for candidate in line]
             waiting.chosen.clear()
             waiting.undecided.clear()
         undecided, waiting.undecided = waiting.undecided, deque()
-        for operation in undecided:
-            units = operation.write_units
-            match self._unchanged.ledger(operation, units).judge(read_cost(units)):
+        for candidate in undecided:
+            match candidate.ledger.judge(candidate.cost):
                 case Judgement.READ:
-                    waiting.chosen.append(operation)
+                    waiting.chosen.append(candidate)
                 case Judgement.WRITE:
-                    at_once.append(operation)
+                    at_once.append(candidate.operation)
                 case Judgement.WAIT:
-                    waiting.undecided.append(operation)
+                    waiting.undecided.append(candidate)
 
-    def _release(self, operations: Iterable[Operation]) -> None:
-        for operation in operations:
-            units = operation.write_units
-            self._unchanged.ledger(operation, units).release(read_cost(units), 1)
-
-    def _settle(self, operations: Sequence[Operation], stored: Stored, found: Found, now: float) -> None:
-        gate = self._unchanged.gate(operations[0])
-        assert gate is not None
-        self._release(operations)
-        if 2 * len(stored.items) < len(operations):
+    def _settle(self, candidates: Sequence[_Candidate], stored: Stored, found: Found, now: float) -> None:
+        gate = self._waiting[candidates[0].operation.key[0]].gate
+        _release(candidates)
+        if 2 * len(stored.items) < len(candidates):
             self.errors.append(stored.error or "keys came back unprocessed")
             gate.failed(now)
         else:
             gate.succeeded()
         tallies: dict[int, _Tally] = {}
-        for operation in operations:
+        for operation, ledger, units, cost in candidates:
             if operation not in stored.items:
                 found.to_write.append(operation)
                 continue
             verdict = _verdict(operation, stored.items[operation], found)
             verdict.append(operation)
-            units = operation.write_units
-            ledger = self._unchanged.ledger(operation, units)
-            tally = tallies.setdefault(id(ledger), _Tally(ledger))
+            tally = tallies.get(id(ledger))
+            if tally is None:
+                tally = tallies[id(ledger)] = _Tally(ledger)
             tally.reads += 1
-            tally.cost += read_cost(units)
+            tally.cost += cost
             tally.saved += 0 if verdict is found.to_write else units
         _pay(list(tallies.values()), stored.units)
 
@@ -239,16 +249,24 @@ def _pay(tallies: Collection[_Tally], read_units: float | None) -> None:
         tally.ledger.settle(cost, tally.saved, tally.reads)
 
 
-def _taken(chosen: deque[Operation]) -> list[Operation]:
-    operations: list[Operation] = []
+def _release(candidates: Iterable[_Candidate]) -> None:
+    for candidate in candidates:
+        candidate.ledger.release(candidate.cost, 1)
+
+
+def _taken(chosen: deque[_Candidate]) -> list[_Candidate]:
+    """The next call's."""
+    taken: list[_Candidate] = []
     size = 0
-    while chosen and len(operations) < MAX_KEYS and (not operations or size + len(chosen[0].body) <= MAX_READ_BYTES):
-        size += len(chosen[0].body)
-        operations.append(chosen.popleft())
-    return operations
+    while chosen and len(taken) < MAX_KEYS:
+        size += len(chosen[0].operation.body)
+        if taken and size > MAX_READ_BYTES:
+            break
+        taken.append(chosen.popleft())
+    return taken
 
 
-def _verdict(operation: Operation, stored: Any, found: Found) -> list[Operation]:
+def _verdict(operation: Operation, stored: Attributes | None, found: Found) -> list[Operation]:
     """To which of the lists the operation belongs, by the item that stands in its place; None: there is none."""
     wanted = _item(operation)
     if stored is None:
@@ -258,21 +276,23 @@ def _verdict(operation: Operation, stored: Any, found: Found) -> list[Operation]
     return found.stale if _is_stale(operation, stored) else found.to_write
 
 
-def _item(operation: Operation) -> Any:
-    """What a put would leave, in DynamoDB JSON; None of a delete."""
-    request = _decode(operation.body)
-    return request.get("PutRequest", request).get("Item")
+def _item(operation: Operation) -> Attributes | None:
+    """What a put would leave; None of a delete."""
+    if isinstance(operation, BatchWrite):
+        return _decode_batch_write(operation.body).get("PutRequest", {}).get("Item")
+    item = _decode_single_write(operation.body).get("Item")
+    return None if item is None else _decode_item(item)
 
 
-def _is_stale(operation: Operation, stored: Any) -> bool:
+def _is_stale(operation: Operation, stored: Attributes) -> bool:
     if not isinstance(operation, SingleWrite) or operation.version is None:
         return False
     name, version = operation.version
-    held = stored.get(name)
-    if held is None:
+    if name not in stored:
         return False
     try:
+        held = _decode_value(stored[name])
         ((kind, content),) = held.items()
         return (kind not in ("S", "N") or type(content) is str) and not items.is_newer(version, held)
-    except (ArithmeticError, AttributeError, TypeError, ValueError):
+    except (ArithmeticError, AttributeError, TypeError, ValueError, msgspec.DecodeError):
         return False

@@ -59,7 +59,7 @@ def measure(scale: Scale) -> Section:
         targets=[*_targets(costs), *_cpu_targets(cpu)],
         tables=[
             Table(
-                f"Dollars per million records of DynamoDB alone, after {events} invocations of {EVENT} from a cold start",
+                f"DynamoDB's dollars per million records, {events} invocations of {EVENT} from a cold start",
                 ("record", "written always", *(f"{share:.0%} unchanged" for share in SHARES)),
                 [
                     [
@@ -150,6 +150,7 @@ class Wire:
         self, request: Request, seconds: float, then: Callable[[HttpResponse | OSError], T], submit: Submit
     ) -> Running[T]:
         began = time.process_time()
+        assert seconds > 0
         response = HttpResponse(200, {}, self._answer(request))
         self.seconds += time.process_time() - began
         return submit(then, response)
@@ -167,7 +168,7 @@ class Wire:
         )
 
     def post(self, request: Request, seconds: float) -> HttpResponse:
-        raise AssertionError("nothing is posted")
+        raise AssertionError(f"{request.target} is posted, within {seconds} s")
 
     def has_room(self) -> bool:
         return True
@@ -180,10 +181,8 @@ def _cpu_of_plain(share: float, rounds: int) -> tuple[float, float]:
     """Seconds of a record with reads, and without."""
     before = {record["sk"]: msgspec.json.encode(native(record)) for record in orders(MEDIUM, 0, share)}
     records = [_record(number, record) for number, record in enumerate(orders(MEDIUM, 1, share))]
-    pairs = []
     both = [_pipeline(table, before) for table in (SKIPPING, PLAIN)]
-    for _ in range(max(3, 3 * rounds)):
-        pairs.append([_seconds(pipeline, wire, records) for pipeline, wire in both])
+    pairs = [[_seconds(pipeline, wire, records) for pipeline, wire in both] for _ in range(max(3, 3 * rounds))]
     with_reads, without = (statistics.median(times) for times in zip(*pairs[1:], strict=True))
     return with_reads, without
 

@@ -243,7 +243,9 @@ class DynamoDB(Service):
 
     def without_member(self, body: Json) -> Json:
         if "Responses" in body:
-            lost = self.random.choice(("Responses", "UnprocessedKeys"))
+            lost = self.random.choice(("Responses", "UnprocessedKeys", "the table"))
+            if lost == "the table":
+                return {**body, "Responses": {}}
             return {name: value for name, value in body.items() if name != lost}
         return {
             name: value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from sluice.message.equality import are_equal
+from sluice.message import equality
 
 EQUAL: list[tuple[Any, Any]] = [
     ({"S": "a"}, {"S": "a"}),
@@ -47,6 +48,12 @@ NO_VALUES: list[Any] = [
 ]  # fmt: skip
 
 
+def are_equal(one: Any, other: Any) -> bool:
+    return equality.are_equal(
+        *[{name: msgspec.Raw(msgspec.json.encode(x)) for name, x in each.items()} for each in (one, other)]
+    )
+
+
 @pytest.mark.parametrize(("one", "other"), EQUAL)
 def test_equal_values_in_whatever_spelling_are_equal(one: Any, other: Any) -> None:
     assert are_equal({"pk": {"S": "k"}, "a": one}, {"a": other, "pk": {"S": "k"}})
@@ -68,4 +75,8 @@ def test_an_attribute_that_is_absent_is_not_one_that_is_null() -> None:
 @pytest.mark.parametrize("value", [one for one, _ in EQUAL])
 def test_what_is_no_value_is_equal_to_none_and_raises_nothing(value: Any, stored: Any) -> None:
     assert not are_equal({"a": value}, {"a": stored})
-    assert not are_equal({"a": value}, stored)
+
+
+@pytest.mark.parametrize("stored", [b"", b"{", b"\xff", b"[" * 5_000, b'{"S":"\\ud800"}'])
+def test_what_is_no_json_is_equal_to_no_value(stored: bytes) -> None:
+    assert not equality.are_equal({"a": msgspec.Raw(b'{"S":"x"}')}, {"a": msgspec.Raw(stored)})
