@@ -16,6 +16,7 @@ from sluice.aws.http import Request
 from sluice.aws.http_parser import HttpResponse
 from sluice.aws.in_flight import Running, Submit
 from sluice.aws.queue import Queue
+from sluice.aws.reads import Reads
 from sluice.aws.route import Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
@@ -227,15 +228,17 @@ class World:
         self.queue_url = self.sqs.create_queue("work.fifo", fifo=True) if self.fifo else self.sqs.create_queue("work")
         url = self.dlq_url if self.dead_letters else None
         settings = Settings(tuple(self.tables), dead_letter_queue_url=url, **self.settings)
+        dynamodb = self._route(self._dynamodb, tables.PREFIX)
         self.pipeline = Pipeline(
             settings,
-            Tables(settings.tables, self._route(self._dynamodb, tables.PREFIX)),
+            Tables(settings.tables, dynamodb),
             Queue(
                 self._route(lambda: FakeWire(self.sqs), queue.PREFIX),
                 lambda: str(self.sqs.meta.endpoint_url),
                 clock=self.clock,
                 executor=self.executor,
             ),
+            reads=Reads(settings.tables, dynamodb),
             region="us-east-1",
             clock=self.clock,
             sleep=self.clock.sleep,

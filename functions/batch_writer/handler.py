@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from sluice.aws.clients import Aws
 from sluice.aws.queue import Queue
+from sluice.aws.reads import Reads
 from sluice.aws.tables import Tables
 from sluice.message.errors import EventError
 from sluice.message.settings import Settings
@@ -30,10 +31,12 @@ metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Slui
 def _pipeline(settings: Settings) -> Pipeline:
     connections = settings.max_connections
     aws = Aws(connections, SINGLES_PER_CONNECTION * connections)
+    dynamodb = aws.dynamodb()
     return Pipeline(
         settings,
-        Tables(settings.tables, aws.dynamodb()),
+        Tables(settings.tables, dynamodb),
         Queue(aws.sqs(), aws.sqs_url, connections=connections),
+        reads=Reads(settings.tables, dynamodb),
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )
 

@@ -53,6 +53,7 @@ def count(metrics: Metrics, outcome: Outcome, now: float) -> None:
             "MessagesReturned": len(outcome.returned),
             "MessagesDeadLettered": len(outcome.dead_lettered),
             "OperationsWritten": len(operations.written),
+            "OperationsUnchanged": len(operations.unchanged),
             "OperationsSuperseded": len(operations.superseded),
             "OperationsRejected": sum(len(rejections) for _, rejections in outcome.rejections),
             "ConditionsFailed": len(operations.conditions_failed),
@@ -99,6 +100,9 @@ def log(logger: Logger, outcome: Outcome) -> None:
     if early := outcome.operations.early - outcome.operations.rejected.keys():
         ids = sorted({operation.source.message_id for operation in early})[:MAX_EXAMPLES]
         logger.warning("updates of what is not there yet", extra={"count": len(early), "message_ids": ids})
+    if reads := outcome.operations.reads_failed:
+        reasons = dict(Counter(reads).most_common(MAX_EXAMPLES))
+        logger.warning("items written without a read", extra={"reasons": reasons})
     if outcome.failures:
         logger.error("messages returned", extra={"reasons": dict(Counter(outcome.failures).most_common(MAX_EXAMPLES))})
 

@@ -19,6 +19,7 @@ from sluice.message.settings import Settings
 from sluice.writing import refusals
 from sluice.writing.calls import TablePort
 from sluice.writing.send_rate import SendRate
+from sluice.writing.unchanged import ReadPort, Unchanged
 from sluice.writing.writer import WriteOutcome, Writer
 
 from . import fates
@@ -61,6 +62,7 @@ class Pipeline:
         table: TablePort,
         queue: Queue,
         *,
+        reads: ReadPort | None = None,
         region: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -77,6 +79,8 @@ class Pipeline:
         self._executor = executor or Threads()
         self._send_rates: dict[str, SendRate] = {}
         """By table. The table is the same for the next invocation, and its limit too; an old send rate is forgotten."""
+        self._unchanged = None if reads is None else Unchanged(reads, settings.tables)
+        """Which items are worth a read before they are written."""
 
     def run(self, event: Iterable[Any], time_left: float, account: str | None = None) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.
@@ -124,6 +128,7 @@ class Pipeline:
             within_message=groups.are_ordered,
             after=after if groups.are_ordered else None,
             is_last_try=is_last_try,
+            unchanged=self._unchanged,
         )
         return self._report(received, writer.write(groups.first()), ends - to_answer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,8 @@ class NotConfigured:
 
 
 Answer = Mapping[str, Any] | Refusal | NoAnswer | NotConfigured
+Decode = Callable[[bytes], dict[str, Any] | None]
+"""What an answer's content says, None where it cannot be read."""
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/CommonErrors.html
@@ -99,8 +101,8 @@ _UNREADABLE: Mapping[str, Any] = {"": None}
 _decode = msgspec.json.Decoder().decode
 
 
-def understood(status: int, headers: Mapping[str, str], content: bytes) -> Answer:
-    """What an HTTP answer of AWS's JSON protocol 1.0 says; `headers` by name in lower case.
+def understood(status: int, headers: Mapping[str, str], content: bytes, decode: Decode | None = None) -> Answer:
+    """What an HTTP answer of AWS's JSON protocol 1.0 says; `headers` by name in lower case. `decode` reads a success.
 
     A corrupt answer counts as no answer: an UnprocessedItems lost in it would read as "all written".
     https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html
@@ -108,9 +110,9 @@ def understood(status: int, headers: Mapping[str, str], content: bytes) -> Answe
     checksum = headers.get("x-amz-crc32")
     if checksum is not None and checksum != str(zlib.crc32(content)):
         return NoAnswer("a checksum that does not match")
-    said = json_object(content)
     if status != 200:
-        return _refusal(status, headers, said or {})
+        return _refusal(status, headers, json_object(content) or {})
+    said = (decode or json_object)(content)
     return NoAnswer("an answer that cannot be read") if said is None else said
 
 

@@ -52,8 +52,9 @@ class Connection:
         """Whether nothing has come since the last answer: neither the end of the connection nor anything else."""
         return not self._readable.poll(0)
 
-    def exchange(self, head: bytes, body: bytes) -> Steps[HttpResponse]:
-        parser = ResponseParser(MAX_HEAD_BYTES + MAX_GROWTH * len(body))
+    def exchange(self, head: bytes, body: bytes, answer_bytes: int = 0) -> Steps[HttpResponse]:
+        """`answer_bytes`: how much longer the answer may be than one that repeats the request."""
+        parser = ResponseParser(MAX_HEAD_BYTES + MAX_GROWTH * len(body) + answer_bytes)
         self.may_be_kept = False
         try:
             if len(body) <= ONE_WRITE_BYTES:

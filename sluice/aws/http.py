@@ -47,6 +47,8 @@ class Request(NamedTuple):
     target: str
     body: bytes
     credentials: Credentials
+    answer_bytes: int = 0
+    """How much longer its answer may be than one that repeats the request."""
 
 
 class HttpClient:
@@ -252,7 +254,7 @@ class Exchange(Generic[T]):
         ):  # Connecting took all the time: what is sent now could come after a later write.
             self.give_up()
             return
-        self._steps = connection.exchange(self._client.head(request), request.body)
+        self._steps = connection.exchange(self._client.head(request), request.body, request.answer_bytes)
         self.go_on()
 
     def fileno(self) -> int:

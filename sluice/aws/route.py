@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FunctionType
 from typing import Any, NamedTuple, Protocol
 
 from . import unreached
-from .answer import Answer, NoAnswer, Refusal, understood
+from .answer import Answer, Decode, NoAnswer, Refusal, json_object, understood
 from .http import Request
 from .http_parser import HttpResponse
 from .in_flight import Running, Submit
@@ -58,6 +59,10 @@ class Call(NamedTuple):
     """Its request as JSON."""
     by_boto3: Callable[[BotoCalls, float], Answer]
     """Makes it with boto3, within so many seconds."""
+    answer_bytes: int = 0
+    """How much longer its answer may be than one that repeats the request."""
+    decode: Decode = json_object
+    """What a success is read with."""
 
 
 class Route:
@@ -100,7 +105,8 @@ class Route:
             return submit(self._in_a_thread, call, seconds)
         if (credentials := self._credentials()) is None:
             return submit(self._by_boto3, call, seconds)
-        return self._http.begin(self._request(call, credentials), seconds, self._understood, submit)
+        understood = self._understood if call.decode is json_object else partial(self._understood, decode=call.decode)
+        return self._http.begin(self._request(call, credentials), seconds, understood, submit)
 
     def has_room(self, in_flight: int) -> bool:
         """Whether one more call may begin beside so many."""
@@ -116,7 +122,7 @@ class Route:
         if left <= 0:  # Nobody waits for this call any more; what it sent now could come after a later write.
             return NoAnswer("credentials came too late")
         try:
-            return self._understood(self._http.post(self._request(call, credentials), left))
+            return self._understood(self._http.post(self._request(call, credentials), left), call.decode)
         except OSError as error:
             return self._understood(error.with_traceback(None))
 
@@ -124,12 +130,12 @@ class Route:
         return call.by_boto3(self._boto(), seconds)
 
     def _request(self, call: Call, credentials: Credentials) -> Request:
-        return Request(self._prefix + call.action, call.body, credentials)
+        return Request(self._prefix + call.action, call.body, credentials, call.answer_bytes)
 
-    def _understood(self, outcome: HttpResponse | OSError) -> Answer:
+    def _understood(self, outcome: HttpResponse | OSError, decode: Decode = json_object) -> Answer:
         if isinstance(outcome, OSError):
             return NoAnswer(unreached.reason(outcome, self._host))
-        answer = understood(*outcome)
+        answer = understood(*outcome, decode)
         if isinstance(answer, Refusal) and answer.is_out_of_date and self._http is not None:
             self._http.correct_clock(outcome.headers.get("date", ""))
         return answer

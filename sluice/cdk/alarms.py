@@ -230,6 +230,17 @@ class Alarms(Construct):
             )
             for alias in watched.tables
         ]
+        self.read_throttles = [
+            self._alarm(
+                "ReadThrottles" if alias == first_alias else f"ReadThrottles-{alias}",
+                metric,
+                above=0,
+                periods=15,
+                first="Raise the table's read capacity: what cannot be read is written, and paid for as a write.",
+                heading="read-throttles",
+            )
+            for alias, metric in watched.read_throttles()
+        ]
 
     def _remove_all_but(self, names: Collection[str]) -> None:
         """The others stay known by their thresholds, which are still drawn."""

@@ -232,6 +232,7 @@ class Sluice(Construct):
             service=self.service,
             settings=function_settings(config, tables, names, self.dead_letter_queue.queue_url),
             tables=self.tables.values(),
+            read_tables=[self.tables[table.alias] for table in tables if table.skip_unchanged],
             dead_letters=self.dead_letter_queue,
             queue_key=self._queues.key,
             memory=config.memory,

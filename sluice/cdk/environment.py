@@ -30,6 +30,7 @@ def function_settings(
                 sort_key=table.sort_key,
                 version=table.version_attribute,
                 indexes=tuple(index.as_setting for index in table.indexes),
+                skip_unchanged=table.skip_unchanged,
             )
             for table in tables
         ),

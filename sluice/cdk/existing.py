@@ -35,6 +35,8 @@ class ExistingTable:
     """Secondary indexes; only for an imported table."""
     version_attribute: str | None = None
     """With one, the newest version wins in whatever order messages come."""
+    skip_unchanged: bool = False
+    """Items that stand in the table already are read, and not written again."""
 
     def config(self) -> TableConfig:
         """The table's settings. Raises `ConfigError` if its key is neither known nor given."""
@@ -48,6 +50,7 @@ class ExistingTable:
             sort_key=sort_key,
             indexes=self._own_indexes() if given is None else tuple(self.indexes),
             version_attribute=self.version_attribute,
+            skip_unchanged=self.skip_unchanged,
         )
 
     def check_later(self, scope: Construct) -> None:

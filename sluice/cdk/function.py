@@ -77,6 +77,7 @@ class BatchWriter(Construct):
         service: str,
         settings: Settings,
         tables: Collection[dynamodb.ITable],
+        read_tables: Collection[dynamodb.ITable],
         dead_letters: sqs.IQueue,
         queue_key: kms.IKey | None,
         memory: int,
@@ -89,7 +90,9 @@ class BatchWriter(Construct):
         system_log_level: str | None,
         options: FunctionOptions,
     ) -> None:
-        """`service` tells its metrics and logs from those of others; `memory` is in MB.
+        """It writes `tables`, and reads `read_tables` of them.
+
+        `service` tells its metrics and logs from those of others; `memory` is in MB.
 
         Raises `ConfigError` for variables in `options` that are the function's own.
         """
@@ -106,6 +109,8 @@ class BatchWriter(Construct):
         self.log_group.grant_write(self.role)
         for table in tables:
             _allow_writing(self.role, table)
+        for table in read_tables:
+            table.grant(self.role, "dynamodb:BatchGetItem")
         iam.Grant.add_to_principal(
             grantee=self.role, actions=["sqs:SendMessage"], resource_arns=[dead_letters.queue_arn]
         )

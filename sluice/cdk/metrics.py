@@ -130,6 +130,12 @@ class Watched:
             queue.metric_approximate_number_of_messages_not_visible(statistic="Maximum"),
         )
 
+    def read_throttles(self) -> Iterator[tuple[str, cloudwatch.Metric]]:
+        """Alias and reads refused, of each table that is read."""
+        for alias, config in self.configs.items():
+            if config.skip_unchanged:
+                yield alias, self.tables[alias].metric("ReadThrottleEvents", statistic="Sum", period=MINUTE)
+
     def returned_while_growing(self) -> cloudwatch.MathExpression:
         """Percent of messages returned, in periods in which more messages came than left; 0 in others."""
         return cloudwatch.MathExpression(

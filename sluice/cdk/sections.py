@@ -108,6 +108,7 @@ def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second
         graph(
             "Write units a second",
             *_units_a_second(watched),
+            *_read_units_a_second(watched),
             lines=[line(max_write_units_per_second, "maxWriteUnitsPerSecond")]
             if max_write_units_per_second < math.inf
             else [],
@@ -122,6 +123,7 @@ def table_limits(watched: Watched, alarms: Alarms, *, max_write_units_per_second
                 metric.with_(label=_named(watched, alias, f"{index}: {cause.label}"))
                 for alias, index, metric, cause in watched.index_throttles()
             ),
+            *(metric.with_(label=_named(watched, alias, "reads")) for alias, metric in watched.read_throttles()),
             alarms=alarms.throttles[:1],  # All have the same threshold.
         ),
         graph(
@@ -155,6 +157,7 @@ def rejections(watched: Watched, alarms: Alarms) -> list[cloudwatch.IWidget]:
             own("OperationsRejected", label="rejected"),
             own("ConditionsFailed", label="condition failed"),
             own("OperationsSuperseded", label="superseded"),
+            own("OperationsUnchanged", label="unchanged"),
         ),
         graph(
             "Dead-lettered; reports SQS refused",
@@ -247,6 +250,19 @@ def _units_a_second(watched: Watched) -> list[cloudwatch.IMetric]:
         if ON_DEMAND_MAXIMUM in causes:
             units.append(_table_maximum(table, "OnDemandMaxWriteRequestUnits", _named(watched, alias, "maximum")))
     return units
+
+
+def _read_units_a_second(watched: Watched) -> list[cloudwatch.IMetric]:
+    """Of the tables that are read before they are written."""
+    return [
+        cloudwatch.MathExpression(
+            expression=f"read{number} / PERIOD(read{number})",
+            using_metrics={f"read{number}": watched.tables[alias].metric_consumed_read_capacity_units(statistic="Sum")},
+            label=_named(watched, alias, "read units consumed"),
+            period=MINUTE,
+        )
+        for number, alias in enumerate(watched.read)
+    ]
 
 
 def _named(watched: Watched, alias: str, label: str) -> str:

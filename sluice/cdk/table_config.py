@@ -24,7 +24,7 @@ from .parsers import (
 
 DEFAULT_ALIAS = "records"
 PROVISIONED_READS = 5
-"""Read units of a provisioned table by default: the function reads nothing."""
+"""Read units of a provisioned table by default: without skipUnchanged the function reads nothing."""
 NEW_TABLE_READS, NEW_TABLE_WRITES = 12_000, 4_000
 """Units per second that a new on-demand table takes at once.
 
@@ -77,6 +77,12 @@ class TableConfig:
         optional(attribute_name(65_535)),
         "With one, the newest version wins in whatever order messages come; such writes go one by one, not in batches.",
     )
+    skip_unchanged: bool = setting(
+        False,
+        flag,
+        "Reads items before it writes them, and writes none that stands there already: for feeds that send again what"
+        " has not changed (docs/unchanged.md).",
+    )
     ttl_attribute: str | None = setting(
         None,
         optional(attribute_name(255)),
@@ -124,7 +130,8 @@ class TableConfig:
     max_read_units: int | None = setting(
         None,
         optional(whole(1, MAX_UNITS, "read units per second")),
-        f"Like maxWriteUnits. The function reads nothing; by default a provisioned table has {PROVISIONED_READS}.",
+        "Like maxWriteUnits. The function reads nothing without skipUnchanged; by default a provisioned table has"
+        f" {PROVISIONED_READS}.",
     )
     min_read_units: int | None = setting(
         None, optional(whole(1, MAX_UNITS, "read units per second")), "Like minWriteUnits."

@@ -76,6 +76,7 @@ _ALLOWED_FOR_EXISTING = {
     "sort_key",
     "indexes",
     "version_attribute",
+    "skip_unchanged",
     "table_encryption",
 }
 
@@ -127,6 +128,11 @@ def _of_capacity(table: TableConfig) -> list[str]:
     ]
     if table.billing == "provisioned" and table.max_write_units is None:
         found.append("billing provisioned needs maxWriteUnits, got none: DynamoDB must know how much to provide")
+    if table.billing == "provisioned" and table.skip_unchanged and table.max_read_units is None:
+        found.append(
+            "skipUnchanged true with billing provisioned needs maxReadUnits, got none: each item is read before it is"
+            " written, and what cannot be read is written"
+        )
     return found
 
 

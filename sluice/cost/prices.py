@@ -8,6 +8,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+_OPTIONAL = ("read_request_unit", "bulk_put_gb")
 DEFAULT = Path(__file__).with_name("prices.json")
 
 
@@ -30,12 +31,19 @@ class Prices:
     """10**9 bytes of CloudWatch Logs ingested; EMF metrics are log lines, too."""
     import_gb: float
     """10**9 bytes of a file, uncompressed, that DynamoDB imports from S3 into a new table."""
+    read_request_unit: float | None = None
+    """On-demand, strongly consistent; one for each 4 KB begun of an item. None in a table that does not have it."""
     bulk_put_gb: float | None = None
     """The same, put into an existing table by StartBulkPutItems; None where the price is not known."""
     region: str = ""
     as_of: str = ""
     assumed: tuple[str, ...] = ()
     """Those that no source of AWS's own confirmed."""
+
+    @property
+    def read_unit(self) -> float:
+        """The read request unit's; a fifth of the write request unit's, as in every region, where it is not given."""
+        return self.write_request_unit / 5 if self.read_request_unit is None else self.read_request_unit
 
     @classmethod
     def load(cls, path: Path = DEFAULT) -> Prices:
@@ -44,7 +52,7 @@ class Prices:
         names = [field.name for field in fields(cls) if field.default is MISSING]
         return cls(
             **{name: _price(path, name, entries.get(name)) for name in names},
-            bulk_put_gb=_price(path, "bulk_put_gb", entries["bulk_put_gb"]) if "bulk_put_gb" in entries else None,
+            **{name: _price(path, name, entries[name]) for name in _OPTIONAL if name in entries},
             region=str(table.get("region", "")),
             as_of=str(table.get("as_of", "")),
             assumed=tuple(name for name in names if entries[name].get("assumed", False)),

@@ -14,6 +14,7 @@ from sluice.message.operation import Operation, Rejection
 from sluice.writing.calls import TablePort
 from sluice.writing.plan import MAX_REQUESTS
 from sluice.writing.send_rate import SendRate
+from sluice.writing.unchanged import Unchanged
 from sluice.writing.writer import WriteOutcome
 from sluice.writing.writer import Writer as Run
 
@@ -42,6 +43,7 @@ class Engine:
     def __init__(
         self,
         table: TablePort,
+        unchanged: Unchanged,
         inbox: Inbox,
         changed: threading.Condition,
         *,
@@ -52,6 +54,7 @@ class Engine:
         on_progress: Callable[[Result], object] | None,
     ) -> None:
         self._table = table
+        self._unchanged = unchanged
         self._inbox = inbox
         self._changed = changed
         self._connections = connections
@@ -59,7 +62,7 @@ class Engine:
         self._timeout = timeout
         self._on_outcome = on_outcome
         self._on_progress = on_progress
-        self._paces: dict[str, SendRate] = {}
+        self._send_rates: dict[str, SendRate] = {}
         self._threads = Threads()
         self._open: dict[Operation, Outcome] = {}
         """What the present run was given and has not ended."""
@@ -117,8 +120,9 @@ class Engine:
             sleep=time.sleep,
             random=random.random,
             executor=self._threads,
-            paces=self._paces,
+            send_rates=self._send_rates,
             feed=self._feed,
+            unchanged=self._unchanged,
         )
         outcome = self._run.write(first)
         self._collect()
@@ -150,7 +154,9 @@ class Engine:
         self._deadline = time.monotonic() + self._timeout
         done = self._run.collect(self._deadline)
         with self._changed:
-            self._end_all(done.written, "written")
+            unchanged = done.written & done.by_reading
+            self._end_all(unchanged, "unchanged")
+            self._end_all(done.written - unchanged if unchanged else done.written, "written")
             self._end_all(done.superseded, "superseded")
             self._end_all(done.conditions_failed, "condition-failed")
             self._count(outcome)

@@ -10,17 +10,18 @@ from typing import Any, Literal
 import msgspec
 
 Action = Literal["put", "delete", "update"]
-Status = Literal["written", "superseded", "condition-failed", "rejected", "not-written"]
+Status = Literal["written", "unchanged", "superseded", "condition-failed", "rejected", "not-written"]
 
 
 # One is made for each write: a Struct costs a sixth of a dataclass.
 class Outcome(msgspec.Struct, eq=False):
     """One write, and what became of it: `status` is None until that is known.
 
-    `written`: it is in the table. `superseded`: a later write of the same item is, and this one was not needed.
-    `condition-failed`: its condition did not hold, or the table had a newer version. `rejected`: it can never succeed;
-    `code` is one of docs/messages.md's error codes, and `message` says why, without values. `not-written`: the table
-    did not take it in time; `message` says why. Where a call got no answer it may have been written all the same.
+    `written`: it is in the table. `unchanged`: it stood there already. `superseded`: a later write of the same item is
+    in the table, and this one was not needed. `condition-failed`: its condition did not hold, or the table had a newer
+    version. `rejected`: it can never succeed; `code` is one of docs/messages.md's error codes, and `message` says why,
+    without values. `not-written`: the table did not take it in time; `message` says why. Where a call got no answer it
+    may have been written all the same.
     """
 
     action: Action
@@ -52,9 +53,11 @@ class Outcome(msgspec.Struct, eq=False):
 
 @dataclass(slots=True)
 class Result:
-    """What became of all that a writer was given. `given` is the sum of the first five."""
+    """What became of all that a writer was given. `given` is the sum of the first six."""
 
     written: int = 0
+    unchanged: int = 0
+    """They stood in the table already, equal in every attribute, and were not written again."""
     superseded: int = 0
     """Not needed, as a later write of the same item is in the table."""
     conditions_failed: list[Outcome] = field(default_factory=list)
@@ -70,7 +73,7 @@ class Result:
     @property
     def given(self) -> int:
         lists = (self.conditions_failed, self.rejected, self.not_written)
-        return self.written + self.superseded + sum(map(len, lists))
+        return self.written + self.unchanged + self.superseded + sum(map(len, lists))
 
     @property
     def failed(self) -> list[Outcome]:
@@ -81,6 +84,8 @@ class Result:
         match outcome.status:
             case "written":
                 self.written += 1
+            case "unchanged":
+                self.unchanged += 1
             case "superseded":
                 self.superseded += 1
             case "condition-failed":

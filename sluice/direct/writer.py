@@ -8,15 +8,18 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from sluice.aws.clients import Aws
+from sluice.aws.reads import Reads
 from sluice.aws.tables import Tables
 from sluice.message.operation import Operation, Rejection, Source
 from sluice.producer import at_exit
 from sluice.producer.element import Extras
 from sluice.writing.calls import SINGLES_PER_CONNECTION
+from sluice.writing.unchanged import Unchanged
 
 from .convert import Converter
 from .engine import Engine
@@ -52,6 +55,7 @@ class Writer:
         *,
         key: Key | None = None,
         version: str | None = None,
+        skip_unchanged: bool = False,
         session: Any = None,
         connections: int = 8,
         write_units_per_second: float = math.inf,
@@ -64,7 +68,9 @@ class Writer:
         """`table` is a name, a boto3 Table, or a list of those, the first of which is the default.
 
         `key` as `{"pk": "S", "sk": "N"}`: it is asked for by DescribeTable if it is not given. `version` names the
-        attribute by which the newest of an item wins. `session` is a boto3 Session; without one the environment counts.
+        attribute by which the newest of an item wins. With `skip_unchanged` items are read first where that pays, and
+        those that stand in the table already are not written again (docs/unchanged.md). `session` is a boto3 Session;
+        without one the environment counts.
         At most `connections` batches are on their way at once, and 8 times as many single writes (updates, conditions,
         versions). `timeout`: seconds in which the table takes nothing at all, after which the writer stops.
         `buffer` and `buffer_bytes` are how much waits, in writes and in bytes of JSON: then `put` waits.
@@ -78,10 +84,14 @@ class Writer:
         given = list(table) if isinstance(table, list | tuple) else [table]
         aws = Aws(connections, SINGLES_PER_CONNECTION * connections, session=session, client=_client_of(given[0]))
         tables = [resolved(each, key, version, lambda name: aws.boto().describe_table(name)) for each in given]
+        if skip_unchanged:
+            tables = [replace(table, skip_unchanged=True) for table in tables]
+        dynamodb = aws.dynamodb()
         self._changed = threading.Condition()
         self._inbox = Inbox(buffer, buffer_bytes)
         self._engine = Engine(
-            Tables(tables, aws.dynamodb()),
+            Tables(tables, dynamodb),
+            Unchanged(Reads(tables, dynamodb), tables),
             self._inbox,
             self._changed,
             connections=connections,

@@ -50,6 +50,8 @@ class Table:
     sort_key: KeyAttribute | None = None
     version: str | None = None
     indexes: tuple[Index, ...] = ()
+    skip_unchanged: bool = False
+    """Items are read before they are written, and those that stand there already are not written again."""
 
     @property
     def key(self) -> tuple[KeyAttribute, ...]:
@@ -123,7 +125,7 @@ def _tables(text: str) -> tuple[Table, ...]:
 
 def _table(value: Any, where: str) -> Table:
     _require_setting(isinstance(value, dict), f"a JSON array of objects ({where} is not an object)")
-    known = {"alias", "name", "partition_key", "sort_key", "version", "indexes"}
+    known = {"alias", "name", "partition_key", "sort_key", "version", "indexes", "skip_unchanged"}
     for key in value:
         _require_setting(key in known, f"made of {', '.join(sorted(known))} ({where} has {key!r})")
     name = _table_name(_string_member(value, "name", where), f"{where}.name")
@@ -134,6 +136,7 @@ def _table(value: Any, where: str) -> Table:
         sort_key=_key_attribute(value["sort_key"], f"{where}.sort_key") if value.get("sort_key") is not None else None,
         version=_string_member(value, "version", where) if value.get("version") is not None else None,
         indexes=_indexes(value.get("indexes"), f"{where}.indexes"),
+        skip_unchanged=_flag_member(value, "skip_unchanged", where),
     )
     _refuse_two_types(table, where)
     _refuse_twice(f"key attribute in {where}", [attribute.name for attribute in table.key])
@@ -219,6 +222,12 @@ def _string_member(value: dict[str, Any], key: str, where: str) -> str:
     return cast("str", text)
 
 
+def _flag_member(value: dict[str, Any], key: str, where: str) -> bool:
+    flag = value.get(key, False)
+    _require_setting(isinstance(flag, bool), f"sound ({where}.{key} must be true or false)")
+    return cast("bool", flag)
+
+
 def _refuse_twice(what: str, names: list[str]) -> None:
     for name in names:
         _require_setting(names.count(name) == 1, f"free of duplicates (the {what} {name!r} stands there twice)")
@@ -280,6 +289,8 @@ def _table_to_json(table: Table) -> dict[str, Any]:
         value["version"] = table.version
     if table.indexes:
         value["indexes"] = [_index_to_json(index) for index in table.indexes]
+    if table.skip_unchanged:
+        value["skip_unchanged"] = True
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol
 
 from sluice.aws.in_flight import Executor, Running, Submit
@@ -69,16 +69,30 @@ class Calls:
     def _most_at_once(self, now: float) -> int:
         return int(min(self._at_once + (now - self._heard_at) / MAX_SILENCE, self._most))
 
-    def begin(self, sending: Sending, seconds: float) -> None:
+    @property
+    def submit(self) -> Submit:
+        return self._running().submit
+
+    def has_room_beside(self, others: int) -> bool:
+        """Whether a call that is none of these, as so many in flight, may begin."""
+        return self._table.has_room(len(self._in_flight) + others)
+
+    def _running(self) -> Executor:
         if self._executor is None:
             self._executor = self._make_executor(self._most)
-        self._batches += sending.batch[0].goes_in_batches
-        self._in_flight[self._table.begin(sending.batch, seconds, self._executor.submit)] = sending
+        return self._executor
 
-    def finished(self, seconds: float, clock: Callable[[], float]) -> Iterator[tuple[Sending, Reply]]:
-        """What has come back, once anything has, but after no more than so many seconds."""
-        assert self._executor is not None
-        done = self._executor.wait(self._in_flight, seconds)
+    def begin(self, sending: Sending, seconds: float) -> None:
+        self._batches += sending.batch[0].goes_in_batches
+        self._in_flight[self._table.begin(sending.batch, seconds, self.submit)] = sending
+
+    def finished(
+        self, seconds: float, clock: Callable[[], float], beside: Collection[Running[Any]] = ()
+    ) -> Iterator[tuple[Sending, Reply]]:
+        """What has come back, once anything has or a call `beside` them, but after no more than so many seconds."""
+        done = self._running().wait([*self._in_flight, *beside] if beside else self._in_flight, seconds)
+        if beside:
+            done = [call for call in done if call in self._in_flight]
         if done:
             self._heard_at = clock()
         for call in done:

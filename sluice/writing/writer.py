@@ -7,7 +7,7 @@ chance and the executor of the calls are arguments.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 from sluice.aws.in_flight import Executor
@@ -22,6 +22,7 @@ from .lanes import Lanes
 from .pending import Pending, Sending
 from .plan import Batch
 from .send_rate import SendRate
+from .unchanged import Reads, Unchanged
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
@@ -37,6 +38,8 @@ class WriteOutcome:
     """Their condition did not hold; True where that is no reason to dead-letter: only the version was not newer, or an
     update of which nobody can tell whether an earlier attempt had applied it."""
     rejected: dict[Operation, Rejection] = field(default_factory=dict)
+    by_reading: set[Operation] = field(default_factory=set)
+    """Those of them that were not sent: their items stood there already, or newer ones."""
     early: set[Operation] = field(default_factory=set)
     """Updates of what is not in the table yet; those for which it was the last try are rejected as well."""
     denied: dict[Operation, str] = field(default_factory=dict)
@@ -55,13 +58,20 @@ class WriteOutcome:
     """Milliseconds with nothing to do but wait."""
     trouble: str = ""
     """The last reason for which the table did not take something; empty where it took all that was sent."""
+    reads_failed: Sequence[str] = ()
+    """Why items were not read before they were written: one reason for each call."""
     error: TableError | None = None
     """What stopped the writing: the table, the permission or the settings are wrong."""
 
     @property
     def judged(self) -> set[Operation]:
         """What got as far as its item in the table: nobody but the item decided on it."""
-        return self.written | self.conditions_failed.keys() | self.early
+        return (self.written | self.conditions_failed.keys() | self.early) - self.by_reading
+
+    @property
+    def unchanged(self) -> set[Operation]:
+        """Their items stood in the table already."""
+        return self.written & self.by_reading
 
     @property
     def ended(self) -> set[Operation]:
@@ -97,13 +107,15 @@ class Writer:
         after: After | None = None,
         feed: Feed | None = None,
         is_last_try: Callable[[Operation], bool] = lambda _: True,
+        unchanged: Unchanged | None = None,
     ) -> None:
         """Until `deadline`, by the clock, it writes; then it waits `patience` seconds for calls in flight.
 
         With a `feed` it goes on as long as that gives more: `collect` takes away what has ended meanwhile.
 
         `after` says which further operations may go once one has ended; `within_message` as for `plan.lanes`. An update
-        of what is not in the table yet is rejected at its last try, and else left as it is.
+        of what is not in the table yet is rejected at its last try, and else left as it is. `unchanged`: the tables of
+        which items are read first.
         """
         self._table = table
         self._deadline = deadline
@@ -127,6 +139,7 @@ class Writer:
         self._collected: dict[str, Operation] = {}
         """By table one operation that was judged and taken away."""
         self._is_last_try = is_last_try
+        self._reads = None if not unchanged else Reads(unchanged, connections=connections, deadline=deadline)
         self.outcome = WriteOutcome()
 
     def write(self, operations: Iterable[Operation]) -> WriteOutcome:
@@ -142,6 +155,9 @@ class Writer:
             self._judge()
         finally:
             self._calls.abandon()
+            if self._reads is not None:
+                self._reads.abandon()
+                self.outcome.reads_failed = self._reads.errors
         return self.outcome
 
     def collect(self, deadline: float) -> WriteOutcome:
@@ -149,9 +165,13 @@ class Writer:
         more, so that an endless stream takes no endless memory. From now on there is time until `deadline`.
         """
         self._deadline = deadline
+        if self._reads is not None:
+            self._reads.deadline = deadline
         outcome = self.outcome
         taken = WriteOutcome(outcome.written, outcome.superseded, outcome.conditions_failed)
+        taken.by_reading = outcome.by_reading
         outcome.written, outcome.superseded, outcome.conditions_failed = set(), set(), {}
+        outcome.by_reading = set()
         for operation in taken.judged:
             self._collected[operation.table] = operation
         for operation in taken.ended if self._pending.attempts else ():
@@ -161,7 +181,7 @@ class Writer:
         return taken
 
     def _add(self, operations: Iterable[Operation]) -> None:
-        self._pending.extend(self._lanes.add(plan.interleave(operations)))
+        self._extend(self._lanes.add(plan.interleave(operations)))
 
     def _is_fed(self) -> bool:
         if self._feed is None or not (more := self._feed()):
@@ -171,6 +191,10 @@ class Writer:
 
     def _judged(self) -> set[Operation]:
         return self.outcome.judged.union(self._collected.values())
+
+    def _extend(self, operations: Collection[Operation]) -> None:
+        """These may go now."""
+        self._pending.extend(operations if self._reads is None else self._reads.take(operations, self._clock()))
 
     def _judge(self) -> None:
         """Keep `trouble` only where the table is why something is not done; trouble that is over is no reason.
@@ -196,12 +220,14 @@ class Writer:
         return refusals.fault(rejected, outcome.denied, self._judged())
 
     def _has_work(self) -> bool:
-        return bool(self._calls or self._pending)
+        return bool(self._calls or self._pending or self._reads)
 
     def _is_time_left(self) -> bool:
         return self._clock() < self._deadline and self.outcome.error is None
 
     def _send_what_may_go(self) -> None:
+        if self._reads:
+            self._begin_reads(self._reads)
         while self.outcome.error is None:
             now = self._clock()
             if not self._calls.has_room(now):
@@ -220,8 +246,10 @@ class Writer:
         waits = self._pending.wait(now, singles_only=self._calls.takes_singles_only(now))
         if waits is not None:
             pause = min(pause, self._calls.wait(waits, now))
+        if self._reads:
+            pause = min(pause, self._reads.wait(now))
         pause = max(MIN_PAUSE, min(pause, MAX_IDLE))
-        if self._calls:
+        if self._calls or (self._reads and self._reads.in_flight):
             self._settle_finished(pause)
         else:
             self.outcome.backoff += pause * 1000
@@ -233,8 +261,25 @@ class Writer:
             self._settle_finished(left)
 
     def _settle_finished(self, seconds: float) -> None:
-        for sent, reply in self._calls.finished(seconds, self._clock):
+        beside = () if self._reads is None else self._reads.in_flight
+        for sent, reply in self._calls.finished(seconds, self._clock, beside):
             self._settle(sent, reply)
+        if beside and self._reads is not None:
+            self._settle_reads(self._reads)
+
+    def _begin_reads(self, reads: Reads) -> None:
+        def has_room() -> bool:
+            return self._calls.has_room_beside(len(reads.in_flight))
+
+        self._pending.extend(reads.begin(self._calls.submit, has_room, self._clock()))
+
+    def _settle_reads(self, reads: Reads) -> None:
+        found = reads.finished(self._clock())
+        self.outcome.by_reading.update(found.unchanged, found.stale)
+        self._finish(found.unchanged)
+        for operation in found.stale:
+            self._end_condition_failed(operation, is_excused=True)
+        self._pending.extend(found.to_write)
 
     def _settle(self, sent: Sending, reply: Reply) -> None:
         now = self._clock()
@@ -308,17 +353,20 @@ class Writer:
             self._finish([operation])
             return
         cannot_tell = may_have_been_applied and operation.call == "update_item"
-        self.outcome.conditions_failed[operation] = cannot_tell or is_stale(operation, reply.stored)
+        self._end_condition_failed(operation, is_excused=cannot_tell or is_stale(operation, reply.stored))
+
+    def _end_condition_failed(self, operation: Operation, *, is_excused: bool) -> None:
+        self.outcome.conditions_failed[operation] = is_excused
         if self._lanes:
             self._lanes.end(operation)
             self._go_on(operation.key, [operation])
 
     def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
         """The first step of an item is over: its next one may go, and what waited for these operations."""
-        self._pending.extend(self._lanes.next(key))
+        self._extend(self._lanes.next(key))
         if self._after is not None:
             for operation in ended:
-                self._pending.extend(self._lanes.add(list(self._after(operation, self.outcome))))
+                self._extend(self._lanes.add(list(self._after(operation, self.outcome))))
 
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
         self._pending.try_later(batch, alone, now, self._random())

@@ -23,6 +23,7 @@ from tests.benchmarks import (
     page,
     real_rate,
     throughput,
+    unchanged,
     utilisation,
     virtual,
 )
@@ -46,6 +47,7 @@ SECTIONS: Mapping[str, Callable[[Scale], Section]] = {
     "memory": memory.measure,
     "calls": calls.measure,
     "peers": peers.measure,
+    "unchanged": unchanged.measure,
     "cost": cost.measure,
 }
 

@@ -22,10 +22,23 @@ from tests.fakes.clock import Clock
 from tests.fakes.expressions import Test, UpdateAction, condition, placeholders, update
 from tests.fakes.faults import Canceled, Fault, Predicate, RejectIf, Request, Throttle, Unprocessed, UnprocessedIf
 from tests.fakes.service import FakeService, Operations, Parameters, RefusedError, Response, copied
-from tests.fakes.tables import PARAMETER, Bucket, Capacity, KeyAttribute, Single, Table, Tables, Write, arn, check_key
+from tests.fakes.tables import (
+    PARAMETER,
+    READ_UNIT_BYTES,
+    Bucket,
+    Capacity,
+    KeyAttribute,
+    Read,
+    Single,
+    Table,
+    Tables,
+    Write,
+    arn,
+    check_key,
+)
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024  # API_BatchWriteItem: "up to 16 MB of data over the network"
-READ_UNIT_BYTES = 4096  # CapacityUnitCalculations: one read unit
+MAX_ANSWER_BYTES = 16 * 1024 * 1024  # API_BatchGetItem: "up to 16 MB of data", the rest comes back unprocessed
 MAX_TRANSACTION_ITEMS = 100  # API_TransactWriteItems: "up to 100 action requests"
 MAX_TRANSACTION_BYTES = 4 * 1024 * 1024  # likewise: "the aggregate size of the items"
 TRANSACTION_FACTOR = 2  # transaction-apis, "Capacity management": one write to prepare, one to commit
@@ -80,6 +93,9 @@ class FakeDynamoDB(FakeService):
         self._completed: dict[str, tuple[float, Parameters]] = {}
         """ClientRequestToken → when its transaction was completed, and the request."""
         self.consumed: dict[str, float] = {}
+        """Write units by table,"""
+        self.consumed_by_reads: dict[str, float] = {}
+        """and read units."""
         self.respell = False
         self._tables = Tables()
         self._rules: list[RejectIf] = []
@@ -98,7 +114,7 @@ class FakeDynamoDB(FakeService):
 
         An index's key is None, one attribute or a list of them; without a partition key the index is a local one.
         """
-        self.consumed[name] = 0
+        self.consumed[name] = self.consumed_by_reads[name] = 0
         self._tables[name] = Table(
             name,
             (partition_key, sort_key) if sort_key else (partition_key,),
@@ -131,6 +147,11 @@ class FakeDynamoDB(FakeService):
         with self._lock:
             self._tables[table].bucket = Bucket(capacity) if capacity else None
 
+    def limit_reads(self, table: str, capacity: Capacity | None) -> None:
+        """The same for BatchGetItem, in read units."""
+        with self._lock:
+            self._tables[table].read_bucket = Bucket(capacity) if capacity else None
+
     # The face of the client
 
     def batch_write_item(self, **kwargs: Any) -> dict[str, Any]:
@@ -157,6 +178,10 @@ class FakeDynamoDB(FakeService):
         """GetItem of the whole item."""
         return self._called_by_client("GetItem", kwargs)
 
+    def batch_get_item(self, **kwargs: Any) -> dict[str, Any]:
+        """BatchGetItem of whole items."""
+        return self._called_by_client("BatchGetItem", kwargs)
+
     # The service
 
     @cached_property
@@ -168,6 +193,7 @@ class FakeDynamoDB(FakeService):
             "UpdateItem": self._update_item,
             "TransactWriteItems": self._transact_write_items,
             "GetItem": self._get_item,
+            "BatchGetItem": self._batch_get_item,
         }
 
     def _batch_write_item(self, kwargs: dict[str, Any], fault: Fault | None) -> dict[str, Any]:
@@ -351,7 +377,39 @@ class FakeDynamoDB(FakeService):
         item = table.items.get(table.key_of(key))
         return {} if item is None else {"Item": copied(item)}
 
+    def _batch_get_item(self, kwargs: Parameters, fault: Fault | None) -> Response:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+        reads = self._tables.checked_keys(kwargs["RequestItems"])
+        self._check_denied([(read.table.name, {"Get": {"Key": read.asked}}) for read in reads], fault)
+        if isinstance(fault, Throttle):
+            raise _throttled(reads[0].table, fault)
+        left = _keys_held_back(reads, fault)
+        responses: dict[str, list[Item]] = {read.requested_table: [] for read in reads}
+        units: dict[str, float] = {}
+        size = 0
+        for read in [read for read in reads if read not in left]:
+            item, cost = read.item(), read.units()
+            size += item_bytes(item) if item else 0
+            if size > MAX_ANSWER_BYTES or (read.table.read_bucket and not read.table.read_bucket.take(cost)):
+                left.append(read)
+                continue
+            units[read.requested_table] = units.get(read.requested_table, 0.0) + cost
+            self.consumed_by_reads[read.table.name] += cost
+            if item is not None:
+                responses[read.requested_table].append(copied(item))
+        if len(left) == len(reads) and not _keys_held_back(reads, fault):
+            raise _throttled(reads[0].table, Throttle(reason="TableReadProvisionedThroughputExceeded"))
+        for items in responses.values():
+            items.reverse()  # "DynamoDB does not return items in any particular order."
+        return {"Responses": responses, "UnprocessedKeys": _unprocessed_keys(kwargs, left), **_capacity(kwargs, units)}
+
     # Checks
+
+    def _check_denied(self, requests: list[tuple[str, Request]], fault: Fault | None) -> None:
+        """Of the rules those that deny: what the service finds wrong with an item is nothing to a read."""
+        for rule in [*self._rules, fault] if isinstance(fault, RejectIf) else self._rules:
+            if rule.code != "ValidationException" and any(rule.predicate(*request) for request in requests):
+                raise RefusedError(rule.code, str(rule.message))
 
     def _check_rules(self, requests: list[tuple[str, Request]], fault: Fault | None) -> None:
         rules = [*self._rules, fault] if isinstance(fault, RejectIf) else self._rules
@@ -469,6 +527,24 @@ def _held_back(writes: list[Write], fault: Fault | None) -> list[Write]:
     if isinstance(fault, UnprocessedIf):
         return [write for write in writes if fault.predicate(write.table.name, write.request)]
     return []
+
+
+def _keys_held_back(reads: list[Read], fault: Fault | None) -> list[Read]:
+    if isinstance(fault, Unprocessed):
+        return reads[max(0, len(reads) - fault.count) :]
+    if isinstance(fault, UnprocessedIf):
+        return [read for read in reads if fault.predicate(read.table.name, {"Get": {"Key": read.asked}})]
+    return []
+
+
+def _unprocessed_keys(kwargs: Parameters, left: list[Read]) -> Response:
+    """In the form of RequestItems, so that it can be asked for again."""
+    unprocessed: Response = {}
+    for read in left:
+        wanted = kwargs["RequestItems"][read.requested_table]
+        of_table = unprocessed.setdefault(read.requested_table, {**wanted, "Keys": []})
+        of_table["Keys"].append(copied(read.asked))
+    return unprocessed
 
 
 def _respell_keys(request: Request, key: tuple[KeyAttribute, ...], position: int) -> None:

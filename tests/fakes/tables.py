@@ -17,6 +17,8 @@ from tests.fakes.service import ACCOUNT, REGION, Parameters, RefusedError
 MAX_REQUESTS = 25  # API_BatchWriteItem: "as many as 25 item put or delete operations"
 MAX_ITEM_BYTES = 400 * 1024  # Constraints, "Item size"
 MAX_PARTITION_KEY_BYTES, MAX_SORT_KEY_BYTES = 2048, 1024  # Constraints, "Partition keys and sort keys"
+MAX_KEYS = 100  # API_BatchGetItem
+READ_UNIT_BYTES = 4096  # CapacityUnitCalculations: one read unit
 WRITE_UNIT_BYTES = 1024  # CapacityUnitCalculations: one write unit is 1 KB, rounded up for each item
 _TABLE_NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}|arn:.*")  # HowItWorks.NamingRulesDataTypes
 KEY_MISMATCH = "The provided key element does not match the schema"
@@ -63,6 +65,9 @@ class Table:
     indexes: dict[str, "IndexKey"]
     items: dict[Key, Item] = field(default_factory=dict)
     bucket: Bucket | None = None
+    read_bucket: Bucket | None = None
+    before: dict[Key, Item | None] = field(default_factory=dict)
+    """What each item was before its last write: an eventually consistent read may still say so."""
 
     def key_of(self, attributes: Item) -> Key:
         return tuple(typed(attributes[name]) for name, _ in self.key)
@@ -83,10 +88,33 @@ class Write:
         return max(write_units(self.table.items.get(self.key)), write_units(self.item))
 
     def apply(self) -> None:
+        self.table.before[self.key] = self.table.items.get(self.key)
         if self.item is None:
             self.table.items.pop(self.key, None)
         else:
             self.table.items[self.key] = self.item
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """One checked key of a BatchGetItem."""
+
+    table: Table
+    requested_table: str
+    asked: Item
+    """The key as it was asked for."""
+    key: Key
+    is_consistent: bool
+
+    def item(self) -> Item | None:
+        """An eventually consistent read gives what was there before the last write, as the service may."""
+        return (self.table.items if self.is_consistent else self.table.before).get(self.key)
+
+    def units(self) -> float:
+        """Whole units of 4 KB, half of that where not consistent; what is missing costs one (read-write-operations)."""
+        item = self.item()
+        units = max(1, math.ceil(item_bytes(item) / READ_UNIT_BYTES)) if item else 1
+        return units if self.is_consistent else units / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,6 +173,34 @@ class Tables(dict[str, Table]):
         if len({(write.table.name, write.key) for write in writes}) < len(writes):
             raise InvalidValueError("Provided list of item keys contains duplicates")
         return writes
+
+    def checked_keys(self, request_items: dict[str, Parameters]) -> list[Read]:
+        """API_BatchGetItem: the whole request is refused for any of these."""
+        if not request_items:
+            raise InvalidValueError(
+                "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member must "
+                "have length greater than or equal to 1"
+            )
+        for name, wanted in request_items.items():
+            if not 1 <= len(wanted["Keys"]) <= MAX_KEYS:
+                raise InvalidValueError(
+                    f"1 validation error detected: Value at 'requestItems.{name}.member.keys' failed to satisfy "
+                    f"constraint: Member must have length less than or equal to {MAX_KEYS}, and at least 1"
+                )
+            if unknown := wanted.keys() - {"Keys", "ConsistentRead"}:
+                raise NotImplementedError(f"This fake does not know {', '.join(sorted(unknown))}")
+        if sum(len(wanted["Keys"]) for wanted in request_items.values()) > MAX_KEYS:
+            raise InvalidValueError("Too many items requested for the BatchGetItem call")
+        reads: list[Read] = []
+        for name, wanted in request_items.items():
+            table = self.named(name)
+            for asked in wanted["Keys"]:
+                key = canonical_item(asked)
+                check_key(table, key)
+                reads.append(Read(table, name, asked, table.key_of(key), wanted.get("ConsistentRead", False)))
+        if len({(read.table.name, read.key) for read in reads}) < len(reads):
+            raise InvalidValueError("Provided list of item keys contains duplicates")
+        return reads
 
     def checked_request(self, table: Table, requested_table: str, request: Request) -> Write:
         if len(request) != 1:

@@ -61,6 +61,7 @@ CONFIGURATIONS: dict[str, dict[str, Any]] = {
                 "warmWriteUnits": 12000,
                 "ttlAttribute": "ends",
                 "versionAttribute": "v",
+                "skipUnchanged": True,
                 "tableEncryption": "managed",
                 "pointInTimeRecovery": 7,
             },

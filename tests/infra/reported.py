@@ -54,6 +54,8 @@ AWS_METRICS = {
             "ProvisionedWriteCapacityUnits",
             "OnDemandMaxWriteRequestUnits",
             "WriteThrottleEvents",
+            "ConsumedReadCapacityUnits",
+            "ReadThrottleEvents",
             "WriteProvisionedThroughputThrottleEvents",
             "WriteKeyRangeThroughputThrottleEvents",
             "WriteMaxOnDemandThroughputThrottleEvents",

@@ -180,7 +180,7 @@ def test_every_alarm_says_what_to_do_and_has_a_heading_in_the_runbook(template: 
 
     everything = [*alarms_of(template).values(), template.only("AWS::CloudWatch::CompositeAlarm")]
     causes = (throttling.HOT_KEYS, throttling.PROVISIONED, throttling.ON_DEMAND_MAXIMUM, throttling.ACCOUNT_LIMIT)
-    named = {throttling.INDEX_HEADING, *(cause.heading for cause in causes)}
+    named = {throttling.INDEX_HEADING, *(cause.heading for cause in causes), "read-throttles"}
 
     for alarm in everything:
         said = re.fullmatch(r"([A-Z].+\.) Then see docs/runbook\.md#([a-z-]+)", alarm["AlarmDescription"])
@@ -268,6 +268,7 @@ def test_every_table_has_alarms_of_its_own_for_what_can_throttle_it(templates: d
         *("HotKeysold", "ProvisionedCapacityold", "OnDemandMaximumold", "AccountLimitold"),
         *("HotKeysevents", "OnDemandMaximumevents", "AccountLimitevents"),
         *("HotKeysfixed", "ProvisionedCapacityfixed"),
+        "ReadThrottlesevents",
     }
     by_name = {name: {each["TableName"] for each in dimensions} for name, dimensions in of_tables.items()}
     assert all(tables == {"Legacy"} for name, tables in by_name.items() if name.endswith("old"))

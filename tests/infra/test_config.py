@@ -121,6 +121,7 @@ BAD_TABLE_VALUES = [
     ("indexes", ["by-day"]),
     ("stream", "NEW"),
     ("versionAttribute", "x" * 65_536),
+    ("skipUnchanged", "maybe"),
     ("ttlAttribute", "x" * 256),
     ("tableRemoval", "keep"),
     ("tableRemoval", True),
@@ -308,6 +309,10 @@ PROVISIONED = {"billing": "provisioned", "maxWriteUnits": 100}
         ({"tables": [{"partition_key": "id:S"}]}, ["tables[0]", "'partition_key'", "partitionKey"]),
         ({"partitionKey": "id:S", "sortKey": "id:N"}, ["partitionKey", "sortKey", "'id'"]),
         ({"partitionKey": "id:S", "versionAttribute": "id"}, ["versionAttribute 'id'", "partitionKey"]),
+        (
+            {"billing": "provisioned", "maxWriteUnits": 10, "skipUnchanged": True},
+            ["skipUnchanged true", "billing provisioned", "maxReadUnits"],
+        ),
         ({"ttlAttribute": "pk"}, ["ttlAttribute 'pk'", "partitionKey"]),
         ({"ttlAttribute": "v", "versionAttribute": "v"}, ["ttlAttribute 'v'", "versionAttribute v"]),
         ({"tableRemoval": "destroy", "deletionProtection": True}, ["deletionProtection true", "tableRemoval destroy"]),

@@ -63,6 +63,31 @@ def test_what_is_not_given_is_made_and_given_back(stack: cdk.Stack) -> None:
     assert writer.key is None
 
 
+def test_only_a_table_whose_unchanged_items_are_skipped_may_be_read_and_has_an_alarm_for_that(stack: cdk.Stack) -> None:
+    tables = [
+        cdk.ExistingTable(table=table_of(stack, "Orders"), alias="orders"),
+        cdk.ExistingTable(table=table_of(stack, "Feed"), alias="feed", skip_unchanged=True),
+    ]
+    cdk.Sluice(stack, "Writer", tables=tables)
+    template = template_of(stack)
+
+    allowed = [
+        statement["Resource"]
+        for statement in template.allowed("AWS::IAM::Policy")
+        if statement["Action"] == "dynamodb:BatchGetItem"
+    ]
+    throttles = [
+        alarm["Dimensions"][0]["Value"]
+        for alarm in template.all("AWS::CloudWatch::Alarm").values()
+        if alarm.get("MetricName") == "ReadThrottleEvents"
+    ]
+    [feed] = [id for id in template.ids("AWS::DynamoDB::GlobalTable") if id.startswith("Feed")]
+    assert [table.skip_unchanged for table in functions_settings(template).tables] == [False, True]
+    assert len(allowed) == 1
+    assert feed in str(allowed)
+    assert throttles == [{"Ref": feed}]
+
+
 def test_a_table_of_the_app_is_written_to_with_the_key_that_it_has(stack: cdk.Stack) -> None:
     orders = table_of(stack, "Orders")
     writer = cdk.Sluice(

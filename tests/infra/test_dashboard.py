@@ -179,6 +179,7 @@ def test_several_tables_are_told_apart_and_shown_with_their_capacity(templates: 
         *("old: consumed", "old: provisioned", "old: maximum"),
         *("events: consumed", "events: maximum"),
         *("fixed: consumed", "fixed: provisioned"),
+        "events: read units consumed",
     ]
 
 

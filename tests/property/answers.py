@@ -17,7 +17,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -29,11 +29,12 @@ from sluice.aws import queue, tables
 from sluice.aws.boto import BotoClient
 from sluice.aws.http import Request
 from sluice.aws.in_flight import Running, Submit
+from sluice.aws.reads import Reads
 from sluice.aws.route import Route
 from sluice.aws.signature import Credentials, Signer
 from tests.fakes.protocol import answered
 from tests.fakes.service import FakeService
-from tests.world import Inline, World
+from tests.world import BLOBS, EVENTS, ORDERS, Inline, World
 
 ENVIRON = {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
 Raw = tuple[int, dict[str, str], bytes]
@@ -48,6 +49,7 @@ PUTS = [
 UPDATE = {"update": {"pk": "a"}, "expression": "SET v = :v", "values": {":v": 1}}
 CALLS: dict[str, list[Any]] = {
     "BatchWriteItem": [*PUTS, {"RequestItems": {"blobs": [{"PutRequest": {"Item": {"id": {"B": "AQI="}}}}]}}],
+    "BatchGetItem": [{"put": {"pk": "a", "v": 1}}, {"put": {"pk": "b"}}, {"delete": {"pk": "gone"}}],
     "PutItem": [{"put": {"pk": "a", "v": 1}, "condition": "attribute_not_exists(pk)"}],
     "DeleteItem": [{"delete": {"pk": "gone"}, "condition": "attribute_exists(pk)"}],
     "UpdateItem": [UPDATE],
@@ -101,10 +103,28 @@ def sample(chance: Random, operation: str, request: dict[str, Any]) -> dict[str,
             "Failed": [{"Id": e["Id"], "SenderFault": True, "Code": "Busy"} for e in entries[cut:]],
         }
     units: Any = {"TableName": "orders-table", "CapacityUnits": 1.0}
+    if operation == "BatchGetItem":
+        return _read(chance, request)
     if operation != "BatchWriteItem":
         return {"ConsumedCapacity": [units] if operation == "TransactWriteItems" else units}
     some = {table: requests for table, requests in request["RequestItems"].items() if chance.random() < 0.5}
     return {"UnprocessedItems": some, "ConsumedCapacity": [units]}
+
+
+def _read(chance: Random, request: dict[str, Any]) -> dict[str, Any]:
+    """Of each key an item that is not the one to be written, nothing, or the key as unprocessed."""
+    [(table, wanted)] = request["RequestItems"].items()
+    found: list[Any] = []
+    left: list[Any] = []
+    for key in wanted["Keys"]:
+        match chance.randrange(4):
+            case 0:
+                left.append(key)
+            case 1 | 2:
+                found.append({**key, "v": {"N": "0"}})
+    unprocessed = {table: {**wanted, "Keys": left}} if left else {}
+    capacity = [{"TableName": table, "CapacityUnits": float(len(wanted["Keys"]) - len(left))}]
+    return {"Responses": {table: found}, "UnprocessedKeys": unprocessed, "ConsumedCapacity": capacity}
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -188,11 +208,30 @@ def claims_nothing(operation: str, answer: Raw, request: dict[str, Any]) -> bool
         return not isinstance(successful, list) or not any(
             isinstance(entry, dict) and isinstance(entry.get("Id"), str) and entry["Id"] in ids for entry in successful
         )
+    if operation == "BatchGetItem":
+        return not is_read(said, request)
     if operation == "BatchWriteItem":
         unprocessed = said.get("UnprocessedItems")
         is_list = isinstance(unprocessed, dict) and all(isinstance(each, list) for each in unprocessed.values())
         return not is_list or not are_units(said.get("ConsumedCapacity", []))
     return not said.get("ConsumedCapacity") or not are_units(said["ConsumedCapacity"])
+
+
+def is_read(said: dict[str, Any], request: dict[str, Any]) -> bool:
+    """Whether it is an answer to the request that says of an item that it need not be written."""
+    [(table, wanted)] = request["RequestItems"].items()
+    asked = [key["pk"]["S"] for key in wanted["Keys"]]
+    try:
+        responses, unprocessed = said["Responses"], said["UnprocessedKeys"]
+        found = [item["pk"]["S"] for item in responses.get(table, [])]
+        left = [key["pk"]["S"] for key in (unprocessed[table]["Keys"] if unprocessed else [])]
+        is_right = sorted([*found, *left]) == sorted({*found, *left}) and {*found, *left} <= {*asked}
+    except (AttributeError, LookupError, TypeError):
+        return False
+    is_there = "gone" not in asked or "gone" in found or "gone" in left
+    return is_right and not (
+        is_there and all(item.get("v") != {"N": "1"} and len(item) > 1 for item in responses[table])
+    )
 
 
 def are_units(value: Any) -> bool:
@@ -250,7 +289,7 @@ class Services:
         )
         socket = OneAnswer(f"HTTP/1.1 {status:03} X\r\n{lines}\r\n".encode("latin-1") + content)
         connection = connection_module.Connection(socket)  # type: ignore[arg-type]
-        steps = connection.exchange(b"", request.body)
+        steps = connection.exchange(b"", request.body, request.answer_bytes)
         try:
             while True:
                 next(steps)
@@ -344,7 +383,11 @@ def judge(boto: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], s
     """The answers that were given, what is wrong with what came of them, and what came of the invocation."""
     chance, way = Random(f"{seed} {number}"), way_of(number)
     operation = way.partition(" ")[2]
-    world = World(settings={"update_once": operation == "TransactWriteItems"}, dead_letters=operation[:6] != "Change")
+    world = World(
+        tables=[replace(table, skip_unchanged=operation == "BatchGetItem") for table in (ORDERS, EVENTS, BLOBS)],
+        settings={"update_once": operation == "TransactWriteItems"},
+        dead_letters=operation[:6] != "Change",
+    )
     world.db.put_item(TableName="orders-table", Item={"pk": {"S": "gone"}})
     services = boto.services = Services(world, chance, operation, chance.choice([1, 1, 2, 4]))
     http = services if way.startswith("http") else None
@@ -353,6 +396,8 @@ def judge(boto: ByBoto3, seed: int, number: int) -> tuple[Services, list[str], s
         for prefix in (tables.PREFIX, queue.PREFIX)
     ]
     world.pipeline._table._dynamodb = routes[0]  # type: ignore[attr-defined]
+    assert world.pipeline._unchanged is not None
+    world.pipeline._unchanged.port = Reads(world.tables, routes[0])
     world.pipeline._notices._queue = queue.Queue(routes[1], boto.sqs_url, clock=world.clock, executor=Inline)
     world.send(*CALLS[operation])
     try:
@@ -374,6 +419,8 @@ def is_done(world: World, operation: str) -> bool:
             return {"a", "b"} <= items.keys() and others == (1, 1)
         case "DeleteItem":
             return "gone" not in items
+        case "BatchGetItem":
+            return "gone" not in items and "v" in items.get("a", {}) and "b" in items
     return "v" in items.get("a", {})
 
 

@@ -16,7 +16,7 @@ from tests.simulation.mutants import MUTANTS, ROOT, Mutant
 from tests.simulation.run import KINDS, Result, Scene, simulate
 from tests.simulation.virtual_time import Context, DeadlockError, Time
 
-SEEDS = {"fifo": 3, "strict fake": 15, "large events": 16, "updates once": 17, "write units": 29}
+SEEDS = {"fifo": 22, "strict fake": 15, "large events": 16, "updates once": 28, "write units": 26}
 MESSAGES = 1000
 MAX_MISSING = 0.15
 """Of all kinds of faults: so few messages do not meet with every rare one."""
@@ -51,6 +51,14 @@ def test_nearly_every_kind_of_fault_is_reached(results: dict[str, Result]) -> No
 
     missing = {kind for kind in KINDS if not seen[kind]}
     assert len(missing) <= MAX_MISSING * len(KINDS), missing
+
+
+def test_items_are_read_and_some_of_them_are_unchanged_or_newer(results: dict[str, Result]) -> None:
+    counts = sum((result.counts for result in results.values()), Counter())
+
+    assert counts["unchanged by reading"] > 100
+    assert counts["stale by reading"] > 10
+    assert counts["reads that failed"] > 10
 
 
 def test_the_same_seed_is_the_same_simulation_to_the_last_byte(results: dict[str, Result]) -> None:

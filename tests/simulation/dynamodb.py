@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from .chance import Chance
 from .model import DENIED, Model, ViolationError
 from .service import Service
-from .tables import Json, Tables, canceled
+from .tables import Json, Tables, canceled, state_of
 from .virtual_time import Time
 from .wire import Call, first_id
-from .workload import LATEST, Message, Place, Signature, Workload
+from .workload import FEED, LATEST, Message, Place, Signature, Workload
 
 MAX_REQUESTS = 25  # API_BatchWriteItem
+MAX_KEYS = 100  # API_BatchGetItem
 THROTTLES = ("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded")
 
 
@@ -25,6 +26,8 @@ class DynamoDB(Service):
         """Write units per second of each table; None: as much as is sent."""
         self._tokens: dict[str, tuple[float, float]] = {}
         self.denied: Callable[[Place], bool] | None = None
+        self.skipping: Collection[str] = ()
+        """Names of the tables that may be read."""
 
     def read(self, call: Call) -> None:
         body = call.body
@@ -35,6 +38,13 @@ class DynamoDB(Service):
                 for request in requests
             ]
             self._check_batch(call)
+        elif call.action == "BatchGetItem":
+            call.items = [
+                ("", (table, key["pk"]["S"]), key)
+                for table, wanted in body["RequestItems"].items()
+                for key in wanted["Keys"]
+            ]
+            self._check_read(call)
         else:
             arguments = body["TransactItems"][0]["Update"] if call.action == "TransactWriteItems" else body
             attributes = arguments.get("Key") or arguments["Item"]
@@ -61,6 +71,15 @@ class DynamoDB(Service):
         if any(place[0] == LATEST.name for place in places):
             raise ViolationError("a table with versions is written in a batch", first_id(call.invocation))
 
+    def _check_read(self, call: Call) -> None:
+        if not 1 <= len({place for _, place, _ in call.items}) == len(call.items) <= MAX_KEYS:
+            raise ViolationError(f"a read of {len(call.items)} keys", first_id(call.invocation))
+        for name, wanted in call.body["RequestItems"].items():
+            if wanted.get("ConsistentRead") is not True:
+                raise ViolationError("a read that may be of a while ago", first_id(call.invocation))
+            if name not in self.skipping:
+                raise ViolationError(f"{name} is read", first_id(call.invocation))
+
     def _messages(self, call: Call) -> Sequence[Message]:
         """The messages of which the call carries something."""
         found = []
@@ -68,13 +87,39 @@ class DynamoDB(Service):
             operations = call.invocation.on_item.get(place)
             if not operations:
                 raise ViolationError(f"{place} is nobody's item", first_id(call.invocation))
-            found += [operation.message for _, operation in operations if operation.signature == signature]
+            found += [operation.message for _, operation in operations if signature in ("", operation.signature)]
         return found
 
     def carry_out(self, call: Call) -> tuple[int, Json]:
         if call.action == "BatchWriteItem":
             return self._batch(call)
+        if call.action == "BatchGetItem":
+            return self._read(call)
         return self._single(call)
+
+    # Reads
+
+    def _read(self, call: Call) -> tuple[int, Json]:
+        if self.denied is not None and any(self.denied(place) for _, place, _ in call.items):
+            self.chance.count("read denied")
+            return 400, {"__type": "com.amazon.coral.service#AccessDeniedException", "Message": "not authorized"}
+        items, left = call.items, []
+        if self.holds_back or (self.chance.level and self.chance.hits("keys unprocessed", 0.1)):
+            left = self.random.sample(items, self.random.randint(1, len(items)))
+            items = [item for item in items if item not in left]
+        [(table, wanted)] = call.body["RequestItems"].items()
+        is_late = call.is_given_up or call.invocation.is_over
+        found = []
+        for _, place, _ in items:
+            stored = self._tables.stored(place)
+            if stored is not None:
+                found.append(stored)
+            self.model.seen(call.invocation, place, None if stored is None else state_of(stored), is_late=is_late)
+        self.random.shuffle(found)
+        unprocessed = {table: {**wanted, "Keys": [key for _, _, key in left]}} if left else {}
+        capacity = [{"TableName": table, "CapacityUnits": float(len(items))}]
+        self.model.trace.note(self.time.now, f"{len(found)} of {len(items)} are there", call.invocation.who, call.about)
+        return 200, {"Responses": {table: found}, "UnprocessedKeys": unprocessed, "ConsumedCapacity": capacity}
 
     # Batches
 
@@ -173,12 +218,21 @@ class DynamoDB(Service):
         }
 
     def throttle(self, call: Call) -> Json:
-        if not call.is_given_up and not call.invocation.is_over:
+        if call.action != "BatchGetItem" and not call.is_given_up and not call.invocation.is_over:
             self.model.throttled(call.invocation, [place for _, place, _ in call.items], self.time.now)
         code = self.random.choice(THROTTLES)
         return {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "too fast"}
 
     def wrong_types(self, body: Json) -> Any:
+        if "Responses" in body:
+            [(table, found)] = body["Responses"].items()
+            wrong_items: Any = ([found], [{"pk": {"N": "1"}}], {"pk": found}, None, "")
+            return self.random.choice((
+                [body], {**body, "Responses": []}, {**body, "UnprocessedKeys": None},
+                {**body, "UnprocessedKeys": {table: {}}}, {**body, "ConsumedCapacity": "much"},
+                {**body, "Responses": {table: self.random.choice(wrong_items)}},
+                {**body, "Responses": {table: [[*item] for item in found] or None}},
+            ))  # fmt: skip
         if "UnprocessedItems" not in body:
             return {**body, "ConsumedCapacity": self.random.choice(("much", [5], {"CapacityUnits": "1"}))}
         wrong: Sequence[Any] = (
@@ -188,6 +242,11 @@ class DynamoDB(Service):
         return self.random.choice(wrong)
 
     def without_member(self, body: Json) -> Json:
+        if "Responses" in body:
+            lost = self.random.choice(("Responses", "UnprocessedKeys", "the table"))
+            if lost == "the table":
+                return {**body, "Responses": {}}
+            return {name: value for name, value in body.items() if name != lost}
         return {
             name: value
             for name, value in body.items()
@@ -195,6 +254,10 @@ class DynamoDB(Service):
         }
 
     def about_something_else(self, body: Json) -> Json:
+        if "Responses" in body:
+            [(table, found)] = body["Responses"].items()
+            strangers = [{**item, "pk": {"S": "a stranger"}} for item in found] or [{"pk": {"S": "a stranger"}}]
+            return {**body, "Responses": {table: strangers}}
         if "UnprocessedItems" not in body:
             return {"Attributes": {}}
         stranger = {"PutRequest": {"Item": {"pk": {"S": "a stranger"}}}}
@@ -203,7 +266,10 @@ class DynamoDB(Service):
 
 def _of_request(table: str, request: Json) -> Signature:
     if "PutRequest" in request:
-        return int(request["PutRequest"]["Item"]["m"]["N"])
+        item = request["PutRequest"]["Item"]
+        if table == FEED.name:
+            return ("feed", table, item["pk"]["S"], str(int(float(item["s"]["N"]))))
+        return int(item["m"]["N"])
     return ("delete", table, request["DeleteRequest"]["Key"]["pk"]["S"])
 
 

@@ -14,10 +14,12 @@ from typing import Any
 from functions.batch_writer.pipeline import Outcome
 from sluice.message.errors import NothingWrittenError, SluiceError, TableError
 
-from .workload import Message, Operation, Place, Signature, State, Workload, applied, texts_of
+from .workload import FEED, Message, Operation, Place, Signature, State, Workload, applied, texts_of
 
 TOKEN_SECONDS = 600.0  # API_TransactWriteItems: a ClientRequestToken is valid for 10 minutes.
 MAX_VISIBILITY = 900
+READ = ("put", "delete", "put version", "delete version", "feed put", "feed delete")
+"""Kinds of operations that say what the item is to be, whatever it was."""
 DENIED, OUT_OF_DATE = "AccessDeniedException", "out of date"
 MAX_CALM_SECONDS = 6.0
 """Longer than any call takes that is neither lost nor delayed: what is silent for 8 s is given up."""
@@ -96,13 +98,13 @@ class Invocation:
 
     def is_evident(self, operation: Operation) -> bool:
         """Whether the operation has ended well: by itself, or by a later one that makes it superfluous."""
-        if operation.signature in self.evidence:
+        if operation.proof in self.evidence:
             return True
         later = False
         for _, other in self.on_item[operation.place]:
             if other is operation:
                 later = True
-            elif later and other.replaces_everything and other.signature in self.evidence:
+            elif later and other.replaces_everything and other.proof in self.evidence:
                 is_ordered = bool(operation.message.group)  # Then only within a message.
                 if not is_ordered or other.message is operation.message:
                     return True
@@ -114,11 +116,56 @@ class Invocation:
     def goes_on(self, signature: Signature, place: Place) -> Operation | None:
         """The operation of the item that this is, if it is its turn, which it may be again and again."""
         operations, last = self.on_item.get(place, ()), self._last.get(place, 0)
+        asked = self.asked(place) if place[0] == FEED.name else None
         for position, operation in operations:
-            if position >= last and operation.signature == signature:
+            # On the feed others may look just like it: it is the one whose turn it is, or an earlier one again.
+            is_meant = asked is None or operation is asked or operation.proof in self.evidence
+            if position >= last and operation.signature == signature and is_meant:
+                if (
+                    asked is not None
+                    and operation is not asked
+                    and asked.signature == signature
+                    and self.is_turn(asked)
+                ):
+                    continue
                 self._last[place] = position
                 return operation
         return None
+
+    def asked(self, place: Place) -> Operation | None:
+        """Whose turn it is to be done to the item, and so for whom it is read."""
+        for _, operation in self.on_item.get(place, ()):
+            is_over = operation.signature in self.refused or self.is_evident(operation)
+            if not is_over and not self._is_superseded(operation):
+                return operation
+        return None
+
+    def is_turn(self, operation: Operation) -> bool:
+        return not operation.message.group or self.not_done_before(operation) is None
+
+    def not_done_before(self, operation: Operation) -> Operation | None:
+        """What of an earlier message of its group is not done."""
+        message = operation.message
+        for other in self.messages:
+            if other is message:
+                return None
+            for each in other.operations if other.group == message.group else ():
+                if each.kind != "mistake" and not (
+                    self.is_refused_or_superseded(each) if each.code else self.is_evident(each)
+                ):
+                    return each
+        return None
+
+    def _is_superseded(self, operation: Operation) -> bool:
+        later = False
+        for _, other in self.on_item[operation.place]:
+            if other is operation:
+                later = True
+            elif later and other.replaces_everything and other.signature not in self.refused:
+                is_ordered = bool(operation.message.group)  # Then only within a message.
+                if not is_ordered or other.message is operation.message:
+                    return True
+        return False
 
 
 # Long: one ledger, asked by every part of the simulation.
@@ -151,7 +198,7 @@ class Model:
         if operation is None:
             self._fail(f"{signature} of {place} is applied out of turn, or was never asked for", invocation, place)
             return
-        invocation.evidence.add(signature)
+        invocation.evidence.add(operation.proof)
         if invocation.shut:
             invocation.shut.pop(place[0], None)
         if operation.kind == "add":
@@ -162,6 +209,17 @@ class Model:
             self._tainted.discard(place)
         if operation.message.group:
             self._check_turn(invocation, operation)
+
+    def seen(self, invocation: Invocation, place: Place, state: State, *, is_late: bool) -> None:
+        """An item has just been read: if it is as its next operation would leave it, that may be left out."""
+        operation = invocation.asked(place)
+        if operation is None or is_late:
+            return
+        if operation.message.group and place[0] == FEED.name:  # Elsewhere one delete may be taken for another.
+            self._check_turn(invocation, operation)
+        is_stale = bool(operation.kind.endswith("version") and state and state["v"] >= operation.version)
+        if is_stale or (operation.kind in READ and not operation.code and state == applied(operation, None)):
+            invocation.evidence.add(operation.proof)
 
     def throttled(self, invocation: Invocation, places: Sequence[Place], now: float) -> None:
         """Refused for going too fast: the send rate falls."""
@@ -194,16 +252,9 @@ class Model:
 
     def _check_turn(self, invocation: Invocation, operation: Operation) -> None:
         """On a FIFO queue all earlier messages of the group are done before."""
-        message = operation.message
-        for other in invocation.messages:
-            if other is message:
-                return
-            if other.group == message.group:
-                for each in other.operations:
-                    if each.kind != "mistake" and not (
-                        invocation.is_refused_or_superseded(each) if each.code else invocation.is_evident(each)
-                    ):
-                        raise ViolationError(f"{operation} is applied before {each} of its group", message.id)
+        before = invocation.not_done_before(operation)
+        if before is not None:
+            raise ViolationError(f"{operation} is applied before {before} of its group", operation.message.id)
 
     # What SQS is told
 
@@ -378,7 +429,7 @@ class Model:
     def _check_newest(self, state_of: Mapping[Place, State]) -> None:
         newest: dict[Place, list[Operation]] = {}
         for operation in self._workload.operations:
-            if operation.version and operation.message.is_readable:
+            if operation.version and operation.kind != "feed put" and operation.message.is_readable:
                 best = newest.setdefault(operation.place, [])
                 if not best or operation.version >= best[0].version:
                     best[:] = [*(b for b in best if b.version == operation.version), operation]

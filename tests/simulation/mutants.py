@@ -37,6 +37,7 @@ class Mutant:
 LANES = "sluice/writing/lanes.py"
 WRITER, PENDING, SEND_RATE = "sluice/writing/writer.py", "sluice/writing/pending.py", "sluice/writing/send_rate.py"
 HTTP, CONNECTION, PARSER = "sluice/aws/http.py", "sluice/aws/connection.py", "sluice/aws/http_parser.py"
+READS, UNCHANGED, EQUALITY = "sluice/aws/reads.py", "sluice/writing/unchanged.py", "sluice/message/equality.py"
 TABLES, QUEUE, MEANINGS = "sluice/aws/tables.py", "sluice/aws/queue.py", "sluice/aws/meanings.py"
 
 # ruff: noqa: E501
@@ -46,11 +47,26 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("what came back unprocessed counts as written", WRITER, "unwritten = set(reply.unwritten)", "unwritten: set[Operation] = set()"),
     Mutant("a throttled call is not tried again", WRITER, "                self.outcome.throttled_calls += 1\n                self.outcome.trouble = reply.error\n                self._try_later(sent.batch, sent.alone, now)",
            "                self.outcome.throttled_calls += 1\n                self.outcome.trouble = reply.error"),
-    Mutant("superseded before the write that replaces it is there", WRITER, "        self._pending.extend(self._lanes.add(plan.interleave(operations)))",
-           "        self._pending.extend(self._lanes.add(plan.interleave(operations)))\n        self.outcome.superseded.update(o for lane in self._lanes._steps.values() for s in lane for o in s.superseded)"),
+    Mutant("superseded before the write that replaces it is there", WRITER, "        self._extend(self._lanes.add(plan.interleave(operations)))",
+           "        self._extend(self._lanes.add(plan.interleave(operations)))\n        self.outcome.superseded.update(o for lane in self._lanes._steps.values() for s in lane for o in s.superseded)"),
     Mutant("the second write of an item does not wait for the first", LANES, "                first.append(steps[0].operation)", "                first.extend(step.operation for step in steps)"),
     Mutant("what a refused write would have replaced is forgotten", LANES, "lane.extendleft(reversed(lane.popleft().without()))", "lane.popleft()"),
     Mutant("whoever is denied is rejected", WRITER, "self.outcome.denied[sent.batch[0]] = reply.error", "self._reject(sent.batch[0], reply)"),
+    # Reading before writing
+    Mutant("what could not be read counts as unchanged", UNCHANGED, "                found.to_write.append(operation)\n                continue", "                found.unchanged.append(operation)\n                continue"),
+    Mutant("what could not be read is not written", UNCHANGED, "                found.to_write.append(operation)\n                continue", "                continue"),
+    Mutant("what has changed is not written", WRITER, "        self._pending.extend(found.to_write)", "        pass"),
+    Mutant("every item that is there counts as unchanged", UNCHANGED, "if wanted is not None and are_equal(wanted, stored):", "if wanted is not None:"),
+    Mutant("what stands there besides does not count", EQUALITY, "if item.keys() != stored.keys():", "if not item.keys() <= stored.keys():"),
+    Mutant("a delete of what is there is skipped", UNCHANGED, "return found.unchanged if wanted is None else found.to_write", "return found.unchanged"),
+    Mutant("a key that came back unprocessed is not in the table", READS, "            del unasked[_identity(table, key, attributes)]", "            pass"),
+    Mutant("an answer without UnprocessedKeys is whole", READS, "    UnprocessedKeys: dict[str, _Keys]\n", "    UnprocessedKeys: dict[str, _Keys] = {}\n"),
+    Mutant("an answer that says nothing of the table found nothing", READS, "if unasked and table not in responses:", "if False:"),
+    Mutant("an item that nobody asked for is passed over", READS, "            found[unasked.pop(_identity(table, key, item))] = item", "            if (k := _identity(table, key, item)) in unasked:\n                found[unasked.pop(k)] = item"),
+    Mutant("items are taken in the order of the keys", READS, "            found[unasked.pop(_identity(table, key, item))] = item", "            found[unasked.pop(next(iter(unasked)))] = item"),
+    Mutant("what a read may say is of a while ago", READS, '"ConsistentRead": True', '"ConsistentRead": False'),
+    Mutant("a newer version that stands there is overlooked", UNCHANGED, "not items.is_newer(version, held)", "items.is_newer(version, held)"),
+    Mutant("a skipped operation leaves its lane as it was", WRITER, "        self._finish(found.unchanged)", "        self.outcome.written.update(found.unchanged)"),
     # The send rate, and what waits
     Mutant("what came back is not sent again", PENDING, "                queues.repeated.append(operation)", "                pass"),
     Mutant("the share of write units is not paid", PENDING, "            self._share = self._share.spend(estimate, now)\n            queues", "            queues"),

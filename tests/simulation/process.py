@@ -12,6 +12,7 @@ from sluice.aws.endpoint import Endpoint, Service
 from sluice.aws.http import HttpClient
 from sluice.aws.in_flight import Executor, Loop, Polled, Running
 from sluice.aws.queue import Queue
+from sluice.aws.reads import Reads
 from sluice.aws.route import BotoCalls, Route
 from sluice.aws.signature import Credentials
 from sluice.aws.tables import Tables
@@ -49,11 +50,13 @@ class Process:
         """Until it is killed while it sends."""
         self._credentials = Credentials("key", "secret", services[0].token)
         connections = settings.max_connections
+        route = self._route(services[0], dynamodb.PREFIX, connections * 8)
         self._pipeline = Pipeline(
             settings,
-            Tables(settings.tables, self._route(services[0], dynamodb.PREFIX, connections * 8)),
+            Tables(settings.tables, route),
             Queue(self._route(services[1], sqs.PREFIX, connections), lambda: f"https://sqs.{REGION}.amazonaws.com",
                   connections=connections, clock=self.clock, executor=self._executor),
+            reads=Reads(settings.tables, route),
             region=REGION,
             clock=self.clock,
             sleep=self.sleep,

@@ -10,12 +10,12 @@ import time as real_time
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from functions.batch_writer.pipeline import Outcome
 from sluice.message.errors import NothingWrittenError
-from sluice.message.settings import Settings
+from sluice.message.settings import Settings, Table
 
 from . import network, queues, service
 from .chance import Chance
@@ -68,6 +68,12 @@ class Scene:
     update_once: bool
     max_units: float
     is_strict: bool
+    skips: bool
+    """All tables are read before they are written, not the feed alone."""
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return tuple(replace(table, skip_unchanged=self.skips or table.skip_unchanged) for table in TABLES)
 
     @classmethod
     def drawn(cls, seed: int) -> Scene:
@@ -80,6 +86,7 @@ class Scene:
             update_once=random.random() < 0.4,
             max_units=random.choice((float("inf"), float("inf"), float("inf"), 50.0)),
             is_strict=seed % STRICT_EVERY == 0,
+            skips=random.random() < 0.5,
         )
 
 
@@ -118,9 +125,10 @@ class World:
         dlq = f"{DLQ_URL}{'.fifo' if is_fifo else ''}"
         self.tables: Tables = StrictTables(self._now) if self.scene.is_strict else FastTables(self._now)
         self.dynamodb = DynamoDB(self.time, self.chance, self.model, self.workload, self.tables)
+        self.dynamodb.skipping = {table.name for table in self.scene.tables if table.skip_unchanged}
         self.sqs = Sqs(self.time, self.chance, self.model, self.workload, self.queue, dlq)
         self.settings = Settings(
-            TABLES,
+            self.scene.tables,
             dead_letter_queue_url=dlq,
             update_once=self.scene.update_once,
             max_write_units_per_second=self.scene.max_units,
@@ -297,6 +305,10 @@ class World:
         done = self.model.answered(invocation, outcome, self.time.now)
         counts = self.model.counts
         counts["invocations"] += 1
+        operations = outcome.operations
+        counts["unchanged by reading"] += len(operations.unchanged)
+        counts["stale by reading"] += len(operations.by_reading) - len(operations.unchanged)
+        counts["reads that failed"] += len(operations.reads_failed)
         counts["returned"] += len(invocation.messages) - len(done)
         counts["nothing written"] += isinstance(outcome.error, NothingWrittenError)
         counts["raised for a table"] += outcome.error is not None and not isinstance(outcome.error, NothingWrittenError)

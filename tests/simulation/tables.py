@@ -29,6 +29,9 @@ class Tables(Protocol):
     def single(self, action: str, arguments: Json) -> tuple[int, Json]:
         """Status and answer of a PutItem, DeleteItem, UpdateItem or TransactWriteItems."""
 
+    def stored(self, place: Place) -> Json | None:
+        """The item in DynamoDB JSON."""
+
     def states(self) -> Mapping[Place, State]: ...
 
 
@@ -36,8 +39,8 @@ def _units(text_bytes: int) -> float:
     return float(1 + text_bytes // WRITE_UNIT_BYTES)
 
 
-def _state(item: Mapping[str, Any]) -> State:
-    return {name: int(value["N"]) for name, value in item.items() if name not in ("pk", "p")}
+def state_of(item: Mapping[str, Any]) -> State:
+    return {name: int(float(value["N"])) for name, value in item.items() if name not in ("pk", "p")}
 
 
 class FastTables:
@@ -49,8 +52,11 @@ class FastTables:
         """In DynamoDB JSON."""
         self._completed: dict[str, tuple[float, Json]] = {}
 
+    def stored(self, place: Place) -> Json | None:
+        return self._items.get(place)
+
     def states(self) -> Mapping[Place, State]:
-        return {place: _state(item) for place, item in self._items.items()}
+        return {place: state_of(item) for place, item in self._items.items()}
 
     def batch(self, requests: Mapping[str, Sequence[Json]]) -> dict[str, float]:
         units: dict[str, float] = {}
@@ -149,7 +155,9 @@ class StrictTables:
             self._db.create_table(table.name, partition_key=("pk", "S"))
 
     def states(self) -> Mapping[Place, State]:
-        return {(table.name, item["pk"]["S"]): _state(item) for table in TABLES for item in self._db.items(table.name)}
+        return {
+            (table.name, item["pk"]["S"]): state_of(item) for table in TABLES for item in self._db.items(table.name)
+        }
 
     def batch(self, requests: Mapping[str, Sequence[Json]]) -> dict[str, float]:
         status, body = self._ask("BatchWriteItem", {"RequestItems": requests, "ReturnConsumedCapacity": "TOTAL"})
@@ -159,6 +167,12 @@ class StrictTables:
 
     def single(self, action: str, arguments: Json) -> tuple[int, Json]:
         return self._ask(action, arguments)
+
+    def stored(self, place: Place) -> Json | None:
+        wanted = {place[0]: {"Keys": [{"pk": {"S": place[1]}}], "ConsistentRead": True}}
+        _, body = self._ask("BatchGetItem", {"RequestItems": wanted})
+        [found] = body["Responses"].values()
+        return found[0] if found else None
 
     def _ask(self, action: str, arguments: Mapping[str, Any]) -> tuple[int, Json]:
         self._db.calls.clear()  # It remembers every call.

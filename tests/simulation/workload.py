@@ -16,11 +16,14 @@ PLAIN = Table("plain", "plain-table", KeyAttribute("pk", "S"))
 LATEST = Table("latest", "latest-table", KeyAttribute("pk", "S"), version="v")
 COUNTS = Table("counts", "counts-table", KeyAttribute("pk", "S"))
 """Only counted up: so the number at the end tells how often."""
-TABLES = (PLAIN, LATEST, COUNTS)
+FEED = Table("feed", "feed-table", KeyAttribute("pk", "S"), skip_unchanged=True)
+"""Few contents again and again."""
+TABLES = (PLAIN, LATEST, COUNTS, FEED)
+CONTENTS = 3
 
 Kind = Literal[
     "put", "delete", "put if absent", "delete if older", "update", "update if there", "add", "put version",
-    "delete version", "mistake", "poison",
+    "delete version", "mistake", "poison", "feed put", "feed delete",
 ]  # fmt: skip
 Signature = int | tuple[str, ...]
 """What a request shows of the operation that it carries: its number, or where it has none (a delete), its item."""
@@ -30,6 +33,7 @@ Place = tuple[str, str]
 KINDS: Sequence[tuple[Kind, float]] = (
     ("put", 48), ("delete", 8), ("put if absent", 5), ("delete if older", 3), ("update", 6), ("update if there", 3),
     ("add", 7), ("put version", 13), ("delete version", 3), ("mistake", 2), ("poison", 1.5),
+    ("feed put", 16), ("feed delete", 3),
 )  # fmt: skip
 MISTAKES: Sequence[tuple[str, str]] = (
     ("MissingKey", '{"put":{"m":1}}'),
@@ -48,7 +52,7 @@ PACKED = (2, 3, 5, 12)
 
 
 class Operation:
-    __slots__ = ("code", "key", "kind", "message", "number", "place", "signature", "table", "text", "version")
+    __slots__ = ("code", "key", "kind", "message", "number", "place", "proof", "signature", "table", "text", "version")
 
     def __init__(self, number: int, kind: Kind, table: Table, key: str, version: int, text: str, code: str) -> None:
         self.number, self.kind, self.key, self.version, self.text = number, kind, key, version, text
@@ -61,11 +65,17 @@ class Operation:
             self.signature = ("delete", *self.place)
         elif kind == "delete version":
             self.signature = ("delete", *self.place, str(version))
+        elif kind == "feed put":
+            self.signature = ("feed", *self.place, str(version))
+        elif kind == "feed delete":
+            self.signature = ("delete", *self.place)
+        self.proof: Signature = number if table is FEED else self.signature
+        """By what it is known to be done: on the feed other operations look just like it."""
         self.message: Message
 
     @property
     def replaces_everything(self) -> bool:
-        return self.kind in ("put", "delete", "poison")
+        return self.kind in ("put", "delete", "poison", "feed put", "feed delete")
 
     def __repr__(self) -> str:
         version = f" v{self.version}" if self.version else ""
@@ -151,6 +161,8 @@ class Workload:
         table = _TABLE_OF.get(kind, PLAIN)
         if kind in ("put version", "delete version"):
             version = max(1, number + int(random.random() * 2 * MAX_VERSION_LAG) - MAX_VERSION_LAG)
+        elif kind == "feed put":
+            version = int(CONTENTS * random.random() ** 2)
         if kind == "mistake":
             code, text = random.choice((*MISTAKES, UNREADABLE))
         else:
@@ -170,7 +182,8 @@ def _native(key: str, number: int) -> str:
     return f'{{"PutRequest":{{"Item":{{"pk":{{"S":"{key}"}},"m":{{"N":"{number}"}}}}}}}}'
 
 
-_TABLE_OF: Mapping[Kind, Table] = {"add": COUNTS, "put version": LATEST, "delete version": LATEST}
+_TABLE_OF: Mapping[Kind, Table] = {"add": COUNTS, "put version": LATEST, "delete version": LATEST,
+                                     "feed put": FEED, "feed delete": FEED}  # fmt: skip
 _TEXT: Mapping[Kind, Callable[[str, int, int], str]] = {
     "put": lambda k, n, _: f'{{"put":{{"pk":"{k}","m":{n}}}}}',
     "poison": lambda k, n, _: f'{{"put":{{"pk":"{k}","m":{n},"poison":true}}}}',
@@ -188,6 +201,9 @@ _TEXT: Mapping[Kind, Callable[[str, int, int], str]] = {
     ),
     "put version": lambda k, n, v: f'{{"put":{{"pk":"{k}","m":{n},"v":{v}}},"table":"latest"}}',
     "delete version": lambda k, _, v: f'{{"delete":{{"pk":"{k}"}},"version":{v},"table":"latest"}}',
+    # Of one content in two spellings.
+    "feed put": lambda k, n, v: f'{{"put":{{"pk":"{k}","s":{v}{".0" if n % 2 else ""}}},"table":"feed"}}',
+    "feed delete": lambda k, *_: f'{{"delete":{{"pk":"{k}"}},"table":"feed"}}',
 }
 
 State = dict[str, int] | None
@@ -200,8 +216,10 @@ def applied(operation: Operation, state: State) -> State:
     match operation.kind:
         case "put":
             return {"m": number}
-        case "delete":
+        case "delete" | "feed delete":
             return None
+        case "feed put":
+            return {"s": operation.version}
         case "put if absent":
             return {"m": number} if state is None else state
         case "delete if older":

@@ -284,6 +284,22 @@ def test_the_newest_version_wins(db: FakeDynamoDB) -> None:
     assert [item["pk"]["S"] for item in db.items("orders")] == ["a"]
 
 
+def test_what_stands_there_already_is_not_written_again() -> None:
+    def give() -> Result:
+        with orders(skip_unchanged=True) as writer:
+            for number in range(2_000):
+                writer.put({"pk": f"k{number}", "text": "x" * 3_000, "n": Decimal(number)})
+            writer.delete({"pk": "not there"})
+        return writer.result
+
+    first, again = give(), give()
+    assert (first.written, first.unchanged + first.written) == (first.given - first.unchanged, 2_001)
+    assert (again.given, again.failed) == (2_001, [])
+    assert again.unchanged > 1_000
+    assert again.written < 1_000
+    assert again.write_units < first.write_units / 2
+
+
 def test_several_tables(db: FakeDynamoDB) -> None:
     tables = [sluice.direct.tables.named("orders", KEY, None), sluice.direct.tables.named("events", EVENTS_KEY, None)]
     with Writer(tables) as writer:

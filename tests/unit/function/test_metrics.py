@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,12 +15,12 @@ from functions.batch_writer import metrics
 from functions.batch_writer.metrics import MAX_AGE, by_rank, sent_to_written
 from sluice.message.decoder import Message
 from tests.fakes import Fault, Refusal, ServerError, Throttle, Timeout, Unprocessed, UnprocessedIf
-from tests.world import World
+from tests.world import ORDERS, World
 
 NAMES = {
     *("MessagesReceived", "MessagesWritten", "MessagesReturned", "MessagesDeadLettered", "OperationsWritten"),
     *("OperationsSuperseded", "OperationsRejected", "ConditionsFailed", "BatchWrites", "BatchFill", "UnprocessedItems"),
-    *("ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime", "SentToWritten"),
+    *("ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime", "OperationsUnchanged", "SentToWritten"),
 }
 BAD: dict[str, Any] = {"put": {}}
 Numbers = dict[str, list[float]]
@@ -123,6 +124,19 @@ def test_operations_are_counted_one_by_one(capsys: pytest.CaptureFixture[str]) -
     assert numbers["OperationsSuperseded"] == [3]
     assert numbers["OperationsRejected"] == [2 + 1 + 2]  # A body that cannot be parsed counts as one.
     assert numbers["ConditionsFailed"] == [0]
+
+
+def test_what_stands_in_the_table_already_counts_as_written_and_as_unchanged(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = World(tables=(replace(ORDERS, skip_unchanged=True),))
+    world.run(*puts(3))
+
+    numbers = emitted(world.run(*puts(2), {"put": {"pk": "a2", "n": 1}}), capsys)
+
+    assert numbers["OperationsUnchanged"] == [2]
+    assert numbers["OperationsWritten"] == [3]
+    assert numbers["ConsumedWriteUnits"] == [1]
 
 
 def test_calls_and_their_fill_are_those_that_the_service_saw(capsys: pytest.CaptureFixture[str]) -> None:
