@@ -76,7 +76,7 @@ def undisturbed(measure: Callable[[], Round]) -> Round:
 
 
 def interleaved(jobs: Mapping[K, Job], rounds: int, round_seconds: float) -> dict[K, Round]:
-    """The median invocation of each job.
+    """The median invocation of each job, each round of `round_seconds` of CPU time or one invocation.
 
     On a busy machine fewer rounds, three at least, so that the whole stays within its time.
     """
@@ -84,7 +84,9 @@ def interleaved(jobs: Mapping[K, Job], rounds: int, round_seconds: float) -> dic
     times = {}
     for name, job in jobs.items():
         job.writer.invoke(job.load)  # Warm: connections and caches.
-        times[name] = max(1, min(50, math.ceil(round_seconds / job.writer.invoke(job.load).cpu)))
+        times[name] = 1
+        if round_seconds:
+            times[name] = max(1, min(50, math.ceil(round_seconds / job.writer.invoke(job.load).cpu)))
     measured: dict[K, list[Round]] = {name: [] for name in jobs}
     for number in range(rounds):
         if number >= MIN_ROUNDS and time.monotonic() - began > MAX_SECONDS:
