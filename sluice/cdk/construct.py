@@ -80,8 +80,15 @@ class Sluice(Construct):
         }
         """By alias, the default first."""
         self._writer = self._make_writer(config, configs, function_options or FunctionOptions())
-        by_alias = {table.alias: table for table in configs}
-        self._watched = Watched(self.service, self.queue, self.dead_letter_queue, self.function, self.tables, by_alias)
+        self._watched = Watched(
+            self.service,
+            self.queue,
+            self.dead_letter_queue,
+            self.function,
+            self.tables,
+            indexes={table.alias: table.made_indexes for table in configs},
+            versioned={table.alias for table in configs if table.version_attribute is not None},
+        )
         self._alarms = self._make_alarms(config, alarm_topic, alarm_topic_key)
         self._dashboard = self._make_dashboard(config) if config.dashboard else None
         self._keep(config, [table for table in configs if table.alias not in existing], made_queue=queue is None)
@@ -215,7 +222,7 @@ class Sluice(Construct):
             warm_write_units=config.warm_write_units,
             warm_read_units=config.warm_read_units,
             ttl_attribute=config.ttl_attribute,
-            indexes=config.indexes,
+            indexes=config.made_indexes,
             stream=config.stream,
             encryption=config.table_encryption,
             key=key,
@@ -270,7 +277,9 @@ class Sluice(Construct):
             freshness_target=config.freshness_target,
             is_complete=config.alarms == "all",
             visibility_timeout=config.visibility_timeout,
-            dead_letter_life=dead_letter_life(self.dead_letter_queue, config),
+            dead_letter_life=dead_letter_life(
+                self.dead_letter_queue, before=0 if config.is_fifo else config.queue_retention * 86_400
+            ),
             topic=topic,
             email=config.alarm_email,
             topic_key=topic_key or self.key,

@@ -11,6 +11,7 @@ from sluice.message.settings import Index, KeyAttribute
 from .capacity import Capacity, OnDemand, Provisioned
 from .context import ConfigError, camel_case, check_values, read, setting, settings_of
 from .parsers import from_json, key_attribute, matching, optional, whole
+from .table_index import TableIndex
 
 MAX_KEY_ATTRIBUTES = 4
 """Of a global index's partition key, and of its sort key (GlobalSecondaryIndex.KeySchema, API reference)."""
@@ -104,8 +105,12 @@ class IndexConfig:
         given = [name for name in units if getattr(self, name) is not None]
         return given if self.projection == "all" else ["projection", *given]
 
-    def capacity(self, of_table: Capacity) -> Capacity:
-        """Its own, and where nothing is given that of its table."""
+    def of(self, capacity_of_table: Capacity) -> TableIndex:
+        """The index of a table with this capacity, which holds where the index has none of its own."""
+        capacity = self._capacity(capacity_of_table)
+        return TableIndex(key=self.as_setting, projection=projection(self.projection), capacity=capacity)
+
+    def _capacity(self, of_table: Capacity) -> Capacity:
         if isinstance(of_table, OnDemand):
             return OnDemand(
                 max_write_units=self.max_write_units or of_table.max_write_units,

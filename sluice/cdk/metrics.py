@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from aws_cdk import Duration
@@ -11,7 +11,7 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 
-from .table_config import TableConfig
+from .table_index import TableIndex
 from .throttling import Cause, causes_of, causes_of_index
 
 METRICS_NAMESPACE = "Sluice"
@@ -34,8 +34,10 @@ class Watched:
     function: lambda_.Function
     tables: Mapping[str, dynamodb.ITable]
     """By alias."""
-    configs: Mapping[str, TableConfig]
+    indexes: Mapping[str, Sequence[TableIndex]]
     """By alias."""
+    versioned: Collection[str]
+    """Aliases of tables in which the newest version wins; nothing is written there in batches."""
 
     def own(
         self, name: str, statistic: str = "Sum", *, label: str | None = None, period: Duration | None = None
@@ -62,19 +64,19 @@ class Watched:
         https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
         """
         for alias, table in self.tables.items():
-            for index in self.configs[alias].indexes:
+            for index in self.indexes[alias]:
                 if index.is_local:
                     continue
-                dimensions = {"TableName": table.table_name, "GlobalSecondaryIndexName": index.name}
+                dimensions = {"TableName": table.table_name, "GlobalSecondaryIndexName": index.key.name}
                 for cause in causes_of_index(table, index):
                     metric = table.metric(cause.metric, statistic="Sum", period=MINUTE, dimensions_map=dimensions)
-                    yield alias, index.name, metric, cause
+                    yield alias, index.key.name, metric, cause
 
     def system_errors(self, alias: str) -> cloudwatch.MathExpression:
         """Requests of the function that DynamoDB answered with a fault of its own (HTTP 500)."""
         table = self.tables[alias]
         calls = ["PutItem", "DeleteItem", "UpdateItem"]
-        if self.configs[alias].version_attribute is None:
+        if alias not in self.versioned:
             calls.append("BatchWriteItem")
         number = [*self.tables].index(alias)  # A graph shows several, and no id may stand for two metrics.
         metrics: dict[str, cloudwatch.IMetric] = {

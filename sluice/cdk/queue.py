@@ -11,7 +11,6 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from .config import Config
 from .limits import DEAD_LETTER_RETENTION
 from .nag import acknowledge
 from .principals import statement
@@ -151,11 +150,11 @@ def given_queues(scope: Construct, queue: sqs.IQueue, dead_letters: sqs.IQueue |
     return Queues(queue, dead_letters, dead_letters.encryption_master_key)
 
 
-def dead_letter_life(queue: sqs.IQueue, config: Config) -> int:
+def dead_letter_life(queue: sqs.IQueue, *, before: int) -> int:
     """Seconds that a letter stays, at the least, on its queue after it has come there.
 
-    On a standard queue a letter that SQS has moved keeps the time when it was first sent. Of a queue that is imported
-    nothing is known: it is taken to keep letters for SQS's maximum.
+    `before` is how long it may have been on the first queue: on a standard queue a letter that SQS has moved keeps the
+    time when it was first sent. Of an imported queue nothing is known: it is taken to keep letters for SQS's maximum.
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
     """
     resource = queue.node.default_child
@@ -163,7 +162,6 @@ def dead_letter_life(queue: sqs.IQueue, config: Config) -> int:
     if isinstance(resource, sqs.CfnQueue):
         given = resource.message_retention_period
         kept = DEFAULT_RETENTION if given is None or Token.is_unresolved(given) else int(given)
-    before = 0 if config.is_fifo else config.queue_retention * 86_400
     # A letter that comes with less has no time for an alarm of its own.
     return max(kept - before, MIN_LIFE)
 

@@ -14,8 +14,8 @@ from constructs import Construct
 from sluice.message.settings import KeyAttribute
 
 from .capacity import Capacity, Provisioned
-from .index_config import IndexConfig
 from .nag import acknowledge, acknowledge_regulated
+from .table_index import TableIndex
 
 TYPES = {
     "S": dynamodb.AttributeType.STRING,
@@ -43,7 +43,7 @@ class RecordTable(Construct):
         warm_write_units: int | None,
         warm_read_units: int | None,
         ttl_attribute: str | None,
-        indexes: Sequence[IndexConfig],
+        indexes: Sequence[TableIndex],
         stream: str | None,
         encryption: str,
         key: kms.IKey | None,
@@ -92,27 +92,28 @@ class RecordTable(Construct):
                 "pointInTimeRecovery 0 was chosen: the data can be created again.",
             )
         for index in indexes:
-            self._add(index, index.capacity(capacity))
+            self._add(index)
         if isinstance(capacity, Provisioned):
             _scale(self.table.auto_scale_write_capacity, capacity.write_units, capacity.target_utilization)
             _scale(self.table.auto_scale_read_capacity, capacity.read_units, capacity.target_utilization)
 
-    def _add(self, index: IndexConfig, capacity: Capacity) -> None:
-        partition_key, sort_key = map(_attributes, (index.as_setting.partition_key, index.as_setting.sort_key))
+    def _add(self, index: TableIndex) -> None:
+        name, capacity = index.key.name, index.capacity
+        partition_key, sort_key = map(_attributes, (index.key.partition_key, index.key.sort_key))
         if index.is_local:
             [key] = sort_key
-            self.table.add_local_secondary_index(index_name=index.name, sort_key=key, **_projected(index.projection))
+            self.table.add_local_secondary_index(index_name=name, sort_key=key, **_projected(index.projection))
             return
         self.table.add_global_secondary_index(
-            index_name=index.name,
+            index_name=name,
             partition_keys=partition_key,
             sort_keys=sort_key or None,
             **_projected(index.projection),
             **{name: value for name, value in _throughput(capacity).items() if name != "billing_mode"},
         )
         if isinstance(capacity, Provisioned):
-            scale_writes = partial(self.table.auto_scale_global_secondary_index_write_capacity, index.name)
-            scale_reads = partial(self.table.auto_scale_global_secondary_index_read_capacity, index.name)
+            scale_writes = partial(self.table.auto_scale_global_secondary_index_write_capacity, name)
+            scale_reads = partial(self.table.auto_scale_global_secondary_index_read_capacity, name)
             _scale(scale_writes, capacity.write_units, capacity.target_utilization)
             _scale(scale_reads, capacity.read_units, capacity.target_utilization)
 

@@ -21,6 +21,7 @@ from .parsers import (
     optional,
     whole,
 )
+from .table_index import TableIndex
 
 DEFAULT_ALIAS = "records"
 PROVISIONED_READS = 5
@@ -190,6 +191,10 @@ class TableConfig:
     def key_arn(self) -> str | None:
         """The customer's own KMS key."""
         return self.table_encryption if self.table_encryption.startswith("arn:") else None
+
+    @property
+    def made_indexes(self) -> list[TableIndex]:
+        return [index.of(self.capacity) for index in self.indexes]
 
     @property
     def capacity(self) -> Capacity:

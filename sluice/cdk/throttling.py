@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from aws_cdk import aws_dynamodb as dynamodb
 
-from .index_config import IndexConfig
+from .table_index import TableIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,11 @@ INDEX_HEADING = "index-throttles"
 """The runbook's, whatever the cause."""
 
 
-def causes_of_index(table: dynamodb.ITable, index: IndexConfig) -> tuple[Cause, ...]:
+def causes_of_index(table: dynamodb.ITable, index: TableIndex) -> tuple[Cause, ...]:
     """What can throttle a global index: it has its table's mode, and may have a maximum of its own."""
     causes = causes_of(table)
-    if index.max_write_units is not None and PROVISIONED not in causes and ON_DEMAND_MAXIMUM not in causes:
-        causes = (*causes, ON_DEMAND_MAXIMUM)
+    if index.has_maximum and PROVISIONED not in causes and ON_DEMAND_MAXIMUM not in causes:
+        return (*causes, ON_DEMAND_MAXIMUM)
     return causes
 
 

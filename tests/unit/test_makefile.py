@@ -47,8 +47,10 @@ def project() -> Iterator[Path]:
     root = Path(tempfile.mkdtemp())
     root.chmod(0o755)
     shutil.copy(MAKEFILE, root / "Makefile")
-    (root / "tests/benchmarks").mkdir(parents=True)
-    for name in ("pyproject.toml", "requirements.lock", "package-lock.json", "tests/benchmarks/requirements.txt"):
+    for name in ("benchmarks", "second_opinion"):
+        (root / "tests" / name).mkdir(parents=True)
+        (root / "tests" / name / "requirements.txt").write_text("")
+    for name in ("pyproject.toml", "requirements.lock", "package-lock.json"):
         (root / name).write_text("")
     for name, script in (("python", PYTHON), ("inner", INNER), ("node", NODE)):
         (root / name).write_text(script)
@@ -85,6 +87,7 @@ def test_make_venv_is_quiet_where_all_goes_well(project: Path) -> None:
         ("venv", "venv", ["ensurepip is not available", "apt-get install python3-venv", "make PYTHON={python} venv"]),
         (".venv pip", "venv", ["ERROR: connection refused", "PIP_INDEX_URL", "make PYTHON={python} venv"]),
         (".venv-bench pip", "bench", ["ERROR: connection refused", "PIP_INDEX_URL", "make PYTHON={python} bench"]),
+        (".venv-second pip", "second-opinion", ["ERROR: connection refused", "make PYTHON={python} second-opinion"]),
         ("npm", "test", ["npm error code E403", "NPM_CONFIG_REGISTRY", "make PYTHON={python} test"]),
     ],
 )
