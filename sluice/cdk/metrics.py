@@ -38,6 +38,8 @@ class Watched:
     """By alias."""
     versioned: Collection[str]
     """Aliases of tables in which the newest version wins; nothing is written there in batches."""
+    update_once: bool
+    """Updates go by transactions."""
 
     def own(
         self, name: str, statistic: str = "Sum", *, label: str | None = None, period: Duration | None = None
@@ -75,7 +77,7 @@ class Watched:
     def system_errors(self, alias: str) -> cloudwatch.MathExpression:
         """Requests of the function that DynamoDB answered with a fault of its own (HTTP 500)."""
         table = self.tables[alias]
-        calls = ["PutItem", "DeleteItem", "UpdateItem"]
+        calls = ["PutItem", "DeleteItem", "TransactWriteItems" if self.update_once else "UpdateItem"]
         if alias not in self.versioned:
             calls.append("BatchWriteItem")
         number = [*self.tables].index(alias)  # A graph shows several, and no id may stand for two metrics.

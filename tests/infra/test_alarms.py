@@ -275,6 +275,23 @@ def test_every_table_has_alarms_of_its_own_for_what_can_throttle_it(templates: d
     assert len(set().union(*by_name.values())) == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "calls"),
+    [
+        ("default", {"BatchWriteItem", "PutItem", "DeleteItem", "UpdateItem"}),
+        ("chosen", {"PutItem", "DeleteItem", "TransactWriteItems"}),  # With a version, and updates that apply once.
+    ],
+)
+def test_system_errors_are_those_of_the_calls_that_the_function_makes(
+    templates: dict[str, Template], name: str, calls: set[str]
+) -> None:
+    alarm = alarms_of(templates[name])["SystemErrors"]
+
+    dimensions = [{each["Name"]: each["Value"] for each in query["Dimensions"]} for query in queries_of(alarm)]
+    assert {each["Operation"] for each in dimensions} == calls
+    assert {each["TableName"] for each in dimensions} == {TABLE}
+
+
 def test_an_index_has_alarms_of_its_own_for_what_can_throttle_it(tmp_path: Path) -> None:
     status = {"name": "by-status", "partitionKey": "status:S"}
     local = {"name": "by-day", "sortKey": "day:S"}

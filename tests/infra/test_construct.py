@@ -148,6 +148,21 @@ def test_a_queue_of_the_app_is_read_with_its_own_dead_letters(stack: cdk.Stack) 
     assert uses
 
 
+@pytest.mark.parametrize(("retention", "days"), [(None, 1), (7, 1), (10, 4), (14, 8)])
+def test_letters_on_a_queue_of_the_app_are_told_before_their_end(
+    stack: cdk.Stack, retention: int | None, days: int
+) -> None:
+    """Less what the first queue may have kept them for, 4 days, and 2 days to act; SQS's default is 4 days."""
+    kept = cdk.Duration.days(retention) if retention is not None else None
+    dead = cdk.sqs.Queue(stack, "Dead", retention_period=kept)
+    queue = cdk.sqs.Queue.from_queue_arn(stack, "Inbox", "arn:aws:sqs:eu-west-1:123456789012:inbox")
+    cdk.Sluice(stack, "Writer", queue=queue, dead_letter_queue=dead)
+
+    ages = [alarm for name, alarm in template_of(stack).all("AWS::CloudWatch::Alarm").items() if "Expiring" in name]
+
+    assert [alarm["Threshold"] for alarm in ages] == [days * 86_400]
+
+
 def test_an_imported_queue_gets_dead_letters_of_its_type(stack: cdk.Stack) -> None:
     queue = cdk.sqs.Queue.from_queue_arn(stack, "Inbox", "arn:aws:sqs:eu-west-1:123456789012:inbox.fifo")
     cdk.Sluice(stack, "Writer", queue=queue, config=Config(queue_type="fifo"))
