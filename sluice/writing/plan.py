@@ -68,16 +68,23 @@ def interleave(operations: Iterable[Operation]) -> list[Operation]:
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-data-upload.html
     """
     arrived = list(operations)
-    # The usual: each has a partition of its own, or all have the same. A Counter would take longer to tell.
+    # The usual: each has a partition of its own; which takes half the time to tell by the partition keys alone.
     if len({operation.key[1] for operation in arrived}) == len(arrived):
         return arrived
-    if len({operation.key[:2] for operation in arrived}) == 1:
-        return arrived
-    turns: dict[tuple[str, KeyValue], int] = {}
-    rows: list[list[Operation]] = []  # The first of each partition, then the second of each, ...
+    seen: set[tuple[str, KeyValue]] = set()
+    first: list[Operation] = []
+    again: list[Operation] = []  # Mostly few: what follows takes four times as long for each.
     for operation in arrived:
         partition = operation.key[:2]
-        turn = turns[partition] = turns.get(partition, -1) + 1
+        (again if partition in seen else first).append(operation)
+        seen.add(partition)
+    if len(seen) == 1:
+        return arrived
+    turns: dict[tuple[str, KeyValue], int] = {}
+    rows = [first]  # The first of each partition, then the second of each, ...
+    for operation in again:
+        partition = operation.key[:2]
+        turn = turns[partition] = turns.get(partition, 0) + 1
         if turn == len(rows):
             rows.append([])
         rows[turn].append(operation)

@@ -91,7 +91,7 @@ MUTANTS: Sequence[Mutant] = (
            "return sorted(arrived, key=lambda o: str(o.key[:2]))", INTERLEAVED),
     Mutant("partitions in reverse", "sluice/writing/plan.py", "return [operation for row in rows for operation in row]",
            "return [operation for row in reversed(rows) for operation in row]", INTERLEAVED),
-    Mutant("partitions as they come", "sluice/writing/plan.py", "for operation in arrived}) == 1:", "for operation in arrived}):", INTERLEAVED),
+    Mutant("partitions as they come", "sluice/writing/plan.py", "if len(seen) == 1:", "if seen:", INTERLEAVED),
     # Identity
     Mutant("keys joined as strings", "sluice/message/fast_tables.py", "return (self._name, partition, sort)",
            'return (self._name, f"{partition}{sort}", None)', ALIKE),
