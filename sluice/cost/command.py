@@ -21,6 +21,7 @@ from .model import FULL_VCPU_MB
 from .prices import FixedPrices, Prices, PricesError
 from .report import Name, Row, assumptions, dollars, exact_name, markdown, size_name, table
 from .sizes import SizeError, sized
+from .unchanged import Skipping, sentences, skipping
 
 EXAMPLES = """
 examples:
@@ -31,6 +32,7 @@ examples:
   sluice cost --record-size 700 --records 50000000   a file of 50 million, loaded once: does it need a queue?
   sluice cost --fixed                                a month of the stack that nobody sends anything to
   sluice cost --fixed cdk.out/Sluice.template.json   the same, of your own settings
+  sluice cost --unchanged 0.9                        nine of ten records stand in the table already: is a read cheaper?
   sluice cost --prices eu.json --json                prices of your own; see sluice/cost/prices.json
 """
 
@@ -46,6 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--records-per-message", type=whole(1), metavar="N", help="of packed messages; default: what fits into 64 KB"
     )
     own.add_argument("--records", type=whole(1), metavar="N", help="a file of so many that is loaded once")
+    own.add_argument(
+        "--unchanged",
+        type=real("a share from 0 to 1", lambda value: 0 <= value <= 1),
+        metavar="SHARE",
+        help="of records that stand in the table already: what skipUnchanged saves",
+    )
     own.add_argument("--memory", type=whole(1), default=FULL_VCPU_MB, metavar="MB", help="memory of sluice's function")
     own.add_argument(
         "--latency",
@@ -88,8 +96,10 @@ def run(options: argparse.Namespace) -> int:
     once: list[Load] = []
     if options.records:
         once = [way for s in sizes for way in loads(listed, s, options.records, memory_mb=memory, latency=latency)]
+    share = options.unchanged
+    skips = [] if share is None else [skipping(s.record_bytes, s.item_bytes, share, listed) for s in sizes]
     if options.json:
-        put_out_json(_json(listed, work, sizes, rows, once))
+        put_out_json(_json(listed, work, sizes, rows, once) | {"skip_unchanged": [asdict(each) for each in skips]})
     else:
         name = exact_name if options.record_size else size_name
         put_out(
@@ -97,6 +107,7 @@ def run(options: argparse.Namespace) -> int:
             f"Work measured: {work.machine}.",
             *assumptions(memory_mb=memory, latency=latency),
             *_own(sizes, options),
+            *_skips(skips, share, name),
             *_once(once, name),
         )
     return DONE
@@ -171,6 +182,25 @@ def _own(sizes: Sequence[Size], options: argparse.Namespace) -> list[str]:
             f" {counted(size.packed.records_per_message, 'record')} to a packed message"
             for size in sizes
         ),
+    ]
+
+
+def _skips(skips: Sequence[Skipping], share: float | None, name: Name) -> list[str]:
+    if not skips:
+        return []
+    return [
+        "",
+        f"US dollars per million records for DynamoDB alone, {share:.0%} of which stand in the table already.",
+        "",
+        "| record | all written | with skipUnchanged | of that | pays from |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {name(each.record_bytes)} | {dollars(each.always)} | {dollars(each.skipping)} |"
+            f" {each.skipping / each.always:.2f}x | {each.pays_from:.0%} unchanged |"
+            for each in skips
+        ),
+        "",
+        *sentences(skips),
     ]
 
 

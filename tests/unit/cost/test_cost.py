@@ -20,6 +20,7 @@ from sluice.cost.measured import Size, Work
 from sluice.cost.model import FULL_VCPU_MB
 from sluice.cost.report import CONNECTIONS, FLOOR, PACKED, PUT_ITEM, SINGLE, markdown
 from sluice.cost.sizes import SizeError, sized
+from sluice.cost.unchanged import skipping
 
 # Round numbers, none like another, so that a mix-up shows.
 PRICES = Prices(
@@ -383,3 +384,51 @@ def test_a_load_is_in_the_json_too() -> None:
 def test_only_prices_that_were_used_are_called_doubtful() -> None:
     assert "import_gb" not in command().stdout
     assert "import_gb" in command("--records", "5").stdout
+
+
+# What stands in the table already
+
+
+@pytest.mark.parametrize(
+    ("item_bytes", "share", "of_always", "pays_from"),
+    [
+        (300, 0.9, 0.3, 0.2),
+        (1024, 0.5, 0.7, 0.2),
+        (1025, 0.9, 0.2, 0.1),
+        (4096, 0.9, 0.15, 0.05),
+        (4097, 0.9, 0.18, 0.08),
+        (20_480, 0.99, 0.06, 0.05),
+        (1024, 0.2, 1.0, 0.2),
+        (1024, 0.0, 1.02, 0.2),
+    ],
+)
+def test_a_read_pays_by_the_share_that_is_unchanged_and_the_size(
+    item_bytes: int, share: float, of_always: float, pays_from: float
+) -> None:
+    found = skipping(item_bytes, item_bytes, share, Prices.load())
+
+    assert found.skipping / found.always == pytest.approx(of_always)
+    assert found.pays_from == pytest.approx(pays_from)
+
+
+def test_a_price_table_without_a_read_unit_has_a_fifth_of_the_write_units_price(tmp_path: Path) -> None:
+    table = json.loads(price_table.DEFAULT.read_text())
+    del table["prices"]["read_request_unit"]
+    (tmp_path / "prices.json").write_text(json.dumps(table))
+
+    assert Prices.load(tmp_path / "prices.json").read_unit == pytest.approx(Prices.load().read_unit)
+
+
+def test_what_skipping_saves_is_said_and_in_the_json() -> None:
+    told, as_json = command("--unchanged", "0.9"), command("--unchanged", "0.9", "--json")
+
+    assert "90% of which stand in the table already" in told.stdout
+    assert "| 1 KB | $0.6250 | $0.1875 | 0.30x | 20% unchanged |" in told.stdout
+    assert [each["pays_from"] for each in json.loads(as_json.stdout)["skip_unchanged"]] == pytest.approx(
+        [0.2, 0.2, 0.05]
+    )
+
+
+@pytest.mark.parametrize("share", ["1.1", "-0.1", "nan", "most"])
+def test_a_share_that_is_none_is_refused(share: str) -> None:
+    assert command("--unchanged", share).returncode == 2
