@@ -50,6 +50,7 @@ LEFT = "test_shortcut.py::test_an_odd_body_is_left_to_the_exact_way"
 USUAL = "test_shortcut_lanes.py::test_a_usual_body_goes_the_short_way"
 COPIED = "test_shortcut.py::test_a_request_that_is_to_be_spelled_otherwise_is_sent_with_each_name_once"
 UPDATED = "test_shortcut_lanes.py::test_an_update_behind_a_put_of_its_item_is_for_each_delivery"
+INDEXED = "test_shortcut_indexes.py::test_an_item_goes_the_short_way_exactly_if_its_index_keys_are_right"
 SIGNED = "test_shortcut_lanes.py::test_a_zero_in_a_list_of_numbers_is_sent_without_a_sign"
 BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
 
@@ -255,6 +256,10 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("names cost nothing", "sluice/message/items.py", "size += bytes_of_name + bytes_of_value", "size += bytes_of_value", SIZE),
     Mutant("characters counted as bytes", "sluice/message/items.py", "return len(text) if text.isascii() else len(text.encode())",
            "return len(text)", SIZE),
+    Mutant("index keys unchecked on the short way", "sluice/message/fast_tables.py",
+           "FastIndexedTable(table) if table.indexes else FastTable(table)", "FastTable(table)", INDEXED),
+    Mutant("empty index keys accepted on the exact way", "sluice/message/forms.py",
+           "    items.check_index_keys(table, attributes)\n", "", INDEXED),
     Mutant("33 levels accepted", "sluice/message/items.py", "if level >= MAX_NESTING:", "if level > MAX_NESTING:", PLAIN),
     Mutant("2,049 bytes of partition key", "sluice/message/items.py", "MAX_SORT_KEY_BYTES = 2048, 1024",
            "MAX_SORT_KEY_BYTES = 2049, 1024",
