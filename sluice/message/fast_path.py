@@ -164,12 +164,14 @@ class FastPath:
 
 def _request(table: FastTable, request: dict[str, Any], source: Source, text: Text | None = None) -> Operation:
     """Of DynamoDB's own `{"PutRequest": {"Item": ...}}` or `{"DeleteRequest": {"Key": ...}}`, and its text."""
-    ((action, content),) = request.items()
-    ((inner, attributes),) = content.items()
+    (action,) = request
+    content = request[action]
+    (inner,) = content
+    attributes = content[inner]
     body = _copied(text, check(attributes) + 4)
-    if (action, inner) == ("PutRequest", "Item"):
+    if action == "PutRequest" and inner == "Item":
         return table.put(attributes, source, body=body)
-    _require_usual((action, inner) == ("DeleteRequest", "Key"))
+    _require_usual(action == "DeleteRequest" and inner == "Key")
     return table.delete(attributes, source, body=body)
 
 
