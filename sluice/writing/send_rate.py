@@ -294,14 +294,14 @@ class SendRate(Struct, frozen=True, gc=False):
         return replace(self._to(State.HOLD, self.rate * math.exp(growth * age), now), lost_at=self.lost_at)
 
     def _pushed(self, now: float) -> SendRate:
-        if self.lost > 1 + SMALL_LOSS * self.sent:  # One may be chance.
+        if self.lost > 1 + LARGE_LOSS * self.sent:  # One may be chance.
             trust = min(2 * self.trust, STALE_SECONDS)
             held = replace(self._to(State.HOLD, self.before, now), background=0.0, trusted_until=now + trust)
             return replace(held, trust=trust)
         if self.sent < CALL_UNITS or now - self.since < WINDOW:
             return self
-        until = now + STALE_SECONDS
-        return replace(self._to(State.HOLD, self.rate, now), background=SMALL_LOSS, trusted_until=until)
+        share, until = max(SMALL_LOSS, self.lost / self.sent), now + STALE_SECONDS
+        return replace(self._to(State.HOLD, self.rate, now), background=share, trusted_until=until)
 
     def _is_beside_another(self, now: float) -> bool:
         """Whether somebody writes to the table who does not give way, or that is being found out."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from tests.benchmarks import scenarios
+from tests.benchmarks import ablation, scenarios
 from tests.benchmarks.report import Section, Table, Target, at_least, at_most
 from tests.benchmarks.rounds import Scale
 from tests.benchmarks.simulation import Figures, HotFigures, Scenario, grid, simulate, simulate_hot
@@ -46,6 +46,7 @@ def measure(scale: Scale) -> Section:
                     for name, found in hot.items()
                 ],
             ),
+            ablation.table(),
         ],
         data={
             "grid": [{"table": scenario.name, **asdict(found)} for scenario, found in figures.items()],

@@ -374,10 +374,10 @@ def test_a_push_that_loses_is_undone_and_tried_again_ever_later() -> None:
 
 def test_a_push_lasts_longer_than_what_a_table_has_saved() -> None:
     send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
-    begun, now = watched(send_rate, 0.0, 0.9)
+    begun, now = watched(send_rate, 0.0, 0.6)
 
     assert begun.state is State.PUSH
-    ended, _ = watched(begun, 0.9, 0.15, now)
+    ended, _ = watched(begun, 0.9, 0.35, now)
     assert ended.state is State.HOLD
     assert ended.rate == 12.0
 
