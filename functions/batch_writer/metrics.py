@@ -101,8 +101,8 @@ def log(logger: Logger, outcome: Outcome) -> None:
         ids = sorted({operation.source.message_id for operation in early})[:MAX_EXAMPLES]
         logger.warning("updates of what is not there yet", extra={"count": len(early), "message_ids": ids})
     if reads := outcome.operations.reads_failed:
-        reasons = dict(Counter(reads).most_common(MAX_EXAMPLES))
-        logger.warning("items written without a read", extra={"reasons": reasons})
+        why = dict(Counter(reads).most_common(MAX_EXAMPLES))
+        logger.warning("items written without a read", extra={"reasons": why})
     if outcome.failures:
         logger.error("messages returned", extra={"reasons": dict(Counter(outcome.failures).most_common(MAX_EXAMPLES))})
 

@@ -15,7 +15,7 @@ import msgspec
 
 from sluice.message import records
 from sluice.message.decoder import Decoder
-from sluice.message.fast_tables import FastTable, Given
+from sluice.message.fast_tables import Given, fast_table
 from sluice.message.fast_values import Unusual
 from sluice.message.items import MAX_NESTING, Rejected
 from sluice.message.operation import Operation, Rejection, Source
@@ -38,8 +38,8 @@ class Converter:
 
     def __init__(self, tables: Sequence[Table], region: str | None = None) -> None:
         self._exact = Decoder(Settings(tuple(tables)), region)
-        self._fast = {name: FastTable(table) for table in tables for name in (table.alias, table.name)}
-        self._fast[""] = FastTable(tables[0])
+        self._fast = {name: fast_table(table) for table in tables for name in (table.alias, table.name)}
+        self._fast[""] = fast_table(tables[0])
 
     def put(self, item: Any, table: str, extras: Extras | None, source: Source) -> Operation | Rejection:
         """Every attribute of the item; `extras` are its condition, if it has one."""

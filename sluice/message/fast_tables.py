@@ -163,11 +163,13 @@ class FastIndexedTable(FastTable):
         keys += [(attribute, _USUAL_SORT_KEY) for index in table.indexes for attribute in index.sort_key]
         self._index_keys = tuple(dict(keys).items())  # Of an attribute with both uses, the later and lower limit.
 
-    def put(self, item: dict[str, Any], source: Source, given: Given = _NOTHING) -> Operation:
+    def put(
+        self, item: dict[str, Any], source: Source, given: Given = _NOTHING, *, body: bytes | None = None
+    ) -> Operation:
         for attribute, longest in self._index_keys:
             if attribute.name in item:
                 _key_value(attribute, item, longest)
-        return super().put(item, source, given)
+        return super().put(item, source, given, body=body)
 
 
 def fast_table(table: Table) -> FastTable:
