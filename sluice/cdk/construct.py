@@ -89,6 +89,7 @@ class Sluice(Construct):
             indexes={table.alias: table.made_indexes for table in configs},
             versioned={table.alias for table in configs if table.version_attribute is not None},
             update_once=config.update_once,
+            read=[table.alias for table in configs if table.skip_unchanged],
         )
         self._alarms = self._make_alarms(config, alarm_topic, alarm_topic_key)
         self._dashboard = self._make_dashboard(config) if config.dashboard else None

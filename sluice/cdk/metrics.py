@@ -40,6 +40,8 @@ class Watched:
     """Aliases of tables in which the newest version wins; nothing is written there in batches."""
     update_once: bool
     """Updates go by transactions."""
+    read: Sequence[str]
+    """Aliases of tables that are read before they are written."""
 
     def own(
         self, name: str, statistic: str = "Sum", *, label: str | None = None, period: Duration | None = None
@@ -136,9 +138,8 @@ class Watched:
 
     def read_throttles(self) -> Iterator[tuple[str, cloudwatch.Metric]]:
         """Alias and reads refused, of each table that is read."""
-        for alias, config in self.configs.items():
-            if config.skip_unchanged:
-                yield alias, self.tables[alias].metric("ReadThrottleEvents", statistic="Sum", period=MINUTE)
+        for alias in self.read:
+            yield alias, self.tables[alias].metric("ReadThrottleEvents", statistic="Sum", period=MINUTE)
 
     def returned_while_growing(self) -> cloudwatch.MathExpression:
         """Percent of messages returned, in periods in which more messages came than left; 0 in others."""

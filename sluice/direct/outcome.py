@@ -96,8 +96,12 @@ class Result:
                 self.not_written.append(outcome)
 
     def copied(self) -> Result:
-        lists = {name: list(getattr(self, name)) for name in ("conditions_failed", "rejected", "not_written")}
-        return replace(self, **lists)
+        return replace(
+            self,
+            conditions_failed=list(self.conditions_failed),
+            rejected=list(self.rejected),
+            not_written=list(self.not_written),
+        )
 
     def summary(self) -> str:
         """`3 of 1,000 writes failed: 2 MissingKey (…), 1 not written (…)`, without item values; empty if none."""

@@ -19,7 +19,7 @@ import sluice
 from sluice import NotWrittenError, Outcome, Result, Writer, WriterStoppedError, batch_writer, write
 from sluice.direct import engine
 from sluice.message.errors import SettingsError
-from tests.fakes import ConnectionLost, Delay, FakeDynamoDB, ServerError, Throttle, Unprocessed, UnprocessedIf
+from tests.fakes import ConnectionLost, Delay, FakeDynamoDB, Fault, ServerError, Throttle, Unprocessed, UnprocessedIf
 
 pytestmark = pytest.mark.usefixtures("db")
 KEY = {"pk": "S"}
@@ -56,12 +56,13 @@ def test_every_kind_of_write_ends_in_the_table(db: FakeDynamoDB) -> None:
 
 def test_writes_of_one_item_are_applied_in_their_order(db: FakeDynamoDB) -> None:
     chance = random.Random(7)
+    faults: list[Fault] = [Unprocessed(3), Throttle(), ServerError(), ConnectionLost()]
     model: dict[str, int] = {}
     db.always(None)
     with orders() as writer:
         for _ in range(2_000):
             if chance.random() < 0.02:
-                db.script(chance.choice([Unprocessed(3), Throttle(), ServerError(), ConnectionLost()]))
+                db.script(chance.choice(faults))
             key = f"k{chance.randrange(40)}"
             match chance.randrange(4):
                 case 0:
