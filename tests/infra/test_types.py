@@ -26,9 +26,12 @@ def imported_here() -> Iterator[str]:
     for top in ("infra", "sluice", "tests"):
         for path in (ROOT / top).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.ImportFrom) and node.module == "aws_cdk":
-                    yield "aws_cdk"
-                    yield from (f"aws_cdk.{each.name}" for each in node.names if source(f"aws_cdk.{each.name}"))
+                names: list[str] = []
+                if isinstance(node, ast.Import):
+                    names = [each.name for each in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    names = [node.module, *(f"{node.module}.{each.name}" for each in node.names)]
+                yield from (name for name in names if f"{name}.".startswith("aws_cdk.") and source(name))
 
 
 def imported_by(module: str) -> Iterator[str]:
