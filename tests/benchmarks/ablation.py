@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,10 @@ def measure(names: Sequence[str]) -> Found:
 
 
 def _figures() -> Mapping[str, Mapping[str, float]]:
-    figures = {name: dict(scenarios.run(name, [SEED])) for name in dict.fromkeys(column[1] for column in COLUMNS)}
+    found = {name: scenarios.run(name, [SEED]) for name in dict.fromkeys(column[1] for column in COLUMNS)}
+    figures: dict[str, dict[str, float]] = {name: {} for name in found}
+    for _, name, shown in COLUMNS:
+        figures[name] |= {figure: round(found[name][figure], 4) for figure in shown}
     sys.stderr.write(".")
     sys.stderr.flush()
     return figures
@@ -75,16 +79,22 @@ def table() -> Table:
 
 
 def _cell(figures: Mapping[str, float], names: Sequence[str]) -> str:
-    return ", ".join(
-        f"{figures[name]:.2f}" if "s" in name.split() or name == "calls" else f"{figures[name]:.1%}" for name in names
-    )
+    return ", ".join(_number(name, figures[name]) for name in names)
+
+
+def _number(figure: str, value: float) -> str:
+    """Seconds and numbers of times as they are, shares in per cent."""
+    if math.isinf(value):
+        return "never"
+    return f"{value:.2f}" if figure == "calls" or figure.endswith(" s") else f"{value:.1%}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(CONSTANTS), help="names of constants")
     found = measure(parser.parse_args().only.split(","))
-    FOUND.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    lines = ",\n".join(f"{json.dumps(name, ensure_ascii=False)}: {json.dumps(each)}" for name, each in found.items())
+    FOUND.write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
