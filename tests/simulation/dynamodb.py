@@ -40,7 +40,7 @@ class DynamoDB(Service):
             self._check_batch(call)
         elif call.action == "BatchGetItem":
             call.items = [
-                ("", (table, key["pk"]["S"]), key)
+                ((), (table, key["pk"]["S"]), key)
                 for table, wanted in body["RequestItems"].items()
                 for key in wanted["Keys"]
             ]
@@ -87,7 +87,7 @@ class DynamoDB(Service):
             operations = call.invocation.on_item.get(place)
             if not operations:
                 raise ViolationError(f"{place} is nobody's item", first_id(call.invocation))
-            found += [operation.message for _, operation in operations if signature in ("", operation.signature)]
+            found += [operation.message for _, operation in operations if signature in ((), operation.signature)]
         return found
 
     def carry_out(self, call: Call) -> tuple[int, Json]:
