@@ -223,9 +223,9 @@ def _string_member(value: dict[str, Any], key: str, where: str) -> str:
 
 
 def _flag_member(value: dict[str, Any], key: str, where: str) -> bool:
-    flag = value.get(key, False)
-    _require_setting(isinstance(flag, bool), f"sound ({where}.{key} must be true or false)")
-    return cast("bool", flag)
+    flag = value.get(key)
+    _require_setting(flag is None or isinstance(flag, bool), f"sound ({where}.{key} must be true or false)")
+    return bool(flag)
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

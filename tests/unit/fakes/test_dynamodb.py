@@ -734,3 +734,76 @@ def test_stored_items_are_copies(db: FakeDynamoDB) -> None:
         == put("a", f={"L": [{"S": "x"}]})["PutRequest"]["Item"]
     )
     assert db.item("orders", {"pk": {"S": "b"}, "sk": {"N": "1"}}) is None
+
+
+# BatchGetItem
+
+
+def read(db: FakeDynamoDB, *keys: Item, table: str = "plain", **more: Any) -> dict[str, Any]:
+    wanted = {table: {"Keys": list(keys), "ConsistentRead": True, **more}}
+    answer: dict[str, Any] = db.batch_get_item(RequestItems=wanted, ReturnConsumedCapacity="TOTAL")
+    return answer
+
+
+def plain(number: int) -> Item:
+    return {"pk": {"S": "a"}, "sk": {"S": f"{number:03}"}}
+
+
+def test_a_read_takes_a_hundred_keys_and_no_more(db: FakeDynamoDB) -> None:
+    assert read(db, *map(plain, range(100)))["Responses"] == {"plain": []}
+    with pytest.raises(ClientError, match="100"):
+        read(db, *map(plain, range(101)))
+
+
+def test_a_key_that_is_read_twice_is_refused(db: FakeDynamoDB) -> None:
+    with pytest.raises(ClientError, match="duplicates"):
+        read(db, plain(1), plain(1))
+    with pytest.raises(ClientError, match="duplicates"):
+        read(db, *[{"pk": {"S": "a"}, "sk": {"N": text}} for text in ("1", "1.0")], table="orders")
+
+
+def test_a_read_of_something_that_is_no_key_is_refused(db: FakeDynamoDB) -> None:
+    with pytest.raises(ClientError, match="key element does not match"):
+        read(db, {"pk": {"S": "a"}})
+
+
+def test_a_read_costs_a_unit_for_each_four_kilobytes_and_one_for_what_is_missing(db: FakeDynamoDB) -> None:
+    db.put_item(TableName="plain", Item={**plain(1), "text": {"S": "x" * 5_000}})
+    db.put_item(TableName="plain", Item=plain(2))
+
+    answer = read(db, *map(plain, range(1, 4)))
+
+    assert answer["ConsumedCapacity"] == [{"TableName": "plain", "CapacityUnits": 2 + 1 + 1}]
+    assert db.consumed_by_reads["plain"] == 4
+    assert sorted(item["sk"]["S"] for item in answer["Responses"]["plain"]) == ["001", "002"]
+
+
+def test_what_does_not_fit_into_sixteen_megabytes_comes_back_unprocessed(db: FakeDynamoDB) -> None:
+    for number in range(45):
+        db.put_item(TableName="plain", Item={**plain(number), "text": {"S": "x" * 400_000}})
+
+    answer = read(db, *map(plain, range(45)))
+
+    left = answer["UnprocessedKeys"]["plain"]
+    assert len(answer["Responses"]["plain"]) == 16 * 1024 * 1024 // 400_000
+    assert len(left["Keys"]) == 45 - len(answer["Responses"]["plain"])
+    assert left["ConsistentRead"] is True
+
+
+def test_a_read_that_is_not_consistent_may_be_of_before_the_last_write(db: FakeDynamoDB) -> None:
+    for mark in ("old", "new"):
+        db.put_item(TableName="plain", Item={**plain(1), "mark": {"S": mark}})
+
+    answer = read(db, plain(1), ConsistentRead=False)
+
+    assert [item["mark"]["S"] for item in answer["Responses"]["plain"]] == ["old"]
+    assert answer["ConsumedCapacity"][0]["CapacityUnits"] == 0.5
+
+
+def test_reads_without_capacity_come_back_or_are_throttled_whole(db: FakeDynamoDB) -> None:
+    clock = Clock()
+    db.limit_reads("plain", Capacity(2, 1.0, clock))
+
+    assert len(read(db, *map(plain, range(5)))["UnprocessedKeys"]["plain"]["Keys"]) == 3
+    with pytest.raises(ClientError, match="ProvisionedThroughputExceeded"):
+        read(db, plain(1))

@@ -277,3 +277,25 @@ def test_settings_survive_the_way_to_the_environment_and_back(variables: dict[st
 
     assert Settings.from_environ(written) == settings
     assert written.keys() == {"TABLES"} | variables.keys()
+
+
+def test_items_of_a_table_are_read_first_only_where_that_is_said() -> None:
+    entry = {"name": "orders", "partition_key": {"name": "pk", "type": "S"}}
+
+    for given, expected in (
+        ({}, False),
+        ({"skip_unchanged": None}, False),
+        ({"skip_unchanged": False}, False),
+        ({"skip_unchanged": True}, True),
+    ):
+        settings = Settings.from_environ({"TABLES": json.dumps([{**entry, **given}])})
+        assert settings.tables[0].skip_unchanged is expected
+        assert Settings.from_environ(settings.to_environ()) == settings
+
+
+@pytest.mark.parametrize("flag", ["true", 1, 0, []])
+def test_a_flag_of_a_table_that_is_none_is_refused(flag: object) -> None:
+    entry = {"name": "orders", "partition_key": {"name": "pk", "type": "S"}, "skip_unchanged": flag}
+
+    with pytest.raises(SettingsError, match=r"TABLES\[0\].skip_unchanged must be true or false"):
+        Settings.from_environ({"TABLES": json.dumps([entry])})
