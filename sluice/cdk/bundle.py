@@ -96,7 +96,7 @@ class Bundle:
         for platform in PLATFORMS:
             command += ["--platform", f"{platform}_{self.machine}"]
         command += ["--target", str(target), "--requirement", str(REQUIREMENTS)]
-        print("sluice: pip installs the function's packages, once for each change of them", file=sys.stderr)  # noqa: T201
+        print("sluice: pip installs the function's packages, once for each change", file=sys.stderr)  # noqa: T201
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PIP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -81,7 +81,8 @@ def _demo(records: int | None, port: int | None, check: Callable[[], None]) -> i
         ingest = parts.enter_context(Ingest(aws, deployment, directory, check))
         bundle = f"{deployment.bundle_bytes / 1e6:.1f} MB for {deployment.runtime}"
         bundle += f"; {', '.join(deployment.native)} from this Python" if deployment.native else ""
-        with _step(f"Starting {ENVIRONMENTS} processes of the deployed function ({bundle})"):
+        with _step(f"Starting {ENVIRONMENTS} processes of the deployed function"):
+            _say_meanwhile(bundle)
             ingest.start_function()
         with _progress("Records in the table", len(items)) as on_progress:
             result = ingest.run(messages, on_progress)
@@ -94,7 +95,8 @@ def _demo(records: int | None, port: int | None, check: Callable[[], None]) -> i
                 check=check,
                 on_progress=on_progress,
             )
-    _say("", *summary.lines(result, table, write_units(items)))
+    width = shutil.get_terminal_size((summary.MAX_WIDTH, 24)).columns
+    _say("", *summary.lines(result, table, write_units(items), width))
     return 0 if summary.is_accounted_for(result, table) else 1
 
 

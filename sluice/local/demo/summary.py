@@ -8,7 +8,10 @@ from .ingest import Ingested
 from .readback import ReadBack
 
 SHOWN_KEYS = 5
-MAX_REASON = 80  # Characters.
+MAX_WIDTH = 118
+"""Columns of a line, at most; what is longer is cut."""
+REASON = 38
+"""Columns before the reason of a dead letter."""
 MAX_BATCH = 25  # Requests of one BatchWriteItem call (its API reference).
 
 
@@ -17,14 +20,17 @@ def is_accounted_for(result: Ingested, table: ReadBack) -> bool:
     return table.is_complete and result.records == table.identical + _dead_lettered(result)
 
 
-def lines(result: Ingested, table: ReadBack, units: int) -> Iterator[str]:
-    """The summary; `units` are the write units that DynamoDB's own rule gives for the items sent."""
+def lines(result: Ingested, table: ReadBack, units: int, width: int = MAX_WIDTH) -> Iterator[str]:
+    """The summary; `units` are the write units that DynamoDB's own rule gives for the items sent.
+
+    Reasons are cut so that their lines fit into `width` columns.
+    """
     dead = _dead_lettered(result)
     yield _line("sent", result.records, f"records, in {result.messages:,} SQS messages")
     yield _line("written", table.identical, "records, read back from the table and identical to what was sent")
     yield _line("dead-lettered", dead, "records, each with its reason:" if dead else "records")
     yield from (
-        f"{'':17}{letter.code:<20} {_shortened(letter.reason)}"
+        f"{'':17}{letter.code:<20} {_shortened(letter.reason, min(width, MAX_WIDTH) - REASON)}"
         for letter in sorted(result.dead_letters, key=lambda letter: letter.code)
     )
     yield from _losses(table)
@@ -77,5 +83,5 @@ def _line(name: str, number: float, text: str) -> str:
     return f"  {name:<13} {number:>7,.0f}  {text}"
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_REASON else f"{text[: MAX_REASON - 1]}…"
+def _shortened(text: str, room: int) -> str:
+    return text if len(text) <= room else f"{text[: max(0, room - 1)]}…"

@@ -205,3 +205,14 @@ def test_a_step_says_what_takes_long_in_it_on_a_line_of_its_own(capsys: pytest.C
     assert first.rstrip() == "  Deploying (cdk deploy)"
     assert re.fullmatch(r"    pip installs the packages {2,}\d+\.\d s", second)
     assert len(second) == 2 + COLUMN + len("  0.0 s")
+
+
+@pytest.mark.parametrize(("width", "longest"), [(80, 80), (100, 100), (300, 118)])
+def test_a_reason_is_cut_where_the_terminal_ends(width: int, longest: int) -> None:
+    result = ingested(records=101, dead=1)
+    result.dead_letters = [DeadLetter("m", "RejectedByDynamoDB", "why " * 100, 1)]
+
+    shown = [line for line in lines(result, WHOLE, 100, width) if "why" in line]
+
+    assert [len(line) for line in shown] == [longest]
+    assert shown[0].endswith("…")
