@@ -141,12 +141,14 @@ async def serve(limits: Limits) -> None:
 
 async def _offer(limits: Limits, capacity: Capacity, arrivals: Sequence[tuple[float, int, int]]) -> None:
     """The neighbour, whose calls need no connection."""
-    due = time.monotonic()
-    while not arrivals or (due := max(due, time.monotonic() - 1)) < arrivals[0][0] + limits.neighbour_seconds:
-        due += 25 / limits.neighbour
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
+    now = time.monotonic()
+    due = now
+    while not arrivals or now < arrivals[0][0] + limits.neighbour_seconds:
+        due = max(due + 25 / limits.neighbour, now)  # Where this machine is late, nothing is made up for.
+        await asyncio.sleep(due - now)
+        now = time.monotonic()
         for _ in range(25):
-            capacity.take(time.monotonic())
+            capacity.take(now)
 
 
 class Context:
