@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +23,11 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "LessThanOrEqualToThreshold": operator.le,
 }
 _TYPES = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm", "AWS::Logs::MetricFilter")
-_ANY_OF = re.compile(r'\(?ALARM\("[^"]+"\)(?: OR ALARM\("[^"]+"\))*\)?')
+_RULE_TOKEN = re.compile(r'ALARM\("[^"]+"\)|AND|OR|NOT|[()]')
 _FIELD = re.compile(r'\$\.(\w+) = "([^"]*)"')
 _PATTERN = re.compile(r'\{ \$\.\w+ = "[^"]*"(?: && \$\.\w+ = "[^"]*")* \}')
 
+Spans = Sequence[tuple[float, float | None]]
 Resource = Mapping[str, Any]
 """`{"name": …, "type": …, "properties": {…}}` of the stack's template, its references replaced by physical names."""
 
@@ -76,21 +77,21 @@ def states(found: Sequence[Resource], recording: Recording, seconds_a_minute: fl
     """The state of each alarm, composite ones first. Only whole periods count, as in `series`."""
     recording = Recording(recording.start, recording.end, {**recording.points}, recording.log)
     _count_filtered([each["properties"] for each in found if each["type"] == "AWS::Logs::MetricFilter"], recording)
-    single = {
-        each["id"]: State(
-            each["name"],
-            each["properties"].get("AlarmDescription", ""),
-            _spans(each["properties"], recording, seconds_a_minute),
-        )
-        for each in found
-        if each["type"] == "AWS::CloudWatch::Alarm"
-    }
-    composite = [
-        State(each["name"], each["properties"].get("AlarmDescription", ""), _of_any(each["properties"], single))
-        for each in found
-        if each["type"] == "AWS::CloudWatch::CompositeAlarm"
-    ]
-    return [*composite, *single.values()]
+    by_id = {each["id"]: each for each in found if each["type"] != "AWS::Logs::MetricFilter"}
+    done: dict[str, State] = {}
+
+    def state_of(name: str) -> State:
+        if name not in done:
+            properties = by_id[name]["properties"]
+            spans = (
+                _of_rule(properties["AlarmRule"], lambda other: state_of(other).spans)
+                if "AlarmRule" in properties
+                else _spans(properties, recording, seconds_a_minute)
+            )
+            done[name] = State(by_id[name]["name"], properties.get("AlarmDescription", ""), spans)
+        return done[name]
+
+    return [state_of(name) for name in sorted(by_id, key=lambda name: "AlarmRule" not in by_id[name]["properties"])]
 
 
 def _resolved(value: Any, physical: Mapping[str, str]) -> Any:
@@ -117,12 +118,17 @@ def _spans(
 ) -> list[tuple[float, float | None]]:
     [(_, watched)] = visible(_entries(properties), recording, seconds_a_minute)
     is_breaching, threshold = _COMPARISONS[properties["ComparisonOperator"]], properties["Threshold"]
-    wanted = properties["EvaluationPeriods"]
-    if properties.get("DatapointsToAlarm", wanted) != wanted or properties["TreatMissingData"] != "notBreaching":
+    periods = properties["EvaluationPeriods"]
+    wanted = properties.get("DatapointsToAlarm", periods)
+    if (missing := properties["TreatMissingData"]) not in ("notBreaching", "ignore"):
         raise ValueError(f"an alarm of a kind that is not known: {properties.get('AlarmDescription')}")
     whole = int((recording.end - recording.start) // watched.period)
     breaching = {number for number, value in watched.values.items() if is_breaching(value, threshold)}
-    on = [number for number in range(whole) if all(number - back in breaching for back in range(wanted))]
+    on: list[int] = []
+    for number in range(whole):
+        is_kept = missing == "ignore" and number not in watched.values
+        is_on = number - 1 in on if is_kept else sum(number - back in breaching for back in range(periods)) >= wanted
+        on += [number] * is_on
     return list(_joined(on, watched, whole))
 
 
@@ -136,21 +142,40 @@ def _joined(on: Sequence[int], watched: Series, whole: int) -> Iterator[tuple[fl
             begin = None
 
 
-def _of_any(properties: Mapping[str, Any], single: Mapping[str, State]) -> list[tuple[float, float | None]]:
-    rule = properties["AlarmRule"]
-    if not _ANY_OF.fullmatch(rule):
+def _of_rule(rule: str, spans_of: Callable[[str], Spans]) -> list[tuple[float, float | None]]:
+    """When a composite alarm is on: where one of its parts changes, its rule is looked at again."""
+    if re.sub(_RULE_TOKEN, "", rule).strip():
         raise ValueError(f"an alarm rule that is not known: {rule}")
-    spans = sorted(
-        (span for name in re.findall(r'"([^"]+)"', rule) for span in single[name].spans), key=lambda span: span[0]
-    )
-    joined: list[tuple[float, float | None]] = []
-    for begin, end in spans:
-        if joined and (joined[-1][1] is None or begin <= joined[-1][1]):
-            last = joined[-1]
-            joined[-1] = (last[0], None if end is None or last[1] is None else max(last[1], end))
-        else:
-            joined.append((begin, end))
-    return joined
+    parts = {name: spans_of(name) for name in re.findall(r'"([^"]+)"', rule)}
+    times = sorted({at for spans in parts.values() for span in spans for at in span if at is not None})
+    spans: list[tuple[float, float | None]] = []
+    begin = None
+    for at in times:
+        on = {name for name, of_name in parts.items() if any(b <= at and (e is None or at < e) for b, e in of_name)}
+        holds = _holds([token[0] for token in re.finditer(_RULE_TOKEN, rule)], on)
+        if holds and begin is None:
+            begin = at
+        elif not holds and begin is not None:
+            spans.append((begin, at))
+            begin = None
+    return spans if begin is None else [*spans, (begin, None)]
+
+
+def _holds(tokens: list[str], on: Set[str]) -> bool:
+    """Whether a rule holds while these alarms are on; AND binds closer than OR. Takes the tokens that it reads."""
+    any_of, all_of = False, True
+    while True:
+        is_negated = tokens[0] == "NOT"
+        token = tokens.pop(1 if is_negated else 0)
+        if is_negated:
+            tokens.pop(0)
+        holds = _holds(tokens, on) if token == "(" else token.split('"')[1] in on
+        all_of = all_of and holds != is_negated
+        if not tokens or tokens[0] == ")":
+            del tokens[:1]
+            return any_of or all_of
+        if tokens.pop(0) == "OR":
+            any_of, all_of = any_of or all_of, True
 
 
 def _entries(properties: Mapping[str, Any]) -> list[Entry]:

@@ -74,6 +74,42 @@ def test_an_alarm_is_on_after_so_many_periods_above_its_threshold(
     assert state.first == "Look at it. Then see docs/runbook.md#age"
 
 
+def test_fewer_datapoints_than_periods_may_be_enough() -> None:
+    two_of_three = alarm(EvaluationPeriods=3, DatapointsToAlarm=2)
+
+    assert found(ages(11, 9, 11, 9, 9), Old=two_of_three)["Old"].spans == [(9.0, 12.0)]
+    assert found(ages(11, 9, 9, 11, 9), Old=two_of_three)["Old"].spans == []
+
+
+def test_missing_data_that_is_ignored_leaves_the_state_as_it_is() -> None:
+    ignoring = alarm(EvaluationPeriods=1, TreatMissingData="ignore")
+
+    assert found(ages(11, None, None, 9, None), Old=ignoring)["Old"].spans == [(3.0, 12.0)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "spans"),
+    [
+        ('(ALARM("Old") AND ALARM("B"))', [(9.0, 12.0)]),
+        ('ALARM("Old") AND ALARM("B") OR ALARM("C")', [(9.0, 12.0), (18.0, None)]),
+        ('(ALARM("C") OR ALARM("Old")) AND ALARM("B")', [(9.0, 12.0)]),
+        ('ALARM("Old") AND NOT ALARM("B")', [(6.0, 9.0)]),
+        ('ALARM("Old") AND NOT (ALARM("B") OR ALARM("C"))', [(6.0, 9.0)]),
+    ],
+)
+def test_a_rule_may_have_and_not_and_brackets(rule: str, spans: list[tuple[float, float | None]]) -> None:
+    recording = ages(11, 11, 11, 9, 9, 9)  # On from 6 to 12.
+    recording.points |= ages(9, 9, 11, 11, 9, 9, name="B").points  # From 9 to 15.
+    recording.points |= ages(9, 9, 9, 9, 9, 11, name="C").points  # From 18.
+    others = {name: alarm(MetricName=name, EvaluationPeriods=1) for name in "BC"}
+    composite = {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmRule": rule}}
+    composite["Metadata"] = {"aws:cdk:path": "S/Any/Resource"}
+
+    for name, other in others.items():
+        other["Metadata"] = {"aws:cdk:path": f"S/{name}/Resource"}
+    assert found(recording, Any=composite, **others)["Any"].spans == spans
+
+
 def test_a_period_that_is_not_over_does_not_count() -> None:
     recording = ages(11, 11)
     recording.end -= 0.5
@@ -150,11 +186,10 @@ def test_a_metric_filter_counts_lines_of_the_log() -> None:
 @pytest.mark.parametrize(
     "resource",
     [
-        alarm(DatapointsToAlarm=1),
         alarm(TreatMissingData="breaching"),
         alarm(Threshold={"Ref": "Parameter"}),
         alarm(Dimensions=[{"Name": "QueueName", "Value": {"Fn::GetAtt": ["Queue", "Other"]}}]),
-        {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmRule": 'NOT ALARM("Old")'}},
+        {"Type": "AWS::CloudWatch::CompositeAlarm", "Properties": {"AlarmRule": 'OK("Old")'}},
         {
             "Type": "AWS::Logs::MetricFilter",
             "Properties": {"FilterPattern": "ERROR", "MetricTransformations": [{}]},
