@@ -268,7 +268,7 @@ def _of_request(table: str, request: Json) -> Signature:
     if "PutRequest" in request:
         item = request["PutRequest"]["Item"]
         if table == FEED.name:
-            return ("feed", table, item["pk"]["S"], str(int(float(item["s"]["N"]))))
+            return ("feed", table, item["pk"]["S"], str(2 * int(float(item["s"]["N"])) + ("t" in item)))
         return int(item["m"]["N"])
     return ("delete", table, request["DeleteRequest"]["Key"]["pk"]["S"])
 

@@ -19,7 +19,8 @@ COUNTS = Table("counts", "counts-table", KeyAttribute("pk", "S"))
 FEED = Table("feed", "feed-table", KeyAttribute("pk", "S"), skip_unchanged=True)
 """Few contents again and again."""
 TABLES = (PLAIN, LATEST, COUNTS, FEED)
-CONTENTS = 3
+CONTENTS = 4
+"""Two numbers, each alone and with another attribute."""
 
 Kind = Literal[
     "put", "delete", "put if absent", "delete if older", "update", "update if there", "add", "put version",
@@ -182,6 +183,7 @@ def _native(key: str, number: int) -> str:
     return f'{{"PutRequest":{{"Item":{{"pk":{{"S":"{key}"}},"m":{{"N":"{number}"}}}}}}}}'
 
 
+_MORE = ',"t":1'
 _TABLE_OF: Mapping[Kind, Table] = {"add": COUNTS, "put version": LATEST, "delete version": LATEST,
                                      "feed put": FEED, "feed delete": FEED}  # fmt: skip
 _TEXT: Mapping[Kind, Callable[[str, int, int], str]] = {
@@ -202,7 +204,9 @@ _TEXT: Mapping[Kind, Callable[[str, int, int], str]] = {
     "put version": lambda k, n, v: f'{{"put":{{"pk":"{k}","m":{n},"v":{v}}},"table":"latest"}}',
     "delete version": lambda k, _, v: f'{{"delete":{{"pk":"{k}"}},"version":{v},"table":"latest"}}',
     # Of one content in two spellings.
-    "feed put": lambda k, n, v: f'{{"put":{{"pk":"{k}","s":{v}{".0" if n % 2 else ""}}},"table":"feed"}}',
+    "feed put": lambda k, n, v: (
+        f'{{"put":{{"pk":"{k}","s":{v // 2}{".0" if n % 2 else ""}{_MORE if v % 2 else ""}}},"table":"feed"}}'
+    ),
     "feed delete": lambda k, *_: f'{{"delete":{{"pk":"{k}"}},"table":"feed"}}',
 }
 
@@ -219,7 +223,7 @@ def applied(operation: Operation, state: State) -> State:
         case "delete" | "feed delete":
             return None
         case "feed put":
-            return {"s": operation.version}
+            return {"s": operation.version // 2, **({"t": 1} if operation.version % 2 else {})}
         case "put if absent":
             return {"m": number} if state is None else state
         case "delete if older":
