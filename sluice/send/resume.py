@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import secrets
 import tempfile
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice.cli import CommandError, UsageError
+from sluice.message.settings import Table
 
 from .inputs import Inputs
 from .journal import Heading, Journal, State
@@ -120,5 +122,14 @@ def _what_matters(options: argparse.Namespace, inputs: Inputs, target: Target) -
         "the queue's longest message": target.most_bytes,
         "group": options.group,
         "group_by": options.group_by,
-        "tables": [asdict(table) for table in target.tables],
+        "tables": [_what_matters_of(table) for table in target.tables],
     }
+
+
+def _what_matters_of(table: Table) -> dict[str, Any]:
+    """As the journal gives it back; what is left out where there is none was unknown to earlier versions."""
+    found: dict[str, Any] = json.loads(json.dumps(asdict(table)))
+    del found["skip_unchanged"]
+    if not found["indexes"]:
+        del found["indexes"]
+    return found

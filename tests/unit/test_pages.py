@@ -50,7 +50,7 @@ def test_one_sentence_a_line(page: Path) -> None:
 def test_the_page_on_cost_has_what_the_command_prints() -> None:
     page = printed.COST.read_text()
 
-    assert len(list(printed.examples(page))) == page.count("```sh") == 3
+    assert len(list(printed.examples(page))) == page.count("```sh") == 4
     assert printed.renew(page) == page, "python -m tests.printed writes it anew"
 
 

@@ -18,11 +18,16 @@ def visible(entries: Sequence[Entry], recording: Recording, seconds_a_minute: fl
             entry,
             _of_metric(entry, recording, seconds_a_minute)
             if entry.expression is None
-            else evaluate(entry.expression, by_id),
+            else evaluate(entry.expression, by_id, _periods(entry, recording, seconds_a_minute)),
         )
         for entry in entries
         if entry.is_visible
     ]
+
+
+def _periods(entry: Entry, recording: Recording, seconds_a_minute: float) -> range:
+    """All whole ones of the run, which FILL fills."""
+    return range(int((recording.end - recording.start) // (entry.period / 60 * seconds_a_minute)))
 
 
 def _of_metric(entry: Entry, recording: Recording, seconds_a_minute: float) -> Series:
