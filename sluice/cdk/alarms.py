@@ -28,6 +28,7 @@ EXPIRY_DAYS = 2
 SYSTEM_ERRORS = 5
 """Minutes of as many; DynamoDB answers a few requests with an error of its own at any time, and they are repeated."""
 PERIODS_OF_THROTTLES, THROTTLES = 7, 5
+PERIODS_OF_READ_THROTTLES, READ_THROTTLES = 15, 10
 """Minutes. Fewer than all, for the newest are not reported yet, and filled with 0 until they are."""
 MAX_RETURNED_PERCENT = 50
 """Of the messages received; up to it the function still finishes more than it puts off."""
@@ -233,9 +234,10 @@ class Alarms(Construct):
         self.read_throttles = [
             self._alarm(
                 "ReadThrottles" if alias == first_alias else f"ReadThrottles-{alias}",
-                metric,
+                refusals(metric),
                 above=0,
-                periods=15,
+                periods=PERIODS_OF_READ_THROTTLES,
+                datapoints=READ_THROTTLES,
                 first="Raise the table's read capacity: what cannot be read is written, and paid for as a write.",
                 heading="read-throttles",
             )

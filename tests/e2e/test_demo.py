@@ -133,7 +133,7 @@ def test_a_whole_demo_accounts_for_every_record() -> None:
     lines = {printed.alike(line) for line in run.output.splitlines()}
     for page in ("README.md", "docs/guarantees.md"):
         shown = printed.demo_lines((ROOT / page).read_text())
-        assert len(shown) >= 8
+        assert len(shown) >= 5
         assert [line for line in shown if printed.alike(line) not in lines] == [], page
 
 

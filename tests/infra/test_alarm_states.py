@@ -97,15 +97,17 @@ PLAYED: Mapping[str, tuple[Values, Values]] = {
         {"putItem0": at([10, 13]), "batchWriteItem0": at([16, 19, 22]), "deleteItem0": [], "updateItem0": []},
         {"putItem0": at([10, 13]), "batchWriteItem0": at([13, 13, 19]), "deleteItem0": [], "updateItem0": []},
     ),
+    "ReadThrottlesevents": ({"refused": at(range(10, 22))}, {"refused": at(range(10, 60, 2))}),
     **dict.fromkeys(("HotKeys", "AccountLimit", "OnDemandMaximum", "ProvisionedCapacity"), THROTTLED),
     **dict.fromkeys(("IndexHotKeysbystatus", "IndexAccountLimitbystatus", "IndexOnDemandMaximumbystatus"), THROTTLED),
 }
 
-OF_DYNAMODB = [name for name, played in PLAYED.items() if played is THROTTLED or name == "SystemErrors"]
+OTHERS_OF_DYNAMODB = ("SystemErrors", "ReadThrottlesevents")
+OF_DYNAMODB = [name for name, played in PLAYED.items() if played is THROTTLED or name in OTHERS_OF_DYNAMODB]
 
 
 def test_every_alarm_is_played(alarms: dict[str, Alarm]) -> None:
-    of_other_tables = {name for name in alarms if name.endswith(("old", "events", "fixed"))}
+    of_other_tables = {name for name in alarms if name.endswith(("old", "events", "fixed"))} - PLAYED.keys()
 
     of_freshness = {name for name in alarms if name.startswith("LateIn")}  # test_freshness plays them together.
 
@@ -147,7 +149,7 @@ def test_an_alarm_is_at_rest_where_nothing_is_reported(alarms: dict[str, Alarm],
 
 
 @pytest.mark.parametrize("late", [1, 2])
-@pytest.mark.parametrize("name", ["HotKeys", "AccountLimit", "IndexHotKeysbystatus", "SystemErrors"])
+@pytest.mark.parametrize("name", ["HotKeys", "AccountLimit", "IndexHotKeysbystatus", *OTHERS_OF_DYNAMODB])
 def test_reports_that_come_late_are_no_reason_to_stay_quiet(alarms: dict[str, Alarm], name: str, late: int) -> None:
     values = {id: at(range(10, 60)) for id in alarms[name].names}
 

@@ -77,9 +77,10 @@ def test_only_a_table_whose_unchanged_items_are_skipped_may_be_read_and_has_an_a
         if statement["Action"] == "dynamodb:BatchGetItem"
     ]
     throttles = [
-        alarm["Dimensions"][0]["Value"]
+        metric["Dimensions"][0]["Value"]
         for alarm in template.all("AWS::CloudWatch::Alarm").values()
-        if alarm.get("MetricName") == "ReadThrottleEvents"
+        for query in alarm.get("Metrics", ())
+        if (metric := query.get("MetricStat", {}).get("Metric", {})).get("MetricName") == "ReadThrottleEvents"
     ]
     [feed] = [id for id in template.ids("AWS::DynamoDB::GlobalTable") if id.startswith("Feed")]
     assert [table.skip_unchanged for table in functions_settings(template).tables] == [False, True]

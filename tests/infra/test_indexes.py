@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import App, Environment, Stack
-from aws_cdk import aws_dynamodb as dynamodb
 
 from infra import reading
-from infra.stack import SluiceStack
-from sluice.cdk import ConfigError, ExistingTable, IndexConfig, Sluice, TableConfig
+from sluice.cdk import ConfigError, IndexConfig, TableConfig
 from sluice.cdk.context import settings_of
 from sluice.message.settings import Index, KeyAttribute
+from tests.infra import cdk
 from tests.infra.template import ROOT, Template, functions_settings, resolved, synthesise
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -206,16 +204,16 @@ def test_every_setting_of_an_index_gives_its_reason() -> None:
 # Tables that exist
 
 
-def function_of(scope: Stack, **arguments: Any) -> tuple[Sluice, Template]:
-    writer = Sluice(scope, "Writer", **arguments)
+def function_of(scope: cdk.Stack, **arguments: Any) -> tuple[cdk.Sluice, Template]:
+    writer = cdk.Sluice(scope, "Writer", **arguments)
     app = scope.node.root
-    assert isinstance(app, App)
+    assert isinstance(app, cdk.App)
     return writer, Template(app.synth(force=True).get_stack_by_name(scope.stack_name).template, {})
 
 
 @pytest.fixture
-def stack() -> Stack:
-    return Stack(App(context={"aws:cdk:bundling-stacks": []}), "Shop")
+def stack() -> cdk.Stack:
+    return cdk.Stack(cdk.App(context={"aws:cdk:bundling-stacks": []}), "Shop")
 
 
 @pytest.mark.parametrize("existing", ["Legacy", ARN], ids=["name", "ARN"])
@@ -235,40 +233,40 @@ def test_a_table_that_exists_is_written_to_and_nothing_is_made(tmp_path: Path, e
 @pytest.mark.parametrize(("account", "region"), [("123456789012", "us-east-1"), ("999999999999", "eu-west-1")])
 def test_a_table_of_another_region_or_account_is_refused_where_the_stacks_is_known(account: str, region: str) -> None:
     config = reading.from_context({"existingTable": ARN, "partitionKey": "id:B"})
-    app = App(context={"aws:cdk:bundling-stacks": []})
+    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
 
     with pytest.raises(ConfigError, match="existingTable 'arn:aws:dynamodb:eu-west-1:123456789012:table/Legacy' is of"):
-        SluiceStack(app, config, env=Environment(account=account, region=region))
+        cdk.SluiceStack(app, config, env=cdk.Environment(account=account, region=region))
 
 
 @pytest.mark.parametrize("kind", ["Table", "TableV2"])
-def test_the_indexes_of_a_table_of_the_app_are_read_from_it(stack: Stack, kind: str) -> None:
-    status = dynamodb.Attribute(name="status", type=dynamodb.AttributeType.STRING)
-    time = dynamodb.Attribute(name="time", type=dynamodb.AttributeType.NUMBER)
-    pk = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.BINARY)
-    table: Any = getattr(dynamodb, kind)(stack, "Orders", partition_key=pk, sort_key=status)
+def test_the_indexes_of_a_table_of_the_app_are_read_from_it(stack: cdk.Stack, kind: str) -> None:
+    status = cdk.dynamodb.Attribute(name="status", type=cdk.dynamodb.AttributeType.STRING)
+    time = cdk.dynamodb.Attribute(name="time", type=cdk.dynamodb.AttributeType.NUMBER)
+    pk = cdk.dynamodb.Attribute(name="pk", type=cdk.dynamodb.AttributeType.BINARY)
+    table: Any = getattr(cdk.dynamodb, kind)(stack, "Orders", partition_key=pk, sort_key=status)
     table.add_global_secondary_index(index_name="by-status", partition_keys=[status, time])
     table.add_local_secondary_index(index_name="local", sort_key=time)
 
-    _, template = function_of(stack, tables=[ExistingTable(table=table)])
+    _, template = function_of(stack, tables=[cdk.ExistingTable(table=table)])
 
     (known,) = functions_settings(template).tables
     assert known.indexes == (Index("by-status", (STATUS, TIME)), Index("local", (), (TIME,)))
 
 
 def test_a_global_table_with_replicas_is_written_to() -> None:
-    app = App(context={"aws:cdk:bundling-stacks": []})
-    stack = Stack(app, "Shop", env=Environment(account="123456789012", region="eu-west-1"))
-    table = dynamodb.TableV2(
+    app = cdk.App(context={"aws:cdk:bundling-stacks": []})
+    stack = cdk.Stack(app, "Shop", env=cdk.Environment(account="123456789012", region="eu-west-1"))
+    table = cdk.dynamodb.TableV2(
         stack,
         "Orders",
-        partition_key=dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING),
-        replicas=[dynamodb.ReplicaTableProps(region="us-east-1")],
-        dynamo_stream=dynamodb.StreamViewType.NEW_IMAGE,
+        partition_key=cdk.dynamodb.Attribute(name="pk", type=cdk.dynamodb.AttributeType.STRING),
+        replicas=[cdk.dynamodb.ReplicaTableProps(region="us-east-1")],
+        dynamo_stream=cdk.dynamodb.StreamViewType.NEW_IMAGE,
         time_to_live_attribute="ends",
     )
 
-    writer, template = function_of(stack, tables=[ExistingTable(table=table)])
+    writer, template = function_of(stack, tables=[cdk.ExistingTable(table=table)])
 
     assert writer.table is table
     regions = {replica["Region"] for replica in template.only("AWS::DynamoDB::GlobalTable")["Replicas"]}
@@ -278,25 +276,25 @@ def test_a_global_table_with_replicas_is_written_to() -> None:
     assert [statement["Resource"] for statement in writes] == [f"{name}.Arn"]
 
 
-def test_an_index_that_comes_too_late_fails_the_synthesis(stack: Stack) -> None:
-    pk = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
-    table = dynamodb.Table(stack, "Orders", partition_key=pk)
-    Sluice(stack, "Writer", tables=[ExistingTable(table=table)])
+def test_an_index_that_comes_too_late_fails_the_synthesis(stack: cdk.Stack) -> None:
+    pk = cdk.dynamodb.Attribute(name="pk", type=cdk.dynamodb.AttributeType.STRING)
+    table = cdk.dynamodb.Table(stack, "Orders", partition_key=pk)
+    cdk.Sluice(stack, "Writer", tables=[cdk.ExistingTable(table=table)])
     table.add_global_secondary_index(index_name="by-status", partition_key=pk)
 
     with pytest.raises(RuntimeError, match="'by-status' after Sluice was made"):
-        App.of(stack).synth()  # type: ignore[union-attr]
+        cdk.App.of(stack).synth()  # type: ignore[union-attr]
 
 
-def test_indexes_are_given_in_python_as_text(stack: Stack) -> None:
-    legacy = dynamodb.Table.from_table_arn(stack, "Legacy", ARN)
+def test_indexes_are_given_in_python_as_text(stack: cdk.Stack) -> None:
+    legacy = cdk.dynamodb.Table.from_table_arn(stack, "Legacy", ARN)
     by_place = IndexConfig(name="by-place", partition_key=["region:S", "tier:S"], sort_key="time:N")
 
     _, template = function_of(
         stack,
         tables=[
             TableConfig(indexes=(IndexConfig(name="by-status", partition_key="status:S"),)),
-            ExistingTable(table=legacy, alias="old", partition_key="id:B", indexes=[by_place]),
+            cdk.ExistingTable(table=legacy, alias="old", partition_key="id:B", indexes=[by_place]),
         ],
     )
 
@@ -310,12 +308,13 @@ def test_a_bad_key_of_an_index_is_refused_in_python() -> None:
         IndexConfig(name="by-a", partition_key="a:X")
 
 
-def test_indexes_of_a_table_of_the_app_are_not_given_twice(stack: Stack) -> None:
-    pk = dynamodb.Attribute(name="pk", type=dynamodb.AttributeType.STRING)
-    table = dynamodb.Table(stack, "Orders", partition_key=pk)
+def test_indexes_of_a_table_of_the_app_are_not_given_twice(stack: cdk.Stack) -> None:
+    pk = cdk.dynamodb.Attribute(name="pk", type=cdk.dynamodb.AttributeType.STRING)
+    table = cdk.dynamodb.Table(stack, "Orders", partition_key=pk)
 
+    indexes = [IndexConfig(name="by-a", sort_key="a:S")]
     with pytest.raises(ConfigError, match="read from it"):
-        Sluice(stack, "Writer", tables=[ExistingTable(table=table, indexes=[IndexConfig(name="by-a", sort_key="a:S")])])
+        cdk.Sluice(stack, "Writer", tables=[cdk.ExistingTable(table=table, indexes=indexes)])
 
 
 def test_the_example_with_more_to_its_tables_is_an_app(tmp_path: Path) -> None:
@@ -323,7 +322,7 @@ def test_the_example_with_more_to_its_tables_is_an_app(tmp_path: Path) -> None:
     blocks = re.findall(
         r"^```python\n(.*?)^```", (ROOT / "docs" / "construct.md").read_text(), re.MULTILINE | re.DOTALL
     )
-    _, example = blocks
+    example = blocks[1]
     context = {"CDK_OUTDIR": str(tmp_path), "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:bundling-stacks": []})}
 
     subprocess.run([sys.executable, "-c", example], cwd=ROOT, env={**os.environ, **context}, check=True)

@@ -368,7 +368,7 @@ def test_metrics_and_log_lines_are_json_with_the_names_of_the_contract(deployed:
         *("MessagesReceived", "MessagesWritten", "MessagesReturned", "MessagesDeadLettered", "OperationsWritten"),
         *("OperationsSuperseded", "OperationsRejected", "ConditionsFailed", "BatchWrites", "BatchFill"),
         *("UnprocessedItems", "ThrottledCalls", "ConsumedWriteUnits", "WriteLatency", "BackoffTime"),
-        "SentToWritten",
+        *("SentToWritten", "OperationsUnchanged"),
     }
     assert invocation.log_lines
     assert {line["function_request_id"] for line in invocation.log_lines} == {"request-1"}

@@ -198,23 +198,23 @@ def check_calls_are_legal(invocation: Invocation) -> None:
 
 
 class Sums:
-    """Takes metrics as Powertools does: one by one, or more values behind the first."""
+    """Takes metrics as Powertools does, and keeps what was flushed."""
 
     def __init__(self) -> None:
         self.metric_set: dict[str, dict[str, list[float]]] = {}
-
-    def add_metric(self, name: str, unit: object, value: float) -> None:  # noqa: ARG002
-        self.metric_set.setdefault(name, {"Value": []})["Value"].append(value)
+        self._flushed: dict[str, list[float]] = {}
 
     def flush_metrics(self) -> None:
-        """All of it is kept."""
+        for name, metric in self.metric_set.items():
+            self._flushed.setdefault(name, []).extend(metric["Value"])
+        self.metric_set.clear()
 
     def values(self, name: str) -> list[float]:
-        return self.metric_set.get(name, {"Value": []})["Value"]
+        return [*self._flushed.get(name, []), *self.metric_set.get(name, {"Value": []})["Value"]]
 
     @property
     def totals(self) -> dict[str, float]:
-        return {name: sum(self.values(name)) for name in self.metric_set}
+        return {name: sum(self.values(name)) for name in {*self._flushed, *self.metric_set}}
 
 
 def check_metrics(invocation: Invocation) -> None:

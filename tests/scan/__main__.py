@@ -11,10 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from aws_cdk import App
-
 from infra import stages
-from infra.stack import SluiceStack
+from tests.infra import cdk
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,8 +21,8 @@ def main(checkov: str) -> int:
     """`checkov` is the program; nothing is looked up in the network or in an account."""
     with tempfile.TemporaryDirectory() as directory:
         flags = json.loads((ROOT / "cdk.json").read_text())["context"]
-        app = App(outdir=directory, context={**flags, "aws:cdk:bundling-stacks": []})
-        stack = SluiceStack(app, stages.read({"stage": "example"}))
+        app = cdk.App(outdir=directory, context={**flags, "aws:cdk:bundling-stacks": []})
+        stack = cdk.SluiceStack(app, stages.read({"stage": "example"}))
         app.synth()
         template = Path(directory) / f"{stack.stack_name}.template.json"
         command = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from .definition import Entry
 from .expression import evaluate
@@ -18,15 +18,17 @@ def visible(entries: Sequence[Entry], recording: Recording, seconds_a_minute: fl
             entry,
             _of_metric(entry, recording, seconds_a_minute)
             if entry.expression is None
-            else evaluate(entry.expression, by_id, _periods(entry, recording, seconds_a_minute)),
+            else evaluate(entry.expression, by_id, _filled(entry, by_id.values(), recording, seconds_a_minute)),
         )
         for entry in entries
         if entry.is_visible
     ]
 
 
-def _periods(entry: Entry, recording: Recording, seconds_a_minute: float) -> range:
-    """All whole ones of the run, which FILL fills."""
+def _filled(entry: Entry, found: Iterable[Series], recording: Recording, seconds_a_minute: float) -> range:
+    """The periods that FILL fills: all whole ones of the run, if anything was ever reported."""
+    if not any(each.values for each in found):
+        return range(0)
     return range(int((recording.end - recording.start) // (entry.period / 60 * seconds_a_minute)))
 
 
