@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from sluice.aws.threads import Threads
 from sluice.message.operation import Operation, Rejection
@@ -223,9 +224,9 @@ class Engine:
 
     def tell(self) -> None:
         """Call the caller's own functions. Not under the lock: they may use the writer."""
-        while self._to_tell:
-            assert self._on_outcome is not None
-            _call(self._on_outcome, self._to_tell.popleft())
+        while self._to_tell and self._on_outcome is not None:
+            with suppress(IndexError):  # Another thread was faster.
+                _call(self._on_outcome, self._to_tell.popleft())
 
     def _progress(self, *, is_last: bool = False) -> None:
         self.tell()
