@@ -6,6 +6,7 @@ A send that was interrupted goes on with --resume where the last message that th
 from __future__ import annotations
 
 import argparse
+import select
 
 from sluice.arguments import positive, whole
 from sluice.cli import CommandError, UsageError, add_aws_options, add_json_option, client, say
@@ -33,6 +34,7 @@ _EXAMPLES = """examples:
   sluice send s3://bucket/AWSDynamoDB/01693-1/manifest-summary.json --queue-url "$QUEUE_URL" --function MyFunction
   aws dynamodb scan --table-name orders | sluice send - --queue-url "$QUEUE_URL" --key pk:S --max-write-units 500
   sluice send events.jsonl --queue-url "$FIFO_QUEUE_URL" --group-by customer
+  sluice send snapshot.jsonl --changed-only --table-name orders
   produce | sluice send - --input operations --queue-url "$QUEUE_URL"
 
 Exit status: 0 everything was accepted by the queue, 1 not everything, 2 usage, 130 stopped by Ctrl-C."""
@@ -42,7 +44,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.epilog = _EXAMPLES
     add_input_options(parser)
-    parser.add_argument("--queue-url", metavar="URL", help="the queue; needed unless --dry-run")
+    parser.add_argument("--queue-url", metavar="URL", help="the queue; needed unless --dry-run or --changed-only")
+    parser.add_argument(
+        "--changed-only",
+        action="store_true",
+        help="write into the table itself, without a queue, and leave what stands there already (docs/unchanged.md)",
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="read, check and pack; send nothing and leave no journal"
     )
@@ -81,13 +88,16 @@ def run(options: argparse.Namespace) -> int:
     """Send; returns the exit status."""
     from sluice.interrupt import Interrupt, Interrupted
 
-    if not options.queue_url and not options.dry_run:
-        raise UsageError("--queue-url is required, unless with --dry-run")
+    if options.changed_only:
+        _check_changed_only(options)
+    elif not options.queue_url and not options.dry_run:
+        raise UsageError("--queue-url is required, unless with --dry-run or --changed-only")
     if options.resume and (options.restart or options.no_journal):
         raise UsageError("--resume goes with neither --restart nor --no-journal")
     options.region = options.region or region_of(options.queue_url or "")
-    sqs = None if options.dry_run else client(options, "sqs", connections=options.connections, attempts=1)
-    is_fifo, most_bytes = (False, MAX_BYTES) if sqs is None else queue(options, sqs)
+    service = "dynamodb" if options.changed_only else "sqs"
+    to = None if options.dry_run else client(options, service, connections=options.connections, attempts=1)
+    is_fifo, most_bytes = (False, MAX_BYTES) if to is None or options.changed_only else queue(options, to)
     target = Target(tables(options), is_fifo, most_bytes)
     _check_groups(options, target)
     inputs = inputs_of(options, target.key_types(options.table))
@@ -95,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
     if not target.tables:
         say(_NO_TABLES)
     with Interrupt() as interrupt, alone(inputs):
-        send = Send(options, inputs, target, sqs, interrupt.check)
+        send = Send(options, inputs, target, to, interrupt.check)
         try:
             return send.run()
         except Interrupted as stop:
@@ -109,6 +119,15 @@ def run(options: argparse.Namespace) -> int:
         except CommandError as error:
             is_damaged = isinstance(error, ReadError)
             raise CommandError(f"{str(error).rstrip('.')}. {send.advice(is_damaged=is_damaged)}") from None
+
+
+def _check_changed_only(options: argparse.Namespace) -> None:
+    if options.queue_url or options.group or options.group_by:
+        raise UsageError("--changed-only writes into the table itself, without --queue-url, --group and --group-by")
+    if not (options.table_name or options.function):
+        raise UsageError("--changed-only needs to know the table: --table-name NAME, or --function NAME")
+    if not hasattr(select, "poll"):
+        raise UsageError("--changed-only needs POSIX: send to a queue whose table has skipUnchanged instead")
 
 
 def _check_groups(options: argparse.Namespace, target: Target) -> None:

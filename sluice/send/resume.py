@@ -123,6 +123,7 @@ def _what_matters(options: argparse.Namespace, inputs: Inputs, target: Target) -
         "group": options.group,
         "group_by": options.group_by,
         "tables": [_what_matters_of(table) for table in target.tables],
+        **({"changed_only": True} if options.changed_only else {}),
     }
 
 

@@ -22,7 +22,7 @@ from .inputs import Inputs
 from .pace import Pace
 from .packing import Packing
 from .resume import begin, journal_of
-from .sending import Rejects, Sending, beyond
+from .sending import Rejects, Sending, Takes, beyond
 from .target import Target
 
 GIVE_UP = 300.0
@@ -33,9 +33,12 @@ class Send:
     """One run of the command, put together from its parts."""
 
     def __init__(
-        self, options: argparse.Namespace, inputs: Inputs, target: Target, sqs: Any, check_interrupt: Any
+        self, options: argparse.Namespace, inputs: Inputs, target: Target, client: Any, check_interrupt: Any
     ) -> None:
-        self._options, self._inputs, self._sqs = options, inputs, sqs
+        """`client` is boto3's, of the queue or with --changed-only of DynamoDB; None for a dry run."""
+        self._options, self._inputs, self._client = options, inputs, client
+        self._tables = target.tables
+        self._unchanged = 0
         self._check_interrupt = check_interrupt
         self._is_dry = options.dry_run
         self._journal = journal_of(options, inputs)
@@ -97,25 +100,19 @@ class Send:
 
     def _send(self, windows: Iterator[Any], show: Progress) -> None:
         stopping = threading.Event()
-        sender = Sender(
-            self._sqs,
-            self._options.queue_url,
-            clock=time.monotonic,
-            wait=stopping.wait,
-            chance=random.random,
-            patience=GIVE_UP,
-        )
+        sender = self._sender(stopping)
+        connections = 1 if self._options.changed_only else self._options.connections
         rejects = Rejects(self._rejects_path(), self._state.rejected_bytes, self._inputs.about)
         identity = self._heading.files
         if self._journal is not None:
             self._journal.start(self._heading, self._state)
-        with ThreadPoolExecutor(self._options.connections) as executor:
+        with ThreadPoolExecutor(connections) as executor:
             sending = Sending(
                 windows,
                 self._state,
                 sender=sender,
                 executor=executor,
-                connections=self._options.connections,
+                connections=connections,
                 in_order=self._in_order,
                 journal=self._journal,
                 rejects=rejects,
@@ -130,6 +127,7 @@ class Send:
                 sending.run()
             finally:
                 self._state, self._noted = sending.state, sending.noted
+                self._unchanged = getattr(sender, "unchanged", 0)
                 rejects.close()
         if self._inputs.is_repeatable and self._inputs.identity() != identity:
             raise CommandError(f"{self._inputs.name} changed while it was sent")
@@ -148,10 +146,24 @@ class Send:
             show(self._inputs.done(window.end), f"{counted(self._state.records, 'record')} checked")
         rejects.close()
 
+    def _sender(self, stopping: threading.Event) -> Takes:
+        if self._options.changed_only:
+            from . import direct  # It needs POSIX, which Windows has not.
+
+            return direct.sender(self._options, self._tables, self._client, give_up=GIVE_UP, stopping=stopping)
+        return Sender(
+            self._client,
+            self._options.queue_url,
+            clock=time.monotonic,
+            wait=stopping.wait,
+            chance=random.random,
+            patience=GIVE_UP,
+        )
+
     def _pace(self) -> Pace | None:
         if self._options.rate:
             return Pace(self._options.rate, lambda message: message.records, time.monotonic)
-        if self._options.max_write_units:
+        if self._options.max_write_units and not self._options.changed_only:  # Else by what the table says.
             return Pace(self._options.max_write_units, lambda message: message.units, time.monotonic)
         return None
 
@@ -171,6 +183,7 @@ class Send:
             "dry_run": self._is_dry,
             "records": state.records,
             "messages": state.messages,
+            **({"unchanged": self._unchanged} if self._options.changed_only else {}),
             "bytes": state.size,
             "rejected": state.rejected,
             "examples": {code: self._example(code) for code in state.rejected},
@@ -185,6 +198,8 @@ class Send:
         # Of an earlier send that was complete it is told as such.
         what = "would send" if self._is_dry else "were sent" if self._is_old else "sent"
         packed = f"in {counted(state.messages, 'message')}, {state.size:,} bytes in all"
+        if self._options.changed_only and not self._is_dry:
+            packed = f"straight into the table, {self._unchanged:,} of which stood there already"
         yield f"{what:<10} {state.records:>12,}  {plural(state.records, 'record')} {packed}"
         if rejected:
             yield f"{'rejected':<10} {rejected:>12,}  {plural(rejected, 'record')}, see {path}"

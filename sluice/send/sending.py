@@ -6,17 +6,18 @@ import json
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from sluice.cli import CommandError
+from sluice.message.operation import Rejection
 from sluice.sending.outbox import MAX_BYTES, MAX_ENTRIES, Outbox, Outgoing
 from sluice.sending.record import Position
-from sluice.sending.sender import Failure, Sender
+from sluice.sending.sender import Failure
 
 from .journal import Example, Journal, State, sync_directory
 from .pace import Pace
@@ -113,6 +114,15 @@ class _Pending:
     rejected_bytes: int
 
 
+class Takes(Protocol):
+    """Where messages go: a queue, or a table."""
+
+    @property
+    def refusal(self) -> str: ...
+    def send(self, messages: Sequence[Outgoing]) -> dict[int, Failure]: ...
+    def rejections(self, message: Outgoing) -> Sequence[tuple[Rejection, bytes]]: ...
+
+
 class Sending:
     """One send from `state` on. `run` returns when all is accepted and noted.
 
@@ -124,7 +134,7 @@ class Sending:
         windows: Iterator[Window],
         state: State,
         *,
-        sender: Sender,
+        sender: Takes,
         executor: Executor,
         connections: int,
         in_order: bool,
@@ -185,7 +195,7 @@ class Sending:
             self._note()
             self._show(self.state)
             for failure in failures:
-                raise CommandError(f"the queue does not take a message: {failure.code}: {failure.message}")
+                raise CommandError(f"{self._sender.refusal}: {failure.code}: {failure.message}")
 
     def _may_call(self) -> bool:
         """Whether the rate allows a call now; waits for a moment where there is nothing else to wait for."""
@@ -228,8 +238,21 @@ class Sending:
             for position, message in enumerate(messages):
                 if position not in refused:
                     start, _, number = message.origin
-                    self._by_start[start].left.discard(number)
+                    pending = self._by_start[start]
+                    pending.left.discard(number)
+                    for reason, text in self._sender.rejections(message):
+                        self._reject(pending, reason, text)
         return failures
+
+    def _reject(self, pending: _Pending, reason: Rejection, text: bytes) -> None:
+        """A record that was refused where it was to be written. Its line is not known, only the window's."""
+        window = pending.window
+        lines = f"one of lines {window.start.line + 1:,} to {window.end.line:,}"
+        rejected = Rejected(window.end.line, window.end, Rejection(reason.code, f"{reason.message} ({lines})"), text)
+        self._rejects.write(rejected)
+        pending.window = replace(window, rejected=(*window.rejected, rejected))
+        for each in self._pending:  # What is noted with any of them is never cut off by a resume; it may come twice.
+            each.rejected_bytes = self._rejects.length
 
     def _note(self) -> None:
         """Bring `state` up to date, and the journal with it."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
+
+from sluice.message.operation import Rejection
 
 from .outbox import Outgoing
 
@@ -44,6 +46,13 @@ class Sender:
     """From 0 to 1."""
     patience: float = math.inf
     """Seconds after which an unwilling queue is given up."""
+
+    refusal: ClassVar[str] = "the queue does not take a message"
+    """What is said of a failure."""
+
+    def rejections(self, message: Outgoing) -> Sequence[tuple[Rejection, bytes]]:  # noqa: ARG002
+        """What of an accepted message can never be written: a queue does not tell."""
+        return ()
 
     def send(self, messages: Sequence[Outgoing]) -> dict[int, Failure]:
         """Send up to ten messages; the positions of those that were not accepted, and why."""

@@ -27,7 +27,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sluice.__main__": {"sluice.cli"},
     "sluice.direct": {"sluice.writing", "sluice.aws", "sluice.message", "sluice.producer"},
     "sluice.producer": {"sluice.sending", "sluice.message"},
-    "sluice.send": {"sluice.sending", "sluice.message", "sluice.cli", "sluice.arguments", "sluice.interrupt"},
+    "sluice.send": {
+        "sluice.writing",
+        "sluice.aws",
+        "sluice.sending",
+        "sluice.message",
+        "sluice.cli",
+        "sluice.arguments",
+        "sluice.interrupt",
+    },
     "sluice.verify": {
         "sluice.send",
         "sluice.sending",
