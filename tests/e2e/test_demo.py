@@ -35,7 +35,7 @@ class Demo:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sluice.local.demo", *options],
             cwd=ROOT,
-            env={**os.environ, name: value},
+            env={**os.environ, name: value, "COLUMNS": "100"},  # As wide as what the pages quote.
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
