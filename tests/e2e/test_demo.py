@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from sluice.local.demo import weather
+from sluice.local.demo.summary import MAX_WIDTH
 from tests import printed
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -35,7 +36,7 @@ class Demo:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sluice.local.demo", *options],
             cwd=ROOT,
-            env={**os.environ, name: value, "COLUMNS": "100"},  # As wide as what the pages quote.
+            env={**os.environ, name: value, "COLUMNS": str(MAX_WIDTH)},  # As wide as what the pages quote.
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
