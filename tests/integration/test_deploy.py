@@ -416,13 +416,3 @@ def test_a_stack_of_several_tables_is_deployed_with_one_that_was_there_before(
     left = aws.client("dynamodb").list_tables()["TableNames"]
     assert orders.name not in left
     assert "Legacy" in left
-
-
-def test_a_contradiction_is_said_in_one_sentence_and_nothing_is_deployed(cdk: tuple[LocalAws, CommandLine]) -> None:
-    aws, command_line = cdk
-    before = everything(aws)
-
-    with pytest.raises(Exception, match="sluice: batchSize 11 must be at most 10 with queueType fifo"):
-        command_line.deploy_stage({"stage": "wrong", "queueType": "fifo", "batchSize": "11"})
-
-    assert everything(aws) == before

@@ -29,7 +29,7 @@ REACHED_BY: Mapping[Setting, set[str]] = {
 def run(machine: type[Function], *more: str) -> None:
     """Run a machine by the profile's number of examples, until what it is to reach, and `more`, has been seen."""
     machine.seen = Counter()
-    limits = settings(examples(1), stateful_step_count=20)
+    limits = settings(examples(0.5), stateful_step_count=20)
 
     def again(number: int) -> None:
         run_state_machine_as_test(seed(number)(machine) if number else machine, settings=limits)

@@ -18,7 +18,7 @@ from sluice.local.aws import LocalError
 from sluice.local.faults.profiles import PROFILES
 
 from .enough import wish
-from .run import WORKERS, Plan, Soak
+from .run import Plan, Soak
 
 SECONDS, MAX_SECONDS = 60, 600
 """How long messages are sent by default, without and with `--until`."""
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with Interrupt() as interrupt:
         _say(
             f"Soak: {'FIFO queue, ' if plan.fifo else ''}profile {plan.profile}, {_length(plan)}, seed {plan.seed}"
-            f" ({datetime.date.today()}, {os.cpu_count()} CPUs, {WORKERS} processes of the function)"
+            f" ({datetime.date.today()}, {os.cpu_count()} CPUs, {plan.workers} processes of the function)"
         )
         try:
             report = Soak(plan, directory, interrupt.check).run()

@@ -37,7 +37,6 @@ from .stage import HELD, Stage
 from .watched_queue import WatchedQueue
 from .workload import CHAINS, TABLES, Workload
 
-WORKERS = 3
 DEADLINE_MARGIN = 1
 BATCH_SIZE = 10
 """Messages of an invocation; without a batching window, so that there are many invocations."""
@@ -78,6 +77,8 @@ class Plan:
     timeout: int = 5
     """The function's timeout in seconds: short, so that calls that hang reach it often. Where nothing gets done in it,
     as on a very busy machine, it is doubled."""
+    workers: int = 3
+    """Processes of the function."""
     task_root: Path | None = None
     """The unpacked package of the function; None takes the sources, and what they require from this Python."""
 
@@ -140,7 +141,7 @@ class Soak:
                 drops_given_up=self._plan.fifo,
             )
             url = parts.enter_context(serve(self._injector))
-            workers = [self._worker(aws, url, number) for number in range(WORKERS)]
+            workers = [self._worker(aws, url, number) for number in range(self._plan.workers)]
             for worker in workers:
                 parts.enter_context(worker)
                 worker.start(self._check)

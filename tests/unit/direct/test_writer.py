@@ -288,6 +288,7 @@ def test_the_newest_version_wins(db: FakeDynamoDB) -> None:
 
 def test_what_stands_there_already_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unchanged, "MAX_SECONDS", 300)
+
     def give() -> Result:
         with orders(skip_unchanged=True) as writer:
             for number in range(2_000):

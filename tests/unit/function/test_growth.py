@@ -296,7 +296,7 @@ def test_telling_the_offenders_of_rejected_batches_apart(one_in: int) -> None:
     def prepare(size: int) -> Callable[[], object]:
         return handled(*[put(f"{n}", **({} if n % one_in else {"poison": True})) for n in range(size)])
 
-    assert_linear(prepare, 2_000)
+    assert_linear(prepare, 800)
 
 
 def test_telling_apart_the_writes_of_one_item_that_are_all_rejected() -> None:
