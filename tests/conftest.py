@@ -3,9 +3,11 @@
 Every profile but `thorough` draws the same examples in every run, so that a red build is red again on a laptop.
 """
 
+import functools
 import os
 from pathlib import Path
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
@@ -22,6 +24,9 @@ settings.register_profile("thorough", _COMMON, max_examples=5_000)
 # For mutants: that a property fails is all that counts, not the smallest example.
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+# boto3's description of the services is read once, and not for each of hundreds of sessions.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 # The 200 MB of CDK's library are unpacked once, and not for each test that deploys, and Node compiles its command line
 # once; `make clean` removes both.

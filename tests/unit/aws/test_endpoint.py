@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 
 import boto3
@@ -24,7 +23,6 @@ from sluice.aws.boto import BotoClient
 from sluice.aws.endpoint import Endpoint, Service
 from sluice.message.errors import SettingsError
 
-LOADER = cache(botocore.loaders.create_loader)
 LAMBDA = {
     "AWS_LAMBDA_FUNCTION_NAME": "writer",
     "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001",
@@ -156,17 +154,10 @@ SERVICES_CALLED: tuple[Service, ...] = ("dynamodb", "sqs")
 both_services = pytest.mark.parametrize("service", SERVICES_CALLED)
 
 
-@pytest.fixture(autouse=True)
-def _one_loader(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3's description of the services is read once, and not for each of hundreds of sessions."""
-    monkeypatch.setattr(botocore.session, "create_loader", LOADER)
-
-
 def check_is_boto3s(found: Endpoint) -> None:
     assert found.are_at_hand()
     region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")  # boto3 reads only the first.
     core = botocore.session.Session()
-    core.register_component("data_loader", LOADER())
     client = boto3.Session(region_name=region, botocore_session=core).client(found.service)
     frozen = boto3.Session().get_credentials().get_frozen_credentials()
     credentials = found.credentials()
