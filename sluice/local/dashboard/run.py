@@ -86,7 +86,7 @@ def run(directory: Path, check: Callable[[], None] = lambda: None, phases: Seque
     with ExitStack() as parts:
         aws = parts.enter_context(local_aws(directory, check=check))
         cdk = Cdk(aws, directory, directory, check)
-        cdk.bootstrap()
+        cdk.bootstrap(SETTINGS)
         outputs = cdk.deploy(SETTINGS)
         deployment = found(aws, outputs, weather.KEYS, directory / "function")
         disable(aws, deployment)

@@ -29,7 +29,7 @@ from sluice.local.deploy import Cdk, Deployment, Outputs, disable, found, templa
 from sluice.local.faults.profiles import PROFILES
 from sluice.local.faults.server import serve
 from sluice.local.poller import polling
-from sluice.local.runtime import ExecutionEnvironment, link_runtime_client
+from sluice.local.runtime import ExecutionEnvironment, link_runtime_client, start_all
 
 from .front import Front
 from .leftover import own_child
@@ -177,7 +177,7 @@ class _Keeper:
     def _deployed(self, aws: LocalAws) -> tuple[Outputs, Deployment]:
         cdk = Cdk(aws, self._place.run, self._place.directory, self._check, self._step)
         self._step("Preparing it (cdk bootstrap)")
-        cdk.bootstrap()
+        cdk.bootstrap(self._options.context)
         self._step("Deploying queue, function and table (cdk deploy)")
         outputs = cdk.deploy(self._options.context)
         self._step("Looking at what is deployed")
@@ -215,8 +215,7 @@ class _Keeper:
             )
             for number in range(1, ENVIRONMENTS + 1)
         ]
-        for environment in environments:
-            environment.start(self._check)
+        start_all(environments, self._check)
         return environments
 
     def _ready(self, outputs: Outputs, port: int) -> None:
