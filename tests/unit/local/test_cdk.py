@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -56,9 +57,8 @@ def test_what_the_app_says_of_its_progress_is_passed_on_while_it_runs(
 def test_the_stack_is_synthesised_while_the_account_is_prepared_and_deployed_as_it_is_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outputs = '{"Sluice": {%s}}' % ", ".join(
-        f'"{"".join(part.capitalize() for part in name.split("_"))}": "x"' for name in Outputs.__slots__
-    )
+    names = ["".join(part.capitalize() for part in name.split("_")) for name in Outputs.__slots__]
+    outputs = json.dumps({"Sluice": dict.fromkeys(names, "x")})
     script = f"""case $1 in
         bootstrap) until [ -e {tmp_path}/synth ]; do sleep 0.05; done;;
         synth) touch {tmp_path}/synth;;
