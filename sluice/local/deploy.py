@@ -43,6 +43,7 @@ class Outputs:
     table_name: str
     function_name: str
     dashboard_name: str
+    """Empty where the stack has none."""
     alarm_topic_arn: str
 
     @classmethod
@@ -50,7 +51,7 @@ class Outputs:
         """Read the file that `cdk deploy --outputs-file` wrote; raises `LocalError` if one is missing."""
         names = {name: "".join(part.capitalize() for part in name.split("_")) for name in cls.__slots__}
         try:
-            values = json.loads(path.read_text())[STACK]
+            values = {names["dashboard_name"]: "", **json.loads(path.read_text())[STACK]}
             return cls(**{name: values[output] for name, output in names.items()})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LocalError(f"The stack's outputs in {path} are not complete: {error!r}") from error
@@ -205,7 +206,8 @@ def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: P
     try:
         _look_at_queues(aws, outputs)
         _look_at_table(aws, outputs, keys)
-        aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)
+        if outputs.dashboard_name:
+            aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)
         aws.client("sns").get_topic_attributes(TopicArn=outputs.alarm_topic_arn)
         functions = aws.client("lambda")
         configuration = functions.get_function_configuration(FunctionName=outputs.function_name)

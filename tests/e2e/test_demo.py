@@ -88,8 +88,8 @@ def demo(*options: str) -> Iterator[Demo]:
     ("point", "number", "child"),
     [
         (r"records: ", signal.SIGHUP, None),
-        (r"cdk bootstrap", signal.SIGTERM, "bootstrap"),
-        (r"cdk deploy", signal.SIGINT, "infra.app"),
+        (r"cdk bootstrap", signal.SIGTERM, "infra.app"),
+        (r"cdk deploy", signal.SIGINT, "--outputs-file"),
         (r"Records in the table", signal.SIGINT, "awslambdaric"),
     ],
 )

@@ -35,7 +35,7 @@ from .front import Front
 from .leftover import own_child
 from .mapping import Mapping as SourceMapping
 from .numbers import Watch
-from .page import alarms_on, page
+from .page import NO_DASHBOARD, alarms_on, page
 from .place import Place
 
 _HELD: list[Any] = []
@@ -136,7 +136,9 @@ class _Keeper:
         faults = injector.counts if self._options.has_faults else None
         through = LocalAws(port).client
         watch = Watch(through("sqs"), aws.client("dynamodb"), outputs, logs, self._stopping, notes, faults)
-        body = aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)["DashboardBody"]
+        body = NO_DASHBOARD
+        if name := outputs.dashboard_name:
+            body = aws.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
         alarms = resources(*template(aws))
         front.on_sent = lambda url, ids: watch.queue.sent(ids) if _is_same(url, outputs.queue_url) else None
         front.pages |= {
