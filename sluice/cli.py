@@ -137,10 +137,9 @@ def add_aws_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--endpoint-url", metavar="URL", help="another endpoint, such as that of a local AWS")
 
 
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", action="store_true", help="print one JSON object, and nothing else; also --output json"
-    )
+def add_json_option(parser: argparse.ArgumentParser, *, lines: bool = False) -> None:
+    what = "a JSON object a line" if lines else "one JSON object"
+    parser.add_argument("--json", action="store_true", help=f"print {what}, and nothing else; also --output json")
 
 
 def client(options: argparse.Namespace, service: str, *, connections: int = 10, attempts: int = 3) -> Any:

@@ -1,4 +1,4 @@
-"""A local AWS: stock moto_server on 127.0.0.1, and clients for it."""
+"""A local AWS: moto_server on 127.0.0.1, and clients for it."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def local_aws(directory: Path, port: int | None = None, check: Callable[[], None
         raise LocalError(f"Port {aws.port} is taken by another program; choose another one with --port.")
     log = directory / "moto.log"
     environ = aws.environ() | {"MOTO_ACCOUNT_ID": aws.account, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(aws.port)]
+    command = [sys.executable, "-m", "sluice.local.moto_server", "-H", "127.0.0.1", "-p", str(aws.port)]
     with child(command, environ=environ, directory=directory, log=log) as process:
         end = time.monotonic() + START_SECONDS
         while not _answers(aws.port):

@@ -6,10 +6,12 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -41,6 +43,7 @@ class Outputs:
     table_name: str
     function_name: str
     dashboard_name: str
+    """Empty where the stack has none."""
     alarm_topic_arn: str
 
     @classmethod
@@ -48,7 +51,7 @@ class Outputs:
         """Read the file that `cdk deploy --outputs-file` wrote; raises `LocalError` if one is missing."""
         names = {name: "".join(part.capitalize() for part in name.split("_")) for name in cls.__slots__}
         try:
-            values = json.loads(path.read_text())[STACK]
+            values = {names["dashboard_name"]: "", **json.loads(path.read_text())[STACK]}
             return cls(**{name: values[output] for name, output in names.items()})
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise LocalError(f"The stack's outputs in {path} are not complete: {error!r}") from error
@@ -103,43 +106,64 @@ class Cdk:
         self._directory = directory
         self._cache = cache
         self._check = check
+        self._synthesised: Mapping[str, str] | None = None
         self.log = directory / "cdk.log"
 
-    def bootstrap(self) -> None:
-        """Make the bucket and the roles that every deployment needs. A second time on one moto server fails."""
+    def bootstrap(self, then: Mapping[str, str] | None = None) -> None:
+        """Make the bucket and the roles that every deployment needs. A second time on one moto server fails.
+
+        Meanwhile synthesise the stack, where the settings are told with which it will be deployed.
+        """
         # No app: it is not needed, as the environment is named, and takes seconds to synthesise.
-        self._run("bootstrap", f"aws://{self._aws.account}/{self._aws.region}", "--app", "")
+        bootstrap = ("bootstrap", f"aws://{self._aws.account}/{self._aws.region}", "--app", "")
+        synths = [] if then is None else [("synth", STACK, "--quiet", *self._source(then))]
+        self._run_at_once(bootstrap, *synths)
+        self._synthesised = then
 
     def deploy(self, context: Mapping[str, str]) -> Outputs:
         """Deploy the stack with these settings."""
         outputs = self._directory / "outputs.json"
         outputs.unlink(missing_ok=True)
-        cloud_assembly = self._cache / "cdk.out"  # Kept: what is bundled in there need not be bundled again.
-        settings = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
+        is_there = self._synthesised is not None and dict(context) == dict(self._synthesised)
         self._run(
-            *("deploy", STACK, "--require-approval", "never", "--output", str(cloud_assembly)),
+            *("deploy", STACK, "--require-approval", "never"),
+            *(("--app", str(self._cloud_assembly)) if is_there else self._source(context)),
             *("--method", "direct"),  # moto gives no outputs for a stack made by a change set.
             *("--outputs-file", str(outputs)),
-            *settings,
         )
         return Outputs.from_file(outputs)
 
+    @property
+    def _cloud_assembly(self) -> Path:
+        return self._cache / "cdk.out"  # Kept: what is bundled in there need not be bundled again.
+
+    def _source(self, context: Mapping[str, str]) -> list[str]:
+        settings = [part for name, value in context.items() for part in ("--context", f"{name}={value}")]
+        return ["--output", str(self._cloud_assembly), *settings]
+
     def _run(self, *arguments: str) -> None:
-        command = [*cdk_command(), *arguments, "--no-notices", "--no-color"]
+        self._run_at_once(arguments)
+
+    def _run_at_once(self, *commands: Sequence[str]) -> None:
         begin = self.log.stat().st_size if self.log.exists() else 0
-        with child(command, environ=self._environ(), directory=ROOT, log=self.log) as process:
+        with ExitStack() as parts:
+            processes = [parts.enter_context(self._started(arguments)) for arguments in commands]
             end = time.monotonic() + CDK_SECONDS
             with self.log.open("rb") as output:
                 output.seek(begin)
-                while process.poll() is None and time.monotonic() < end:
+                while None in (statuses := [process.poll() for process in processes]) and time.monotonic() < end:
                     self._check()
                     self._pass_on(output)
                     time.sleep(0.02)
                 self._pass_on(output)
-            status = process.poll()
-        if status != 0:
-            what = f"took more than {CDK_SECONDS} seconds" if status is None else "failed"
-            raise LocalError(f"`cdk {arguments[0]}` {what}; {self.log} ends:\n{tail(self.log)}")
+        for arguments, status in zip(commands, statuses, strict=True):
+            if status != 0:
+                what = f"took more than {CDK_SECONDS} seconds" if status is None else "failed"
+                raise LocalError(f"`cdk {arguments[0]}` {what}; {self.log} ends:\n{tail(self.log)}")
+
+    def _started(self, arguments: Sequence[str]) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        command = [*cdk_command(), *arguments, "--no-notices", "--no-color"]
+        return child(command, environ=self._environ(), directory=ROOT, log=self.log)
 
     def _pass_on(self, output: IO[bytes]) -> None:
         """What the app itself has added to the log; a line that is not yet whole comes next time."""
@@ -182,7 +206,8 @@ def found(aws: LocalAws, outputs: Outputs, keys: Mapping[str, str], directory: P
     try:
         _look_at_queues(aws, outputs)
         _look_at_table(aws, outputs, keys)
-        aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)
+        if outputs.dashboard_name:
+            aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)
         aws.client("sns").get_topic_attributes(TopicArn=outputs.alarm_topic_arn)
         functions = aws.client("lambda")
         configuration = functions.get_function_configuration(FunctionName=outputs.function_name)

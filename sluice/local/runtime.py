@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -213,6 +214,13 @@ class ExecutionEnvironment:
 
     def _log_tail(self) -> str:
         return f"{self.log} ends:\n{tail(self.log)}"
+
+
+def start_all(environments: Sequence[ExecutionEnvironment], check: Callable[[], None] = lambda: None) -> None:
+    """Start them side by side; raises as `ExecutionEnvironment.start` does."""
+    with ThreadPoolExecutor(len(environments)) as executor:
+        for started in [executor.submit(environment.start, check) for environment in environments]:
+            started.result()
 
 
 def _answer(outcome: str, payload: bytes) -> FunctionResult:

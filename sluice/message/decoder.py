@@ -88,6 +88,10 @@ class Decoder:
                 return Message(record, operations, group)
         return self.decode_exactly(record)
 
+    def is_usual(self, element: bytes) -> bool:
+        """Whether one element of a body that is in no envelope is obviously right; False says nothing."""
+        return self._fast_path is not None and self._fast_path.takes(element)
+
     def decode_exactly(self, record: Mapping[str, Any]) -> Message:
         """The same without the short way: slower, for every body, and with the reasons of what is rejected."""
         group = records.group(record)

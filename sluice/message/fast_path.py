@@ -8,6 +8,7 @@ only be to take too much: a test compares the two on random bodies.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,7 +37,10 @@ _decode = msgspec.json.Decoder(float_hook=Number).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _COMPACT = (b'{"PutRequest":{"Item":{"', b'{"DeleteRequest":{"Key":{"')
-Text = str | msgspec.Raw
+_NOWHERE = Source("", False, 0)
+# Besides the first two: text that is no JSON, or a body that is not of the form that it is taken for.
+_UNUSUAL = (Unusual, Rejected, ValueError, RecursionError, LookupError, TypeError, AttributeError)
+Text = str | bytes | msgspec.Raw
 Steps = tuple[str | None, ...]
 """The way through an envelope: a field's name, or None where the text that was found is JSON to be read."""
 
@@ -85,9 +89,20 @@ class FastPath:
             if "RequestItems" in found and not self._is_item:
                 return tuple(self._requests(found, source))
             return (self._operation(found, source, text),)
-        # Besides the first two: text that is no JSON, or a body that is not of the form that it is taken for.
-        except (Unusual, Rejected, ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        except _UNUSUAL:
             return None
+
+    def takes(self, element: bytes) -> bool:
+        """Whether one element of a body, by itself, is usual; False says nothing."""
+        try:
+            found = _decode(element)
+            if "RequestItems" in found and not self._is_item:
+                deque(self._requests(found, _NOWHERE), maxlen=0)
+            else:
+                self._operation(found, _NOWHERE, element)
+        except _UNUSUAL:
+            return False
+        return True
 
     def _found(self, body: str) -> Any:
         found = _decode(body)

@@ -6,7 +6,6 @@ the place where reading begins: behind an element come a comma or a bracket, beh
 
 from __future__ import annotations
 
-import codecs
 import io
 import json
 import re
@@ -21,7 +20,8 @@ from sluice.sending.record import Position
 from .source import MAX_LINE_BYTES
 
 _BLOCK = 1 << 16
-_GAP = re.compile("[ \t\r\n\ufeff]*+")
+_MARK = "\xef\xbb\xbf"
+_GAP = re.compile(rf"(?:[ \t\r\n]|{_MARK})*+")
 _STRUCTURE = re.compile(r'"(?:[^"\\\x00-\x1f]|\\.)*+"|[{}\[\],]')
 _MEMBER = re.compile(r'[ \t\r\n]*+"(?:[^"\\]|\\.)*+"[ \t\r\n]*+:[ \t\r\n]*+')
 _NEWLINES = re.compile(rb"[\r\n]+ *+")
@@ -39,6 +39,7 @@ _NOT_JSON = Rejection("InvalidJson", "not JSON")
 _COMMA = re.compile(r"[ \t\r\n]*+,[ \t\r\n]*+(?=\{)")
 _MAX_TRIES = 8
 """So many places are tried as the end of a block's last element: what looks like it may stand inside of one."""
+_BYTES = "latin-1"
 _many = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _scan = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str).raw_decode
 
@@ -49,10 +50,10 @@ class Elements:
     def __init__(self, stream: io.BufferedReader, start: Position, *, in_array: bool) -> None:
         """`in_array`: at its beginning the file has an array, which has to be closed."""
         self._read = stream.read1
-        self._decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
         self._text, self._at = "", 0
+        """A character for each byte, whatever the file is written in: a place in it is one in the file."""
         self._is_over = self._is_tried = False
-        self._offset, self._line = start
+        self._offset, self._line = start.offset, start.line
         self._indent: str | None = ""
         """What stands on the line before the place that is read; None where that is not blank."""
         self._inside = in_array and start.offset > 0
@@ -89,18 +90,16 @@ class Elements:
     def _next(self) -> str:
         """The next character that is not blank; none at the end."""
         while True:
-            first = self._text[self._at : self._at + 1]
-            if first > " " and first != "\ufeff":
-                return first
             gap = _GAP.match(self._text, self._at)
             assert gap is not None
             self._advance(gap.end())
-            if self._at < len(self._text) or not self._fill():
-                return self._text[self._at : self._at + 1]
+            some = self._text[self._at : self._at + len(_MARK)]
+            if not _MARK.startswith(some) or not self._fill():  # A mark may be cut by the end of a block.
+                return some[:1]
 
     def _advance(self, to: int) -> None:
         passed = self._text[self._at : to]
-        self._offset += len(passed) if passed.isascii() else len(passed.encode("utf-8", "surrogateescape"))
+        self._offset += len(passed)
         if lines := passed.count("\n"):
             self._line += lines
             self._indent, passed = "", passed[passed.rindex("\n") + 1 :]
@@ -110,14 +109,12 @@ class Elements:
 
     def _fill(self) -> bool:
         """Look at more; False at the end."""
-        while not self._is_over:
-            block = self._read(_BLOCK)
-            self._is_over = not block
-            if more := self._decode(block, not block):
-                self._text, self._at = self._text[self._at :] + more, 0
-                self._is_tried = False
-                return True
-        return False
+        block = b"" if self._is_over else self._read(_BLOCK)
+        self._is_over = not block
+        if block:
+            self._text, self._at = self._text[self._at :] + block.decode(_BYTES), 0
+            self._is_tried = False
+        return bool(block)
 
     def _array(self) -> int | None:
         """Where the first element stands of an array that begins here; None where none does."""
@@ -149,7 +146,7 @@ class Elements:
         end, fault = self._value(), None
         if end is None:
             end, fault = self._end_of_no_json(), _NOT_JSON
-        line, text = self._line + 1, self._text[self._at : end].encode("utf-8", "surrogateescape")
+        line, text = self._line + 1, self._text[self._at : end].encode(_BYTES)
         if len(text) >= MAX_LINE_BYTES:
             fault = _TOO_LONG
         elif fault is None and b"\n" in text:
@@ -160,36 +157,33 @@ class Elements:
         return line, Position(self._offset, self._line), text, fault
 
     def _alike(self) -> Iterator[tuple[int, Position, bytes, Rejection | None]]:
-        """Behind an element all others of the block at once, where they are objects with the same gap between them.
+        """Behind an element all others of the block at once, where they are objects with the same gap between them; and
+        so on with the next block.
 
         Nothing comes of it where one is unusual: then they are read one by one.
         """
-        if self._is_tried or (comma := _COMMA.match(self._text, self._at)) is None:
-            return
-        self._is_tried = True
-        begin, gap = comma.end(), comma[0].encode()
-        end = len(self._text)
-        for _ in range(_MAX_TRIES):
-            end = self._text.rfind("}" + comma[0] + "{", begin, end) + 1
-            if end == 0:
+        while not self._is_tried and (comma := _COMMA.match(self._text, self._at)) is not None:
+            self._is_tried = True
+            begin, gap = comma.end(), comma[0].encode()
+            end = len(self._text)
+            for _ in range(_MAX_TRIES):
+                end = self._text.rfind("}" + comma[0] + "{", begin, end) + 1
+                if end == 0:
+                    return
+                if (found := _objects(self._text[begin:end].encode(_BYTES), gap)) is not None:
+                    break
+            else:
                 return
-            block = self._text[begin:end].encode("utf-8", "surrogateescape")
-            found = _elements(block)
-            # Where they are joined by the gap as in the file, the place of each is known.
-            if found is not None and gap.join(found) == block:
-                break
-        else:
-            return
-        texts = found if b"\n" not in block else _elements(_on_one_line(b"[" + block + b"]")[1:-1]) or found
-        offset, line, lines = self._offset + len(gap), self._line + gap.count(b"\n"), gap.count(b"\n")
-        for element, text in zip(found, texts, strict=True):
-            first, more = line + 1, element.count(b"\n")
-            offset += len(element)
-            line += more
-            yield first, Position(offset, line), text if more else element, None
-            offset += len(gap)
-            line += lines
-        self._offset, self._line, self._indent, self._at = offset - len(gap), line - lines, None, end
+            offset, line, lines = self._offset + len(gap), self._line + gap.count(b"\n"), gap.count(b"\n")
+            for element in found:
+                first, more = line + 1, element.count(b"\n")
+                offset += len(element)
+                line += more
+                yield first, Position(offset, line), _on_one_line(element) if more else element, None
+                offset += len(gap)
+                line += lines
+            self._offset, self._line, self._indent, self._at = offset - len(gap), line - lines, None, end
+            self._fill()
 
     def _end_of_no_json(self) -> int:
         """Where what is no JSON ends: by its brackets, or before a line on which another value begins as it does."""
@@ -263,12 +257,13 @@ def _object(text: str, at: int) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _elements(text: bytes) -> list[bytes] | None:
-    """The elements of an array without its brackets; None where they are no JSON."""
+def _objects(block: bytes, gap: bytes) -> list[bytes] | None:
+    """The objects that a block holds; None where they are no JSON, or what joins them is not `gap`."""
     try:
-        return list(map(bytes, _many(b"[" + text + b"]")))
+        found = list(map(bytes, _many(b"[" + block + b"]")))
     except (ValueError, RecursionError):
         return None
+    return found if gap.join(found) == block else None
 
 
 def _on_one_line(text: bytes) -> bytes:

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from sluice.cli import CommandError
 from sluice.sending.record import START, Position
 
@@ -161,7 +163,12 @@ def sync_directory(directory: Path) -> None:
 
 
 def _line(state: State) -> bytes:
-    return json.dumps(asdict(state) | {"sent": _runs(sorted(state.sent))}).encode() + b"\n"
+    return (
+        json.dumps(
+            asdict(state) | {"position": msgspec.structs.astuple(state.position), "sent": _runs(sorted(state.sent))}
+        ).encode()
+        + b"\n"
+    )
 
 
 def _runs(sent: list[tuple[int, int, int]]) -> list[list[int]]:

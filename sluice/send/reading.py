@@ -88,12 +88,11 @@ class Reader:
         before, after = self._around()
         is_shown = self.kind in ("export", "dynamodb")
         for line, end, text, fault in texts:
+            body = text
+            if convert is not None and fault is None:
+                body, fault = convert(text)
             if fault is not None:
                 yield Record(line, end, text, fault)
-                continue
-            body: bytes | Rejection = text if convert is None else convert(text)
-            if isinstance(body, Rejection):
-                yield Record(line, end, text, body)
             else:
                 yield Record(line, end, allowed(before + body + after), None, text if is_shown else None)
 
@@ -136,13 +135,13 @@ class Export:
         self._decode = msgspec.json.Decoder(self._Line).decode
         self._put, self._delete = native_around("Put", table), native_around("Delete", table)
 
-    def body(self, line: bytes) -> bytes | Rejection:
+    def body(self, line: bytes) -> tuple[bytes, Rejection | None]:
         try:
             change = self._decode(line)
         except (ValueError, RecursionError) as error:
-            return Rejection("InvalidJson", f"not a line of an export: {type(error).__name__}")
+            return line, Rejection("InvalidJson", f"not a line of an export: {type(error).__name__}")
         item = bytes(change.Item or change.NewImage)
         (before, after), content = (self._put, item) if item else (self._delete, bytes(change.Keys))
         if not content:
-            return Rejection("UnknownOperation", "a line of an export has Item, or Keys and perhaps NewImage")
-        return before + content + after
+            return line, Rejection("UnknownOperation", "a line of an export has Item, or Keys and perhaps NewImage")
+        return before + content + after, None

@@ -49,7 +49,7 @@ class Lines:
 
     def __init__(self, stream: IO[bytes], start: Position) -> None:
         self._readline = stream.readline
-        self.offset, self.line = start
+        self.offset, self.line = start.offset, start.line
 
     def __iter__(self) -> Iterator[bytes]:
         return self

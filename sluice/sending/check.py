@@ -29,12 +29,15 @@ class Checker:
     ) -> None:
         """`are_named`: the tables' names are known, and not their keys alone."""
         decoder = Decoder(Settings(tuple(tables) or (ANY_TABLE,), record_format=expects), region)
+        self._decode = decoder.decode_exactly
         # The decoder's short way is for items that have the table's key.
-        self._decode = decoder.decode if tables else decoder.decode_exactly
+        self._is_right = decoder.is_usual if tables else lambda _: False
         self._passes = frozenset[str]() if are_named else frozenset({"UnknownTable"})
 
     def __call__(self, body: bytes) -> Rejection | None:
         """What is wrong with one element of a message's body; None is for nothing."""
+        if self._is_right(body):
+            return None
         try:
             text = f"[{body.decode()}]"
         except UnicodeDecodeError:

@@ -88,7 +88,7 @@ def demo(*options: str) -> Iterator[Demo]:
     ("point", "number", "child"),
     [
         (r"records: ", signal.SIGHUP, None),
-        (r"cdk deploy", signal.SIGTERM, "infra.app"),
+        (r"cdk bootstrap", signal.SIGTERM, "infra.app"),
         (r"Records in the table", signal.SIGINT, "awslambdaric"),
     ],
 )

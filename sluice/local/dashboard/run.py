@@ -19,7 +19,7 @@ from sluice.local.faults.profiles import PROFILES, Profile
 from sluice.local.faults.server import serve
 from sluice.local.poller import Invocation, Polling, polling
 from sluice.local.processes import tail
-from sluice.local.runtime import ExecutionEnvironment, link_runtime_client
+from sluice.local.runtime import ExecutionEnvironment, link_runtime_client, start_all
 
 from .alarms import Resource, resources
 from .recording import Recording, read_logs
@@ -86,7 +86,7 @@ def run(directory: Path, check: Callable[[], None] = lambda: None, phases: Seque
     with ExitStack() as parts:
         aws = parts.enter_context(local_aws(directory, check=check))
         cdk = Cdk(aws, directory, directory, check)
-        cdk.bootstrap()
+        cdk.bootstrap(SETTINGS)
         outputs = cdk.deploy(SETTINGS)
         deployment = found(aws, outputs, weather.KEYS, directory / "function")
         disable(aws, deployment)
@@ -132,8 +132,7 @@ class _Stage:
             log = self._directory / f"function-{number}.log"
             environment = ExecutionEnvironment(code, self._aws, runtime_client, log, self._stopping)
             self._environments.append(self._parts.enter_context(environment))
-        for environment in self._environments:
-            environment.start(self._check)
+        start_all(self._environments, self._check)
         return self
 
     def __exit__(self, *_: object) -> None:

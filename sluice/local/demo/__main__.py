@@ -71,7 +71,7 @@ def _demo(records: int | None, port: int | None, check: Callable[[], None]) -> i
             aws = parts.enter_context(local_aws(directory, port, check))
         cdk = Cdk(aws, directory, STATE, check, _say_meanwhile)
         with _step("Preparing it (cdk bootstrap)"):
-            cdk.bootstrap()
+            cdk.bootstrap(SETTINGS)
         with _step("Deploying queue, function and table (cdk deploy)"):
             outputs = cdk.deploy(SETTINGS)
         with _step("Looking at what is deployed"):

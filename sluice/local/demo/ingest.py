@@ -17,7 +17,7 @@ from sluice.local.aws import LocalAws, LocalError
 from sluice.local.deploy import Deployment
 from sluice.local.poller import Invocation, polling
 from sluice.local.processes import tail
-from sluice.local.runtime import ExecutionEnvironment, link_runtime_client
+from sluice.local.runtime import ExecutionEnvironment, link_runtime_client, start_all
 from sluice.local.serial_queue import OneAtATime
 
 from .weather import Item, Message, sends
@@ -94,8 +94,7 @@ class Ingest:
                 self._deployment.function, self._aws, runtime_client, log, self._stopping
             )
             self._environments.append(self._parts.enter_context(environment))
-        for environment in self._environments:
-            environment.start(self._check)
+        start_all(self._environments, self._check)
 
     def run(self, messages: Iterable[Message], on_progress: Callable[[int], None]) -> Ingested:
         """Send all messages and wait until none is left; tells `on_progress` how many items the table holds."""

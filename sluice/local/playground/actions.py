@@ -13,9 +13,10 @@ import sys
 import textwrap
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from sluice.cli import DONE, FAILED, CommandError, put_out, put_out_json, say
@@ -103,14 +104,19 @@ def down(options: argparse.Namespace, place: Place) -> int:
     state = place.read()
     _stop(place)
     leftover.end(state.local_aws)
+    there = place.disk_bytes()
+    if options.all:
+        place.clear()
+    if options.json:
+        removed, kept = (there, 0) if options.all else (0, there)
+        put_out_json({"was_running": was_running, "removed_bytes": removed, "kept_bytes": kept})
+        return DONE
     say("Stopped." if was_running else "It was not running.")
     if options.all:
-        freed = place.disk_bytes()
-        place.clear()
-        say(f"Removed {place.directory}: {freed / 1e6:,.0f} MB.")
-    elif kept := place.disk_bytes():
+        say(f"Removed {place.directory}: {there / 1e6:,.0f} MB.")
+    elif there:
         say(
-            f"{place.directory} keeps {kept / 1e6:,.0f} MB, so that the next one starts faster;",
+            f"{place.directory} keeps {there / 1e6:,.0f} MB, so that the next one starts faster;",
             "`sluice local down --all` removes them.",
         )
     return DONE
@@ -143,30 +149,44 @@ def wait(options: argparse.Namespace, place: Place) -> int:
                 if history is None:
                     raise CommandError(_why_gone(place))
                 if _is_drained([one for one in history if one["at"] > start]):
-                    return DONE
+                    return _waited(options, start, is_empty=True)
                 time.sleep(0.2)
         except Interrupted as stop:
             return stop.exit_status
-    say(f"After {options.timeout:g} seconds there still is something in the queue.")
-    return FAILED
+    return _waited(options, start, is_empty=False)
+
+
+def _waited(options: argparse.Namespace, start: float, *, is_empty: bool) -> int:
+    if options.json:
+        put_out_json({"empty": is_empty, "seconds": round(time.time() - start, 3)})
+    elif not is_empty:
+        say(f"After {options.timeout:g} seconds there still is something in the queue.")
+    return DONE if is_empty else FAILED
 
 
 def _is_drained(looks: list[dict[str, Any]]) -> bool:
     return len(looks) >= 2 and not any(one["waiting"] or one["in_flight"] for one in looks[-2:])
 
 
-def env(_: argparse.Namespace, place: Place) -> int:
+def env(options: argparse.Namespace, place: Place) -> int:
     """Print the variables."""
-    put_out(*variables(_running(place)))
+    state = _running(place)
+    if options.json:
+        put_out_json(_values(state))
+    else:
+        put_out(*variables(state))
     return DONE
 
 
-def watch(_: argparse.Namespace, place: Place) -> int:
+def watch(options: argparse.Namespace, place: Place) -> int:
     """Draw until Ctrl-C."""
     state = _running(place)
     with Interrupt() as interrupt:
         try:
-            display.watch(lambda: _look(state), lambda: _ask(state, "alarms") or [], _title(state), interrupt.check)
+            display.watch(
+                *(lambda: _look(state), lambda: _ask(state, "alarms") or [], _title(state), interrupt.check),
+                as_json=options.json,
+            )
         except Interrupted:
             return DONE
     raise CommandError(_why_gone(place))
@@ -180,21 +200,30 @@ def logs(options: argparse.Namespace, place: Place) -> int:
         raise CommandError(f"there is no log of {options.name} in {place.run}")
     places = {}
     for log in found:
-        put_out(f"==> {log}")
+        if not options.json:
+            put_out(f"==> {log}")
         content = log.read_bytes()
-        places[log] = len(content)
-        lines = content.decode(errors="replace").splitlines()
-        put_out(*lines[max(0, len(lines) - options.lines) :])
+        places[log] = len(content) if not options.json else content.rfind(b"\n") + 1
+        lines = content[: places[log]].decode(errors="replace").splitlines()
+        _put_out_lines(options, log, lines[max(0, len(lines) - options.lines) :])
     while options.follow and place.keeper() is not None:
         for log, offset in places.items():
             with log.open("rb") as file:
                 file.seek(offset)
                 added = file.read()
-            sys.stdout.write(added.decode(errors="replace"))
+            if options.json:  # A line that is not yet whole comes next time.
+                added = added[: added.rfind(b"\n") + 1]
+                _put_out_lines(options, log, added.decode(errors="replace").splitlines())
+            else:
+                sys.stdout.write(added.decode(errors="replace"))
             places[log] = offset + len(added)
         sys.stdout.flush()
         time.sleep(0.5)
     return DONE
+
+
+def _put_out_lines(options: argparse.Namespace, log: Path, lines: Sequence[str]) -> None:
+    put_out(*(json.dumps({"log": log.stem, "line": line}) if options.json else line for line in lines))
 
 
 def _why_gone(place: Place) -> str:
@@ -208,9 +237,8 @@ def _why_gone(place: Place) -> str:
     return f"the playground has stopped{f': {error}' if error else ''}"
 
 
-def variables(state: State) -> Iterator[str]:
-    """Lines for a shell."""
-    values = {
+def _values(state: State) -> dict[str, str]:
+    return {
         "AWS_ENDPOINT_URL": state.url,
         "AWS_REGION": state.region,
         "AWS_DEFAULT_REGION": state.region,
@@ -221,7 +249,11 @@ def variables(state: State) -> Iterator[str]:
         "TABLE_NAME": state.table_name,
         "FUNCTION_NAME": state.function_name,
     }
-    yield from (f"export {name}={shlex.quote(value)}" for name, value in values.items())
+
+
+def variables(state: State) -> Iterator[str]:
+    """Lines for a shell."""
+    yield from (f"export {name}={shlex.quote(value)}" for name, value in _values(state).items())
     yield "unset AWS_PROFILE AWS_SESSION_TOKEN"
     if any(name.lower() in ("http_proxy", "all_proxy") for name in os.environ):
         yield 'export NO_PROXY="127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}"'

@@ -72,8 +72,7 @@ def _action(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
         metavar="DIR",
         help="where it keeps its files (default: SLUICE_LOCAL_DIRECTORY, else .sluice-local of the project)",
     )
-    if name in ("status", "up"):
-        add_json_option(parser)
+    add_json_option(parser, lines=name in ("watch", "logs"))
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import textwrap
@@ -91,18 +92,25 @@ def watch(
     alarms: Callable[[], Sequence[Look]],
     title: str,
     check: Callable[[], None],
+    *,
+    as_json: bool = False,
 ) -> None:
-    """Draw once a second until `check` raises or `look` gives None; a line each five seconds where none can draw."""
-    is_terminal = can_redraw(sys.stdout)
+    """Draw once a second until `check` raises or `look` gives None; a line each five seconds where none can draw.
+
+    `as_json`: an object a line instead, once a second.
+    """
+    is_terminal = can_redraw(sys.stdout) and not as_json
     while (history := look()) is not None:
-        if is_terminal:
+        if as_json:
+            sys.stdout.writelines(json.dumps({**now, "alarms": alarms()}) + "\n" for now in history[-1:])
+        elif is_terminal:
             width = shutil.get_terminal_size().columns
             text = "\n".join(line.ljust(width) for line in lines(history, title, width, alarms()))
             sys.stdout.write(f"{HOME}{CLEAR}{text}\n")
         elif history:
             sys.stdout.write(f"{plain(history[-1], alarms())}\n")
         sys.stdout.flush()
-        end = time.monotonic() + (1 if is_terminal else 5)
+        end = time.monotonic() + (1 if is_terminal or as_json else 5)
         while time.monotonic() < end:
             check()
             time.sleep(0.05)

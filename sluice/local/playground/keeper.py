@@ -29,13 +29,13 @@ from sluice.local.deploy import Cdk, Deployment, Outputs, disable, found, templa
 from sluice.local.faults.profiles import PROFILES
 from sluice.local.faults.server import serve
 from sluice.local.poller import polling
-from sluice.local.runtime import ExecutionEnvironment, link_runtime_client
+from sluice.local.runtime import ExecutionEnvironment, link_runtime_client, start_all
 
 from .front import Front
 from .leftover import own_child
 from .mapping import Mapping as SourceMapping
 from .numbers import Watch
-from .page import alarms_on, page
+from .page import NO_DASHBOARD, alarms_on, page
 from .place import Place
 
 _HELD: list[Any] = []
@@ -136,7 +136,9 @@ class _Keeper:
         faults = injector.counts if self._options.has_faults else None
         through = LocalAws(port).client
         watch = Watch(through("sqs"), aws.client("dynamodb"), outputs, logs, self._stopping, notes, faults)
-        body = aws.client("cloudwatch").get_dashboard(DashboardName=outputs.dashboard_name)["DashboardBody"]
+        body = NO_DASHBOARD
+        if name := outputs.dashboard_name:
+            body = aws.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
         alarms = resources(*template(aws))
         front.on_sent = lambda url, ids: watch.queue.sent(ids) if _is_same(url, outputs.queue_url) else None
         front.pages |= {
@@ -177,7 +179,7 @@ class _Keeper:
     def _deployed(self, aws: LocalAws) -> tuple[Outputs, Deployment]:
         cdk = Cdk(aws, self._place.run, self._place.directory, self._check, self._step)
         self._step("Preparing it (cdk bootstrap)")
-        cdk.bootstrap()
+        cdk.bootstrap(self._options.context)
         self._step("Deploying queue, function and table (cdk deploy)")
         outputs = cdk.deploy(self._options.context)
         self._step("Looking at what is deployed")
@@ -215,8 +217,7 @@ class _Keeper:
             )
             for number in range(1, ENVIRONMENTS + 1)
         ]
-        for environment in environments:
-            environment.start(self._check)
+        start_all(environments, self._check)
         return environments
 
     def _ready(self, outputs: Outputs, port: int) -> None:

@@ -15,6 +15,15 @@ SECONDS_A_MINUTE = 3.0
 """Seconds here stand for minutes in production, or a day would pass before there is anything to see."""
 RELOAD = '<meta http-equiv="refresh" content="5">'
 
+_WIDGETS = [
+    {"type": "text", "properties": {"markdown": "# This stack has no dashboard; its alarms:"}},
+    {"type": "alarm", "properties": {"title": "Is anything wrong?", "alarms": []}},
+]
+NO_DASHBOARD = json.dumps(
+    {"widgets": [{**one, "x": 0, "y": 3 * row, "width": 24, "height": 3} for row, one in enumerate(_WIDGETS)]}
+)
+"""The body of a dashboard, for a stack with dashboard=false."""
+
 
 def page(body: str, notes: Notes, alarms: Sequence[Resource]) -> str:
     """The dashboard as an HTML page that renews itself."""

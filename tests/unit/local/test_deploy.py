@@ -32,6 +32,13 @@ def test_outputs_are_read_by_their_names(tmp_path: Path) -> None:
     assert (outputs.table_name, outputs.alarm_topic_arn) == ("table", "arn:topic")
 
 
+def test_a_stack_may_have_no_dashboard(tmp_path: Path) -> None:
+    path = tmp_path / "outputs.json"
+    path.write_text(json.dumps({"Sluice": {name: value for name, value in OUTPUTS.items() if name != "DashboardName"}}))
+
+    assert Outputs.from_file(path).dashboard_name == ""
+
+
 @pytest.mark.parametrize("text", [json.dumps({"Sluice": {"QueueUrl": "https://queue"}}), "{}", "", "[]"])
 def test_outputs_that_are_not_complete_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "outputs.json"

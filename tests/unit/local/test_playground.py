@@ -29,7 +29,7 @@ from sluice.local.playground.front import Front
 from sluice.local.playground.keeper import Options, _limit_of
 from sluice.local.playground.mapping import Mapping as SourceMapping
 from sluice.local.playground.numbers import Numbers, Tail, with_rates
-from sluice.local.playground.page import SECONDS_A_MINUTE, alarms_on, page
+from sluice.local.playground.page import NO_DASHBOARD, SECONDS_A_MINUTE, alarms_on, page
 from sluice.local.playground.place import Place, State
 from sluice.local.poller import EventSourceMapping
 from sluice.local.processes import child
@@ -532,6 +532,7 @@ def test_the_page_and_the_terminal_are_told_the_same_alarms_of_what_has_happened
     assert 'http-equiv="refresh"' in drawn
     assert [(one["name"], one["first"]) for one in told] == [("Old", "Compare the two.")]
     assert told[0]["since"] == pytest.approx(now - 30 + 3 * SECONDS_A_MINUTE, abs=0.1)
+    assert "Yes: Old. Compare the two." in page(NO_DASHBOARD, notes, alarms)
 
 
 @pytest.mark.parametrize(

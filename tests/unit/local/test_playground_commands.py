@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -236,3 +237,94 @@ def test_a_state_is_json(tmp_path: Path) -> None:
     place.write(State("ready", options=vars_of(RUNNING)))
 
     assert json.loads(json.dumps(place.read().options))["settings"]["batchSize"] == "5"
+
+
+# --output json
+
+LOOK = {"at": 0.0, "waiting": 0, "in_flight": 0, "items": 7}
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[Any]:
+    """The objects on standard output, of which each has a line; nothing is said besides."""
+    said = capsys.readouterr()
+    assert said.err == ""
+    return [json.loads(line) for line in said.out.splitlines()]
+
+
+def test_the_variables_are_an_object(running: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["local", "env", "--output", "json", *running]) == 0
+
+    (values,) = printed(capsys)
+    assert values["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4567"
+    assert values.keys() >= {"QUEUE_URL", "TABLE_NAME", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_what_down_has_done_is_an_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "jsii").mkdir()
+    (tmp_path / "jsii" / "package").write_bytes(b"x" * 1000)
+
+    for more in ([], ["--all"]):
+        assert main(["local", "down", "--json", *more, "--directory", str(tmp_path)]) == 0
+
+    kept, removed = printed(capsys)
+    assert kept == {"was_running": False, "removed_bytes": 0, "kept_bytes": kept["kept_bytes"]}
+    assert kept["kept_bytes"] >= 1000
+    assert (removed["removed_bytes"], removed["kept_bytes"]) == (kept["kept_bytes"], 0)
+
+
+@pytest.mark.parametrize(("waiting", "timeout", "status"), [(0, "60", 0), (1, "0.001", 1)])
+def test_whether_the_queue_is_empty_is_an_object(
+    waiting: int,
+    timeout: str,
+    status: int,
+    running: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(actions, "_look", lambda _: [{**LOOK, "waiting": waiting, "at": 1e12}] * 2)
+
+    assert main(["local", "wait", "--json", "--timeout", timeout, *running]) == status
+
+    (said,) = printed(capsys)
+    assert said["empty"] is (status == 0)
+
+
+def test_each_look_is_an_object_on_a_line(
+    running: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = iter([[{**LOOK, "items": 6}, LOOK], [], None])
+    monkeypatch.setattr(actions, "_look", lambda _: next(looks))
+    monkeypatch.setattr(actions, "_ask", lambda *_: [{"name": "DeadLetters"}])
+    monkeypatch.setattr(actions, "_why_gone", lambda _: "it has stopped")
+    monkeypatch.setattr("time.monotonic", itertools.count().__next__)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    assert main(["local", "watch", "--json", *running]) == 1
+
+    said = capsys.readouterr()
+    assert [json.loads(line) for line in said.out.splitlines()] == [{**LOOK, "alarms": [{"name": "DeadLetters"}]}]
+    assert said.err == "sluice local: it has stopped\n"
+
+
+def test_each_whole_line_of_a_log_is_an_object(
+    running: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Place(tmp_path)
+    place.log("function-1").write_text('first\n{"level": "INFO"}\nhal')
+    place.log("function-2").write_text("second\n")
+    looks = iter([1, None])
+
+    def grown(_: Place) -> int | None:
+        place.log("function-1").write_text('first\n{"level": "INFO"}\nhalf a line\nand')
+        return next(looks)
+
+    monkeypatch.setattr(Place, "keeper", grown)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+    assert main(["local", "logs", "--json", "--lines", "1", "--follow", *running]) == 0
+
+    assert printed(capsys) == [
+        {"log": "function-1", "line": '{"level": "INFO"}'},
+        {"log": "function-2", "line": "second"},
+        {"log": "function-1", "line": "half a line"},
+    ]

@@ -168,10 +168,15 @@ ORDINARY = [
     {"put": {"pk": "order#1", "total": 12.50, "paid": True, "tags": ["a", {"b": None}], "n": 7, "big": 10**30}},
     {"put": {"pk": "a", "sk": 1.5}, "table": "events"},
     {"PutRequest": {"Item": {"pk": {"S": "a"}, "n": {"N": "-1.50"}, "m": {"M": {"l": {"L": [{"BOOL": True}]}}}}}},
+    {
+        "RequestItems": {
+            "orders": [{"PutRequest": {"Item": {"pk": {"S": "a"}}}}, {"DeleteRequest": {"Key": {"pk": {"S": "b"}}}}]
+        }
+    },
 ]
 
 
-@pytest.mark.parametrize("operation", ORDINARY, ids=["put", "put to a table", "native"])
+@pytest.mark.parametrize("operation", ORDINARY, ids=["put", "put to a table", "native", "request items"])
 def test_nothing_is_wrong_with_ordinary_records(operation: Any) -> None:
     body = json.dumps(operation).encode()
 
@@ -204,6 +209,10 @@ def test_items_are_checked_where_the_function_expects_items() -> None:
         (b'{"put": {"pk": "a", "l": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "NestingTooDeep"),
         (b'{"put": {"pk": "a", "t": "' + b"x" * 410_000 + b'"}}', "ItemTooLarge"),
         (b'{"put": {"pk": "a", "": 1}}', "InvalidAttribute"),
+        (
+            b'{"RequestItems":{"orders":[{"PutRequest":{"Item":{"pk":{"S":"a"}}}},{"DeleteRequest":{"Key":{}}}]}}',
+            "MissingKey",
+        ),
     ],
 )
 def test_what_looks_harmless_and_is_not(body: bytes, code: str) -> None:

@@ -171,7 +171,7 @@ def test_any_array_is_read_and_gone_on_with_whatever_the_size_of_a_block(
         every = read(0, 0)
         assert [json.loads(text) for _, _, text, _ in every] == found
         for position, (_, end, _, _) in enumerate(every):
-            assert read(*end) == every[position + 1 :]
+            assert read(end.offset, end.line) == every[position + 1 :]
             assert content[: end.offset].count(b"\n") == end.line
 
 
@@ -216,9 +216,12 @@ def test_objects_that_are_read_at_once_are_those_that_are_read_one_by_one(
 
 
 @pytest.mark.parametrize("indent", [None, 4])
-def test_most_objects_of_an_array_are_read_at_once(indent: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("comma", [",", "\n, "])
+def test_all_objects_of_an_array_but_the_first_and_last_are_read_at_once(
+    indent: int | None, comma: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     typed = [{"pk": {"S": f"order#{n}"}, "lines": {"L": [{"M": {"n": {"N": "1"}}}, {"M": {}}]}} for n in range(500)]
-    content = json.dumps(typed, indent=indent).encode()
+    content = f"[{comma.join(json.dumps(one, indent=indent) for one in typed)}]".encode()
     one_by_one: list[Any] = []
     element = elements.Elements._element
 
@@ -232,7 +235,27 @@ def test_most_objects_of_an_array_are_read_at_once(indent: int | None, monkeypat
     every = list(elements.Elements(cast(io.BufferedReader, io.BytesIO(content)), START, in_array=True))
 
     assert [json.loads(text) for _, _, text, _ in every] == typed
-    assert len(one_by_one) <= 3 * (len(content) // 4096 + 1)
+    assert len(one_by_one) == 2
+
+
+@pytest.mark.parametrize("block", [1, 2, 3])
+def test_a_mark_before_a_document_is_nothing_wherever_a_block_ends(block: int) -> None:
+    content = b'\xef\xbb\xbf[{"a":1}]\n\xef\xbb\xbf{"b":2}'
+
+    every = list(elements.Elements(io.BufferedReader(cast(Any, Slow(content, block))), START, in_array=True))
+
+    assert [(end.offset, text) for _, end, text, _ in every] == [(11, b'{"a":1}'), (23, b'{"b":2}')]
+
+
+class Slow(io.BytesIO):
+    """A stream that gives a few bytes at a time."""
+
+    def __init__(self, content: bytes, block: int) -> None:
+        super().__init__(content)
+        self._block = block
+
+    def readinto(self, buffer: Any) -> int:
+        return super().readinto(memoryview(buffer)[: self._block])
 
 
 @pytest.mark.parametrize(
