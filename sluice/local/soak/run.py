@@ -56,8 +56,6 @@ STALLED, MAX_TIMEOUT = 30.0, 300
 """Seconds in which no message was acknowledged before the function gets twice as long, and how long at most."""
 TICK = 0.02
 _NEVER = float("inf")
-_UNKNOWN = object()
-"""The state that an update leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,8 +317,10 @@ class Soak:
         tables = {table.name: table for table in TABLES if table.skips}
         for write in writes:
             if (table := tables.get(write.table.name)) is not None:
-                state = _UNKNOWN if "UpdateExpression" in write.request else state_of(write.item)
-                self._ledger.past.wrote(table.key_of(write.key_attributes), state, began, time.monotonic())
+                key = table.key_of(write.key_attributes)
+                is_update = "UpdateExpression" in write.request
+                state = self._stage.read({key: write.key_attributes}).get(key) if is_update else state_of(write.item)
+                self._ledger.past.wrote(key, state, began, time.monotonic())
 
     def _note(self, event: str) -> None:
         with self._lock:
