@@ -67,7 +67,9 @@ def answered(
     """What the service answers to a request. Raises botocore's errors where no answer comes."""
     model = service.meta.service_model.operation_model(operation)
     try:
-        response = perform(operation, with_bytes(json.loads(body), model.input_shape))
+        parameters = json.loads(body)
+        # Whatever holds binary has a name that begins with B.
+        response = perform(operation, with_bytes(parameters, model.input_shape) if b'"B' in body else parameters)
     except ClientError as error:
         return _refusal(service, error)
     return _answer(200, {name: value for name, value in response.items() if name != "ResponseMetadata"}, {})

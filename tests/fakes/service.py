@@ -103,8 +103,7 @@ class FakeService:
             self._always[operation] = fault
 
     def perform(self, operation: str, parameters: Parameters) -> Response:
-        """What the service does with a request that has arrived; the HTTP server calls it, too."""
-        parameters = copied(parameters)
+        """What the service does with a request that has arrived, and that it may keep; the HTTP server calls it."""
         with self._lock:
             call = Call(operation, parameters)
             self.calls.append(call)
@@ -134,12 +133,12 @@ class FakeService:
         """
         shape = self._model.operation_model(operation).input_shape
         if self._checks.of(shape)(parameters):
-            return self.perform(operation, parameters)
+            return self.perform(operation, copied(parameters))
         problems: str = ParamValidator().validate(parameters, shape).generate_report()
         problems += "".join(f"\nText where binary belongs: {text!r:.40}" for text in _binary_text(parameters))
         if problems:
             raise ParamValidationError(report=problems.strip())
-        return self.perform(operation, parameters)
+        return self.perform(operation, copied(parameters))
 
     def _next_fault(self, operation: str) -> Fault | None:
         for name in (operation, None):

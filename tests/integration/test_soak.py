@@ -95,6 +95,8 @@ def test_nothing_is_lost_under_all_faults_at_once(tmp_path: Path) -> None:
         "kinds-of-fault": 10,
         "unprocessed-items": 1,
         "dead-letters": 1,
+        "read-faults": 2,
+        "unchanged": 10,
     }
 
     report = soak(tmp_path, profile="hostile", seed=1, until=hard)

@@ -156,37 +156,56 @@ class Delivery:
     # What must have happened
 
     def check_written(self, done: set[str]) -> None:
-        """What is called done was taken, refused for good, or superseded by what was; all in this invocation."""
+        """What is called done was taken, refused for good, seen in the table, or superseded by what was; all in this
+        invocation."""
         over = {signature for answer in self.answers for signature in answer.over}
-        for message in self.messages:
-            for write in message.writes if message.id in done else ():
-                later = [each for each in self._later(message, write) if is_superseded(write, [each])]
-                went = any(each.signature in over for each in (write, *later))
-                assert write.kind == "mistake" or went, f"{write} is called done, and never went to the table"
+        for scope in [[message] for message in self.messages] if self.is_ordered else [self.messages]:
+            replaced: set[Place] = set()
+            for message, write in reversed([(sent, write) for sent in scope for write in sent.writes]):
+                went = write.signature in over or any(
+                    write.place in answer.seen and write.stands(answer.seen[write.place]) for answer in self.answers
+                )
+                if message.id in done and write.kind != "mistake":
+                    assert went or write.place in replaced, f"{write} is called done, and never went to the table"
+                if went and write.replaces_everything:
+                    replaced.add(write.place)
 
     def check_order(self) -> None:
         """Within a group, no operation goes to the table before all those of earlier messages are over."""
+        turns = self._turns()
         over: set[Write] = set()
+        stood: set[Write] = set()
+        """May be left out, if the function has got the answer in time."""
         for answer in self.answers:
+            may_go = [message for message in self.messages if turns[message.id] <= over | stood]
+            stood |= {
+                write
+                for message in may_go
+                if answer.seen
+                for write in message.to_be_sent
+                if write.place in answer.seen and write.stands(answer.seen[write.place])
+            }
             for signature in [*answer.over, *answer.pending]:
-                assert any(self._may_go(message, over) for message in self._senders(signature, over)), (
-                    f"{signature} goes before its turn"
-                )
-            for signature in answer.over:
-                sender = self._senders(signature, over)[0]
-                over.add(next(w for w in sender.to_be_sent if w.signature == signature and w not in over))
+                # Two that write the same are as good as each other.
+                asked = [w for m in may_go for w in m.to_be_sent if w.signature == signature and w not in over]
+                assert asked, f"{signature} goes before its turn, is written again, or was never asked for"
+                if signature in answer.over:
+                    over.add(next((write for write in asked if write not in stood), asked[0]))
 
-    def _senders(self, signature: str, over: set[Write]) -> list[Sent]:
-        """The messages that may have asked for this; two deletes of one item are as good as each other."""
-        senders = [m for m in self.messages if any(w.signature == signature and w not in over for w in m.to_be_sent)]
-        assert senders, f"{signature} is written again, or was never asked for"
-        return senders
+    def _turns(self) -> dict[str, set[Write]]:
+        """For each message what must be over before it may go."""
+        turns: dict[str, set[Write]] = {}
+        before: dict[str, set[Write]] = {}
+        for message in self.messages:
+            turns[message.id] = before.get(message.group, set())
+            is_held = not self.are_dead_lettered and self.bad(message)
+            more = [*message.to_be_sent, *([_NEVER] if is_held else [])]
+            before[message.group] = turns[message.id].union(more)
+        return turns
 
-    def _may_go(self, message: Sent, over: set[Write]) -> bool:
-        earlier = [each for each in self.messages[: self.messages.index(message)] if each.group == message.group]
-        if not self.are_dead_lettered and any(self.bad(each) for each in earlier):
-            return False
-        return all(write in over for each in earlier for write in each.to_be_sent)
+
+_NEVER = Write("mistake", "", "")
+"""Is never over."""
 
 
 def is_dead_letter_of(letter: dict[str, Any], bad: Sequence[Write]) -> bool:

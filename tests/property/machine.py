@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -51,13 +52,17 @@ class Function(RuleBasedStateMachine):
     seen: Counter[str]
     """What was reached in all runs."""
 
-    @initialize(seed=st.integers(0, 999), connections=st.sampled_from([1, 8]))
-    def start(self, seed: int, connections: int) -> None:
+    @initialize(
+        seed=st.integers(0, 999),
+        connections=st.sampled_from([1, 8]),
+        skips=st.sampled_from([(True, True), (False, True), (False, False)]),
+    )
+    def start(self, seed: int, connections: int, skips: tuple[bool, bool]) -> None:
         self.once = self.setting == "update once"
         self.refuses_conditions = self.setting.startswith("refuse")
         self.has_dlq = not self.setting.endswith("no dead letters")
         self.clock = Clock()
-        self.environments = [self._world(seed, 1), self._world(seed + 1, connections)]
+        self.environments = [self._world(seed, 1, skips[0]), self._world(seed + 1, connections, skips[1])]
         self.db, self.sqs = WatchedDynamoDB(self.clock), self.environments[0].sqs
         for world in self.environments:
             world.db, world.sqs = self.db, self.sqs
@@ -73,9 +78,9 @@ class Function(RuleBasedStateMachine):
         """The records of the last event."""
         self.failed = False
 
-    def _world(self, seed: int, connections: int) -> World:
+    def _world(self, seed: int, connections: int, skips: bool) -> World:
         return World(
-            TABLES,
+            [replace(table, skip_unchanged=skips) for table in TABLES],
             {
                 "max_connections": connections,
                 "update_once": self.once,
@@ -108,6 +113,8 @@ class Function(RuleBasedStateMachine):
         # wipes out an update that is not applied again.
         if kind == "add" or (self.once and kind in ("update", "update if present")):
             pk = f"{pk}+"
+        if kind == "put again":
+            return Write("put", pk, marker, version, is_native, content=f"{pk} as {version % 2}")
         return Write(kind, pk or "shared", marker, version, is_native)
 
     @rule(fault=st.one_of(st.none(), st.none(), not_written, unknown_outcome))
@@ -351,6 +358,9 @@ class Function(RuleBasedStateMachine):
                 "condition refused": self.refuses_conditions
                 and any(write.has_condition for message in delivery.messages for write in delivery.bad(message)),
                 "poison found": outcome and outcome.operations.rejected,
+                "unchanged": outcome and outcome.operations.unchanged,
+                "stale by reading": outcome
+                and outcome.operations.by_reading & outcome.operations.conditions_failed.keys(),
                 "unprocessed": outcome and outcome.operations.unprocessed,
                 "throttled": outcome and outcome.operations.throttled_calls,
                 "raised": outcome and outcome.error,
@@ -376,4 +386,5 @@ class Interruption:
             records = function.last
         else:
             records = function.environments[1].receive(function.most_records)
+        function.seen["interrupted after a read"] += any(answer.seen for answer in function.running[-1].answers)
         function.invoke(1, records, 0.3, answer_is_lost=False)

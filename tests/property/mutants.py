@@ -70,6 +70,7 @@ class Mutant:
 
 SORT_KEY = "return (table.name, partition, _key_value(table.sort_key, attributes, MAX_SORT_KEY_BYTES))"
 SUPERSEDED = "self.outcome.superseded.update(superseded)"
+UNCHANGED = "sluice/writing/unchanged.py"
 TRY_LATER_THROTTLED = """                self.outcome.throttled_calls += 1
                 self.outcome.trouble = reply.error
                 self._try_later(sent.batch, sent.alone, now)"""
@@ -302,6 +303,18 @@ MUTANTS: Sequence[Mutant] = (
            "self.outcome.consumed = sum(", CALM),
     Mutant("dead letters counted as written", "functions/batch_writer/metrics.py", '"MessagesWritten": len(outcome.written),',
            '"MessagesWritten": len(outcome.written) + len(outcome.dead_lettered),', CALM),
+    # What is read before it is written
+    Mutant("every item that is there counts as unchanged", UNCHANGED, "if wanted is not None and are_equal(wanted, stored):",
+           "if wanted is not None:", f"{STANDARD}[default]"),
+    Mutant("a delete of what is there is skipped", UNCHANGED, "return found.unchanged if wanted is None else found.to_write",
+           "return found.unchanged", f"{STANDARD}[default]"),
+    Mutant("a newer version that stands there is overlooked", UNCHANGED, "not items.is_newer(version, held)",
+           "items.is_newer(version, held)", f"{FIFO}[default]"),
+    Mutant("what could not be read counts as unchanged", UNCHANGED,
+           "                found.to_write.append(operation)\n                continue",
+           "                found.unchanged.append(operation)\n                continue", f"{STANDARD}[no dead letters]"),
+    Mutant("a skipped operation leaves its lane as it was", "sluice/writing/writer.py", "        self._finish(found.unchanged)",
+           "        self.outcome.written.update(found.unchanged)", f"{FIFO}[default]"),
 )
 # fmt: on
 

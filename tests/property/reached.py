@@ -15,6 +15,7 @@ from tests.strategies import examples, rounds
 REACHED = {
     "acknowledged", "some returned", "answer lost", "an item twice", "interrupted", "superseded", "condition failed",
     "poison found", "unprocessed", "throttled", "raised", "killed", "newest", "added",
+    "unchanged", "stale by reading",
 }  # fmt: skip
 REACHED_WITH_DEAD_LETTERS = {"dead-lettered", "dead letter not sent"}
 REACHED_BY: Mapping[Setting, set[str]] = {

@@ -17,16 +17,16 @@ Setting = Literal[
 ]  # fmt: skip
 SETTINGS: tuple[Setting, ...] = get_args(Setting)
 KINDS: Sequence[Kind] = (
-    "put", "put", "put", "delete", "delete", "put if absent", "put if absent", "update", "update if present", "add",
-    "put version", "put version", "delete version", "poison", "mistake",
+    "put", "put", "put again", "put again", "delete", "delete", "put if absent", "put if absent", "update",
+    "update if present", "add", "put version", "put version", "delete version", "poison", "mistake",
 )  # fmt: skip
 # What a setting is about comes more often.
 MORE: Mapping[Setting, Sequence[Kind]] = {
     "update once": ("add", "add", "add", "add", "update", "update", "update if present"),
     "refuse conditions": ("put if absent", "update if present", "put", "put"),
 }
-NOT_FOR_SHARED_ITEMS: dict[Kind, Kind] = {"delete": "put", "delete version": "put version"}
-"""A delete carries nothing that says whose it is; on an item of several groups one has to know."""
+NOT_FOR_SHARED_ITEMS: dict[Kind, Kind] = {"delete": "put", "delete version": "put version", "put again": "put"}
+"""These carry nothing that says whose they are; on an item of several groups one has to know."""
 
 
 class KilledError(Exception):

@@ -49,7 +49,7 @@ def standard(of_setting: Setting) -> type[Function]:
 
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_on_a_standard_queue_nothing_is_lost_and_every_item_is_as_a_delivery_may_leave_it(setting: Setting) -> None:
-    run(standard(setting), "interrupted at the same item", "done twice")
+    run(standard(setting), "interrupted at the same item", "interrupted after a read", "done twice")
 
 
 @pytest.mark.parametrize("fifo", [False, True])

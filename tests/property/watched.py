@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -35,6 +35,8 @@ class Answer:
     """What stood in the table where a condition failed."""
     places: Sequence[Place] = ()
     """The items of what is over or, where nothing is, of what is pending."""
+    seen: Mapping[Place, State] = field(default_factory=dict)
+    """What a read has found."""
 
 
 class WatchedDynamoDB(FakeDynamoDB):
@@ -63,13 +65,16 @@ class WatchedDynamoDB(FakeDynamoDB):
         self._always.clear()
 
     def state(self, place: Place) -> State:
-        table, pk = place
-        return state_of(self.item(table, {"pk": {"S": pk}}))
+        name, pk = place
+        table = self._tables[name]
+        return state_of(table.items.get(table.key_of({"pk": {"S": pk}})))
 
     def places(self) -> set[Place]:
-        return {(table.name, item["pk"]["S"]) for table in TABLES for item in self.items(table.name)}
+        return {(table.name, item["pk"]["S"]) for table in TABLES for item in self._tables[table.name].items.values()}
 
     def _answer(self, operation: str, parameters: Parameters, fault: Fault | None) -> Response:
+        if operation == "BatchGetItem":
+            return self._read(parameters, fault)
         asked, single = signatures(operation, parameters), _single(parameters)
         before = self._item_of(single)
         try:
@@ -91,6 +96,13 @@ class WatchedDynamoDB(FakeDynamoDB):
         self.note(Answer([signature for signature in asked if signature not in pending], pending, places=[*taken]))
         if operation == "TransactWriteItems" and "ReadCapacityUnits" in response["ConsumedCapacity"][0]:
             self.repeated_transactions += 1
+        return response
+
+    def _read(self, parameters: Parameters, fault: Fault | None) -> Response:
+        response = super()._answer("BatchGetItem", parameters, fault)
+        if "Responses" in response:
+            places = _read_places(parameters) - _read_places({"RequestItems": response["UnprocessedKeys"]})
+            self.note(Answer((), (), seen={place: self.state(place) for place in places}))
         return response
 
     def _note_update(self, single: Parameters, before: Item | None) -> None:
@@ -140,6 +152,10 @@ def signatures(operation: str, parameters: Parameters) -> list[str]:
             versions = [value["N"] for value in parameters.get("ExpressionAttributeValues", {}).values()]
             return [" older than ".join([_deleted(parameters), *versions])]
     raise AssertionError(f"{operation} was not asked for")
+
+
+def _read_places(parameters: Parameters) -> set[Place]:
+    return {(name, key["pk"]["S"]) for name, wanted in parameters["RequestItems"].items() for key in wanted["Keys"]}
 
 
 def _places(parameters: Parameters) -> list[Place]:

@@ -16,8 +16,8 @@ LATEST = Table("latest", "latest-table", KeyAttribute("pk", "S"), version="v")
 TABLES = (ORDERS, LATEST)
 
 Kind = Literal[
-    "put", "delete", "put if absent", "update", "update if present", "add", "put version", "delete version", "poison",
-    "mistake",
+    "put", "put again", "delete", "put if absent", "update", "update if present", "add", "put version",
+    "delete version", "poison", "mistake",
 ]  # fmt: skip
 Place = tuple[str, str]
 """A table's name and the partition key of one of its items."""
@@ -38,16 +38,18 @@ def state_of(item: Item | None) -> State:
     return frozenset((name, "1" if name.startswith("+") else str(*value.values())) for name, value in item.items())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Write:
-    """One operation of a message, as its producer means it."""
+    """One operation of a message, as its producer means it; two are never the same."""
 
     kind: Kind
     pk: str
     marker: str
-    """Stands in what is written, and nowhere else."""
+    """Stands in what is written, and nowhere else, unless `content` does."""
     version: int = 0
     is_native: bool = False
+    content: str = ""
+    """Stands in whatever puts the same item again."""
 
     @property
     def is_versioned(self) -> bool:
@@ -79,6 +81,16 @@ class Write:
         return "RejectedByDynamoDB" if self.kind == "poison" else None
 
     @property
+    def mark(self) -> str:
+        """What stands in the item."""
+        return self.content or self.marker
+
+    def stands(self, state: State) -> bool:
+        """Whether it may be left out where the item is in this state."""
+        is_read = self.is_versioned or self.replaces_everything
+        return is_read and self.applied_to(state) == state
+
+    @property
     def counter(self) -> str:
         """The attribute in which DynamoDB counts how often an `add` was applied."""
         return f"+{self.marker}"
@@ -86,7 +98,7 @@ class Write:
     @property
     def json(self) -> Any:
         """The operation as it stands in the body."""
-        item = {"pk": self.pk, "m": self.marker}
+        item = {"pk": self.pk, "m": self.mark}
         match self.kind:
             case "mistake":
                 return BAD[self.version % len(BAD)][1]
@@ -111,13 +123,13 @@ class Write:
         if self.kind == "delete":
             return {"delete": {"pk": self.pk}}
         condition = {"condition": "attribute_not_exists(pk)"} if self.kind == "put if absent" else {}
-        return {"put": {"pk": self.pk, "m": self.marker}, **condition}
+        return {"put": {"pk": self.pk, "m": self.mark}, **condition}
 
     @property
     def _native(self) -> Any:
         if self.kind == "delete":
             return {"DeleteRequest": {"Key": {"pk": {"S": self.pk}}}}
-        item = {"pk": {"S": self.pk}, "m": {"S": self.marker}}
+        item = {"pk": {"S": self.pk}, "m": {"S": self.mark}}
         if self.kind == "put":
             return {"PutRequest": {"Item": item}}
         return {"Put": {"Item": item, "ConditionExpression": "attribute_not_exists(pk)"}}
@@ -130,11 +142,11 @@ class Write:
                 return f"delete {self.pk}"
             case "delete version":
                 return f"delete {self.pk} older than {self.version}"
-        return self.marker
+        return self.mark
 
     def applied_to(self, state: State) -> State:
         """What DynamoDB makes of the item, by the operation's own meaning."""
-        item = frozenset({("pk", self.pk), ("m", self.marker)})
+        item = frozenset({("pk", self.pk), ("m", self.mark)})
         match self.kind:
             case "put":
                 return item

@@ -119,7 +119,10 @@ class DynamoDB(Service):
         unprocessed = {table: {**wanted, "Keys": [key for _, _, key in left]}} if left else {}
         capacity = [{"TableName": table, "CapacityUnits": float(len(items))}]
         self.model.trace.note(self.time.now, f"{len(found)} of {len(items)} are there", call.invocation.who, call.about)
-        return 200, {"Responses": {table: found}, "UnprocessedKeys": unprocessed, "ConsumedCapacity": capacity}
+        responses = {table: found}
+        if self.chance.hits("table left out", 0.02):
+            responses = {}  # Which must not be read as a table without these items.
+        return 200, {"Responses": responses, "UnprocessedKeys": unprocessed, "ConsumedCapacity": capacity}
 
     # Batches
 
@@ -225,7 +228,7 @@ class DynamoDB(Service):
 
     def wrong_types(self, body: Json) -> Any:
         if "Responses" in body:
-            [(table, found)] = body["Responses"].items()
+            ((table, found),) = body["Responses"].items() or [(FEED.name, [])]
             wrong_items: Any = ([found], [{"pk": {"N": "1"}}], {"pk": found}, None, "")
             return self.random.choice((
                 [body], {**body, "Responses": []}, {**body, "UnprocessedKeys": None},
@@ -243,9 +246,7 @@ class DynamoDB(Service):
 
     def without_member(self, body: Json) -> Json:
         if "Responses" in body:
-            lost = self.random.choice(("Responses", "UnprocessedKeys", "the table"))
-            if lost == "the table":
-                return {**body, "Responses": {}}
+            lost = self.random.choice(("Responses", "UnprocessedKeys"))
             return {name: value for name, value in body.items() if name != lost}
         return {
             name: value
@@ -255,7 +256,7 @@ class DynamoDB(Service):
 
     def about_something_else(self, body: Json) -> Json:
         if "Responses" in body:
-            [(table, found)] = body["Responses"].items()
+            ((table, found),) = body["Responses"].items() or [(FEED.name, [])]
             strangers = [{**item, "pk": {"S": "a stranger"}} for item in found] or [{"pk": {"S": "a stranger"}}]
             return {**body, "Responses": {table: strangers}}
         if "UnprocessedItems" not in body:

@@ -8,15 +8,16 @@ import threading
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from .capacity import Capacity
-from .kinds import INTERNAL_ERROR, KINDS, REASONS, THROUGHPUT_EXCEEDED, UNAVAILABLE, WRITES, Error, Kind, Manner
+from .kinds import CALLS, INTERNAL_ERROR, KINDS, READS, REASONS, THROUGHPUT_EXCEEDED, UNAVAILABLE, Error, Kind, Manner
 from .profiles import Decision, Profile, decide
+from .reads import divided
 from .requests import IllegalRequestError, Item, Table, UnknownTableError, Write, respelled, write_units, writes
 from .upstream import TARGET, Upstream, UpstreamResponse
 
@@ -39,7 +40,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A write that has arrived."""
+    """A call that may meet a fault, and has arrived."""
 
     operation: str
     headers: Mapping[str, str]
@@ -60,6 +61,7 @@ class Injector:
     answers are computed here by AWS's rule (moto says 1 for any call), which takes a BatchGetItem for each write;
     without `reads_old` by the new items alone, which counts too little where a write makes an item smaller.
     With `drops_given_up` a write is not applied once its client has hung up; otherwise it may be, however late.
+    `wrote` is told of all writes in the order in which they were applied, and of the time when each call of them began.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Injector:
         drops_given_up: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float], object] | None = None,
+        wrote: Callable[[Sequence[Write], float], None] = lambda *_: None,
     ) -> None:
         self.stopping = threading.Event()
         self._upstream = Upstream(upstream)
@@ -83,6 +86,7 @@ class Injector:
         self._drops_given_up = drops_given_up
         self._clock = clock
         self._wait = wait or self.stopping.wait
+        self._wrote = wrote
         self._lock = threading.Lock()
         # Moto checks a condition and writes in two steps: of two requests at the same time, both could win.
         self._one_write = threading.Lock()
@@ -101,7 +105,8 @@ class Injector:
             self._out_until.clear()
 
     def counts(self) -> dict[str, int]:
-        """How often each kind of fault happened; `unprocessed-items` and `writes` count for comparison."""
+        """How often each kind of fault happened, to reads with `read-` before it; `unprocessed-items`, `writes` and
+        `reads` count for comparison."""
         with self._lock:
             return dict(sorted(self._counts.items()))
 
@@ -128,13 +133,14 @@ class Injector:
         """See a request through to the answer that its client shall get, if `has_hung_up` does not say it has gone."""
         operation = next((v for n, v in headers.items() if n.lower() == "x-amz-target"), "").removeprefix(TARGET)
         try:
-            if operation not in WRITES:
+            if operation not in CALLS:
                 return Delivery(self._upstream.forward(headers, body))
             with self._lock:
                 number, self._number = self._number, self._number + 1
-                self._counts["writes"] += 1
+                self._counts["reads" if operation in READS else "writes"] += 1
                 decision = self._once(decide(self._profile, self._seed, number, operation))
-            return self._write(_Call(operation, headers, body, decision, has_hung_up, _json(body)))
+            call = _Call(operation, headers, body, decision, has_hung_up, _json(body))
+            return self._read(call) if operation in READS else self._write(call)
         except (OSError, http.client.HTTPException) as error:
             self._count("upstream-unreachable")
             return Delivery(_error(UNAVAILABLE, message=f"the endpoint does not answer: {type(error).__name__}"))
@@ -143,6 +149,32 @@ class Injector:
         if decision.name is not None and KINDS[decision.name].is_once and self._counts[decision.name]:
             return Decision(None, decision.chance)
         return decision
+
+    def _read(self, call: _Call) -> Delivery:
+        kind, profile = call.decision.kind or _PLAIN, self._profile
+        if call.decision.name is not None:
+            self._count(f"read-{call.decision.name}")
+        if kind.is_late:
+            self._wait(call.decision.chance.random() * profile.delay)
+        error = None if kind.error is None else _error(kind.error)
+        if not kind.applied:
+            return Delivery(error or UpstreamResponse(500, {}, b""), kind.manner, profile.hang)
+        return _delivery(error or self._found(call, kind), kind.manner, profile)
+
+    def _found(self, call: _Call, kind: Kind) -> UpstreamResponse:
+        """Read what is not held back, and answer for both."""
+        wanted = call.request.get("RequestItems", {})
+        if not self._out_of_order().isdisjoint(wanted):
+            self._count("read-outage")
+            return _error(INTERNAL_ERROR)
+        going, held = divided(wanted, call.decision.chance) if kind.holds_back else (wanted, {})
+        body = json.dumps({**call.request, "RequestItems": going}).encode() if held else call.body
+        answer = self._upstream.forward(call.headers, body)
+        if answer.status != 200 or not held:
+            return answer
+        content = _json(answer.body)
+        content.setdefault("UnprocessedKeys", {}).update(held)
+        return UpstreamResponse(answer.status, answer.headers, json.dumps(content).encode())
 
     def _write(self, call: _Call) -> Delivery:
         try:
@@ -169,7 +201,8 @@ class Injector:
 
     def _applied(self, call: _Call, found: Sequence[Write], kind: Kind) -> UpstreamResponse:
         """Forward what is not held back, and answer for both."""
-        out = self._out_of_order(found)
+        tables_out = self._out_of_order()
+        out = [write for write in found if write.table.name in tables_out]
         picked = _picked(found, call.decision.chance) if kind.holds_back and call.is_batch and len(found) > 1 else []
         if out and (not call.is_batch or len(out) == len(found)):
             self._count("outage")
@@ -195,9 +228,11 @@ class Injector:
             if self._drops_given_up and call.has_hung_up():
                 self._count("given-up")
                 return _error(UNAVAILABLE)
+            began = self._clock()
             answer = self._upstream.forward(call.headers, body)
-        if answer.status != 200:
-            return answer
+            if answer.status != 200:
+                return answer
+            self._wrote(going, began)
         content = _json(answer.body)
         if held:
             self._count("unprocessed-items", len(held))
@@ -243,11 +278,12 @@ class Injector:
             # Of one table: where a batch writes to several, the others go on.
             self._out_until.setdefault(found[0].table.name, self._clock() + profile.outage)
 
-    def _out_of_order(self, found: Sequence[Write]) -> list[Write]:
+    def _out_of_order(self) -> Set[str]:
+        """Names of the tables of which an outage has begun and not ended."""
         now = self._clock()
         with self._lock:
             self._out_until = {name: until for name, until in self._out_until.items() if until > now}
-            return [write for write in found if write.table.name in self._out_until]
+            return self._out_until.keys()
 
     def _table(self, call: _Call, name: str) -> Table:
         if name not in self._tables:
@@ -313,7 +349,7 @@ def _error(
 
 def _delivery(answer: UpstreamResponse, manner: Manner, profile: Profile) -> Delivery:
     if manner is Manner.CORRUPTED:
-        corrupt = answer.body.replace(b'"UnprocessedItems"', b'"UnprocessedItemt"', 1)
+        corrupt = answer.body.replace(b'"Unprocessed', b'"Vnprocessed', 1)
         checksum = zlib.crc32(answer.body) if corrupt != answer.body else zlib.crc32(answer.body) ^ 1
         return Delivery(UpstreamResponse(answer.status, answer.headers, corrupt), manner, checksum=checksum)
     return Delivery(answer, manner, profile.drip if manner is Manner.DRIPPED else profile.hang)

@@ -1,4 +1,4 @@
-"""What can go wrong with a write, as data: what the client is told, and whether the write was applied all the same.
+"""What can go wrong with a call, as data: what the client is told, and whether a write was applied all the same.
 
 Codes and status: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html and
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/CommonErrors.html; members: botocore's model of DynamoDB.
@@ -14,6 +14,8 @@ BATCH = ("BatchWriteItem",)
 SINGLE = ("PutItem", "DeleteItem", "UpdateItem")
 TRANSACTION = ("TransactWriteItems",)
 WRITES = (*BATCH, *SINGLE, *TRANSACTION)
+READS = ("BatchGetItem",)
+CALLS = (*WRITES, *READS)
 """The operations that faults happen to; all others pass."""
 
 
@@ -46,15 +48,15 @@ class Kind:
     """One kind of fault."""
 
     applied: bool
-    """Whether the write is applied before the fault happens to its answer."""
+    """Whether the call is carried out before the fault happens to its answer."""
     error: Error | None = None
     """What is answered instead of the truth."""
     manner: Manner = Manner.WHOLE
-    operations: tuple[str, ...] = WRITES
+    operations: tuple[str, ...] = CALLS
     holds_back: bool = False
-    """Some requests of a batch are not applied and come back in UnprocessedItems."""
+    """Some requests of a batch are not carried out and come back in UnprocessedItems or UnprocessedKeys."""
     is_late: bool = False
-    """The request lies on the wire for a while before it is applied."""
+    """The request lies on the wire for a while before it is carried out."""
     starts_outage: bool = False
     is_once: bool = False
     """Happens at most once in a run."""
@@ -69,7 +71,7 @@ INTERNAL_ERROR = Error("InternalServerError", "Internal server error", 500)
 UNAVAILABLE = Error("ServiceUnavailable", "The service is unavailable", 503)
 
 KINDS: Mapping[str, Kind] = {
-    "unprocessed": Kind(True, operations=BATCH, holds_back=True),
+    "unprocessed": Kind(True, operations=(*BATCH, *READS), holds_back=True),
     "throughput-exceeded": Kind(False, THROUGHPUT_EXCEEDED),
     # Since 2025 for on-demand tables as well, with the reasons in lower case (botocore: throttlingReasons).
     "throttling": Kind(
@@ -85,7 +87,8 @@ KINDS: Mapping[str, Kind] = {
     "unavailable": Kind(False, UNAVAILABLE),
     "reset-before": Kind(False, manner=Manner.RESET),
     "reset-after": Kind(True, manner=Manner.RESET),
-    # A body cut short, or with a letter changed in the name UnprocessedItems, reads as if all had been written:
+    # A body cut short, or with a letter changed in the name UnprocessedItems, reads as if all had been written, and
+    # without UnprocessedKeys as if nothing else were in the table:
     # botocore checks neither Content-Length nor JSON, and x-amz-crc32 only to decide on a retry.
     "truncated": Kind(True, manner=Manner.CUT, holds_back=True),
     "corrupted": Kind(True, manner=Manner.CORRUPTED, holds_back=True),
@@ -93,7 +96,7 @@ KINDS: Mapping[str, Kind] = {
     "hang-before": Kind(False, manner=Manner.HUNG),
     "hang-after": Kind(True, manner=Manner.HUNG),
     "late": Kind(True, is_late=True),
-    "outage": Kind(False, INTERNAL_ERROR, starts_outage=True),
+    "outage": Kind(False, INTERNAL_ERROR, operations=WRITES, starts_outage=True),
     "replicated-write-conflict": Kind(
         False,
         Error("ReplicatedWriteConflictException", "The request was rejected because an item is being modified", 409),
@@ -118,7 +121,12 @@ KINDS: Mapping[str, Kind] = {
     "expired-token": Kind(
         False,
         Error("ExpiredTokenException", "The security token included in the request is expired"),
+        operations=WRITES,
         is_once=True,
+    ),
+    # A policy that was made before the function read anything.
+    "denied": Kind(
+        False, Error("AccessDeniedException", "not authorized to perform: dynamodb:BatchGetItem"), operations=READS
     ),
 }
 

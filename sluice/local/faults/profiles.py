@@ -15,7 +15,7 @@ class Profile:
     """The faults of a run. Raises ValueError for a kind that does not exist or shares that exceed 1."""
 
     shares: Mapping[str, float] = field(default_factory=dict)
-    """Kind of fault → share of the writes that it happens to."""
+    """Kind of fault → share of the calls that it happens to, of those that can meet it."""
     outage: float = 3.0
     """Seconds for which a table is out of order once an outage has begun."""
     delay: float = 3.0
@@ -51,6 +51,7 @@ _FLAKY = {
     "transaction-canceled": 0.04,
     "transaction-throttled": 0.02,
     "expired-token": 0.01,
+    "denied": 0.02,
 }
 _OUTAGE = {"outage": 0.005}
 _SLOW = {"drip": 0.08, "late": 0.1, "hang-before": 0.02, "hang-after": 0.02}
@@ -75,7 +76,7 @@ PROFILES: Mapping[str, Profile] = {
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The fault of one write, None where it is to succeed, and the chance that settles its details."""
+    """The fault of one call, None where it is to succeed, and the chance that settles its details."""
 
     name: str | None
     chance: Random
@@ -86,7 +87,7 @@ class Decision:
 
 
 def decide(profile: Profile, seed: int, number: int, operation: str) -> Decision:
-    """What happens to write number `number` of a run: the same for the same arguments, whatever the time."""
+    """What happens to call number `number` of a run: the same for the same arguments, whatever the time."""
     chance = Random(f"{seed} {number}")
     rest = chance.random()
     for name, share in profile.shares.items():

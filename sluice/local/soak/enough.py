@@ -22,13 +22,16 @@ NAMES = (
     "duplicates",
     "forgotten",
     "writes",
+    "reads",
+    "read-faults",
+    "unchanged",
     "unprocessed-items",
     "kinds-of-fault",
     "Runtime.ExitError",
     "Sandbox.Timedout",
     *KINDS,
 )
-"""What can be counted while a soak runs; the last are faults."""
+"""What can be counted while a soak runs; the last are faults, of writes."""
 
 
 def happened(
@@ -48,7 +51,9 @@ def happened(
                 "dead-letters": ledger.error_codes.total(),
                 "redeliveries": sum(max(0, count - 1) for count in receives),
                 "acknowledged-unwritten": ledger.verdict.acknowledged_unwritten.count,
+                "unchanged": ledger.unchanged,
                 "kinds-of-fault": len(faults.keys() & KINDS.keys()),
+                "read-faults": sum(count for name, count in faults.items() if name.startswith("read-")),
             }
         )
     )

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from .past import Past
+
 Key = tuple[str, Any, Any]
 """Table, partition key, sort key or None; the last two canonical: type and value."""
 State = Any
@@ -83,6 +85,8 @@ class Message:
     """The dead letter's body."""
     group: str | None = None
     """On a FIFO queue."""
+    leaves: tuple[tuple[Chain, State], ...] = ()
+    """As which it leaves items of tables that are read first; only by unconditional puts and deletes."""
 
 
 @dataclass(slots=True)
@@ -160,6 +164,9 @@ class Ledger:
         self.error_codes: Counter[str] = Counter()
         """Dead letters by reason."""
         self.verdict = Verdict()
+        self.past = Past()
+        self.unchanged = 0
+        """Operations that were acknowledged without a write, for their items stood there."""
 
     def sending(self, messages: Iterable[Message]) -> None:
         """To be called before they are sent, for they may be received before the sender knows."""
@@ -184,8 +191,13 @@ class Ledger:
         with self._lock:
             return [chain for number in numbers for chain, _ in self._fates[number].message.effects]
 
-    def check(self, numbers: Iterable[int], stored: Mapping[Key, State]) -> None:
-        """Before these messages are acknowledged: are the items as they may be, in the table that holds `stored`?"""
+    def check(
+        self, numbers: Iterable[int], stored: Mapping[Key, State], *, in_hand: Collection[int] = (), since: float = 0.0
+    ) -> None:
+        """Before these messages are acknowledged: are the items as they may be, in the table that holds `stored`?
+
+        Their invocation began after `since`; what it has `in_hand` may supersede them.
+        """
         with self._lock:
             for number in numbers:
                 for chain, states in self._fates[number].message.effects:
@@ -193,6 +205,19 @@ class Ledger:
                         self.verdict.acknowledged_unwritten.add(
                             f"message {number}, {_shown(chain.key)}: {_difference(stored.get(chain.key))}"
                         )
+                self._check_past(number, in_hand, since)
+
+    def _check_past(self, number: int, in_hand: Collection[int], since: float) -> None:
+        """Was each item, at some time of the invocation, as the message or one that supersedes it leaves it?"""
+        beside = [each for other in in_hand if other != number for each in self._fates[other].message.leaves]
+        for chain, state in self._fates[number].message.leaves:
+            states = [state, *(left for other, left in beside if other is chain)]
+            if not self.past.was_there(chain.key, states, since):
+                self.verdict.acknowledged_unwritten.add(
+                    f"message {number}, {_shown(chain.key)}: never there while it was worked on"
+                )
+            elif not self.past.was_written(chain.key, states, since):
+                self.unchanged += 1
 
     def acknowledged(self, number: int) -> None:
         with self._lock:

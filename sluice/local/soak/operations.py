@@ -22,6 +22,8 @@ class TableOf:
     """Name and type of each key attribute, the partition key first."""
     version: str | None = None
     """The attribute by which the newest version wins."""
+    skips: bool = False
+    """What stands there unchanged is not written: skip_unchanged."""
 
     def key_of(self, item: Mapping[str, Any]) -> Key:
         values = [canonical({name: item[name]})[name] for name, _ in self.key]

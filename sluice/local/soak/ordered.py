@@ -9,7 +9,7 @@ from sluice.local.faults.requests import Item
 
 from .model import Chain, Message, State
 from .operations import Condition, Write
-from .workload import ORDERS, READINGS, ROUND, Planned, Workload, state_of
+from .workload import FEED, ORDERS, READINGS, ROUND, Planned, Workload, state_of
 
 GROUPS = 12
 ITEMS = 8
@@ -75,6 +75,10 @@ class OrderedWorkload(Workload):
             first = Condition("attribute_not_exists(#key)", names)
             return self._change(item, (replace(put, condition=first), put.item), "puts of what is not there yet")
         chance = self._chance.random()
+        if item.write.table.skips and chance < 0.5:
+            stands = self._as_it_stands(replace(item.write, item=item.now))
+            return self._change(item, (stands, item.now), "writes of what stands there")
+        chance = self._chance.random()
         if chance < 0.15:
             return self._change(item, (item.write, None), "deletes")
         if chance < 0.4:
@@ -104,7 +108,7 @@ class OrderedWorkload(Workload):
         return Planned(write, item.allowed[-1], kind, code)
 
     def _new_item(self) -> _Item:
-        table = self._chance.choice([ORDERS, READINGS])
+        table = self._chance.choice([ORDERS, READINGS, FEED])
         key = self._new_key(table)
         states: list[State] = [None]
         final: list[State] = [None]

@@ -26,6 +26,8 @@ class Report:
     """Calls of the function that write."""
     unprocessed: int
     """Requests in them that came back unprocessed."""
+    reads: int
+    """Calls of the function that read what is to be written."""
     seconds: float
     """From the first message sent to the queue drained."""
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +42,12 @@ class Report:
         yield from _counts(self.kinds)
         yield _line(events.get("invocations", 0), f"invocations of the function, in {self.seconds:.0f} s")
         yield _line(self.writes, f"calls that write; {self.unprocessed:,} requests came back unprocessed")
-        yield from _table("faults injected into them", self.faults)
+        of_reads = {name: count for name, count in self.faults.items() if name.startswith("read-")}
+        yield from _table("faults injected into them", {n: c for n, c in self.faults.items() if n not in of_reads})
+        yield _line(
+            self.reads, f"reads before them; {ledger.unchanged:,} operations were left out as their items stood there"
+        )
+        yield from _table("faults injected into reads", of_reads)
         yield _line(events.get("kills", 0), "kills of the function's processes while they worked (SIGKILL)")
         yield from _table("function errors", self.errors)
         yield _line(events.get("duplicates", 0), "messages delivered to two receivers at the same time")

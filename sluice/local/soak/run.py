@@ -23,6 +23,7 @@ from typing import Any
 from sluice.local.aws import LocalAws, LocalError, local_aws
 from sluice.local.faults.injector import Injector
 from sluice.local.faults.profiles import PROFILES
+from sluice.local.faults.requests import Write
 from sluice.local.faults.server import serve
 from sluice.local.poller import EventSourceMapping, FunctionResult, Invocation, Poller
 from sluice.local.runtime import ExecutionEnvironment, FunctionCode
@@ -35,7 +36,7 @@ from .ordered import OrderedWorkload
 from .report import Report
 from .stage import HELD, Stage
 from .watched_queue import WatchedQueue
-from .workload import CHAINS, TABLES, Workload
+from .workload import CHAINS, TABLES, Workload, state_of
 
 DEADLINE_MARGIN = 1
 BATCH_SIZE = 10
@@ -139,6 +140,7 @@ class Soak:
                 self._plan.seed,
                 # Nobody could keep an order in which what was given up long ago is still applied.
                 drops_given_up=self._plan.fifo,
+                wrote=self._note_states,
             )
             url = parts.enter_context(serve(self._injector))
             workers = [self._worker(aws, url, number) for number in range(self._plan.workers)]
@@ -158,6 +160,7 @@ class Soak:
             verdict = self._ledger.close(self._stage.read_all())
             counts, faults = self._happened(), self._injector.counts()
             writes, unprocessed = faults.pop("writes", 0), faults.pop("unprocessed-items", 0)
+            reads = faults.pop("reads", 0)
             return Report(
                 self._ledger,
                 verdict,
@@ -167,6 +170,7 @@ class Soak:
                 self._workload.kinds,
                 writes,
                 unprocessed,
+                reads,
                 seconds,
                 missing=missing(self._plan.until, counts),
             )
@@ -302,10 +306,22 @@ class Soak:
         for numbers in released:
             self._stage.delay(dict.fromkeys(numbers, 0))
 
-    def _verify(self, numbers: Sequence[int]) -> None:
+    def _verify(self, numbers: Sequence[int], in_hand: Sequence[int], since: float) -> None:
         """These messages are about to be acknowledged: is what they write in the tables?"""
         keys = {chain.key: self._workload.key_attributes(chain.key) for chain in self._ledger.effects(numbers)}
-        self._ledger.check(numbers, self._stage.read(keys))
+        # On a FIFO queue messages do not supersede each other.
+        beside = () if self._plan.fifo else in_hand
+        self._ledger.check(numbers, self._stage.read(keys), in_hand=beside, since=since)
+
+    def _note_states(self, writes: Sequence[Write], began: float) -> None:
+        """These writes have just been applied."""
+        tables = {table.name: table for table in TABLES if table.skips}
+        for write in writes:
+            if (table := tables.get(write.table.name)) is not None:
+                key = table.key_of(write.key_attributes)
+                is_update = "UpdateExpression" in write.request
+                state = self._stage.read({key: write.key_attributes}).get(key) if is_update else state_of(write.item)
+                self._ledger.past.wrote(key, state, began, time.monotonic())
 
     def _note(self, event: str) -> None:
         with self._lock:
@@ -348,4 +364,6 @@ def _setting(table: TableOf) -> dict[str, Any]:
     setting: dict[str, Any] = {"alias": table.alias, "name": table.name, "partition_key": keys[0]}
     if len(keys) > 1:
         setting["sort_key"] = keys[1]
-    return setting | ({"version": table.version} if table.version else {})
+    if table.version:
+        setting["version"] = table.version
+    return setting | ({"skip_unchanged": True} if table.skips else {})

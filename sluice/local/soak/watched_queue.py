@@ -19,7 +19,8 @@ class WatchedQueue:
     """For one poller and one thread.
 
     Both disturbances are what at-least-once delivery allows for (SQSDeveloperGuide, standard-queues). `verify` is
-    called with the numbers of the messages that are about to be acknowledged.
+    called with the numbers of the messages that are about to be acknowledged, those of all that are in hand with them,
+    and the time since when they are.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class WatchedQueue:
         stage: Stage,
         ledger: Ledger,
         *,
-        verify: Callable[[Sequence[int]], None],
+        verify: Callable[[Sequence[int], Sequence[int], float], None],
         note: Callable[[str], None],
         happens: Callable[[float], bool],
         wait: Callable[[float], object],
@@ -42,9 +43,12 @@ class WatchedQueue:
         """When the ReceiveMessage began that is under way."""
         self._in_hand: list[tuple[str, str, int]] = []
         """Message id, receipt handle and number of every delivery that is not over."""
+        self._in_hand_since = 0.0
 
     def receive_message(self, **request: Any) -> Any:
         self.receiving_since = time.monotonic()
+        if not self._in_hand:
+            self._in_hand_since = self.receiving_since
         try:
             response = self._stage.receive(request)
             for message in response.get("Messages", []):
@@ -70,7 +74,7 @@ class WatchedQueue:
             self._note("forgotten")
         number_by_handle = {handle: number for _, handle, number in self._in_hand}
         numbers = {entry["Id"]: number_by_handle[entry["ReceiptHandle"]] for entry in kept}
-        self._verify(list(numbers.values()))
+        self._verify(list(numbers.values()), list(number_by_handle.values()), self._in_hand_since)
         response = self._stage.delete(kept)
         for entry in response.get("Successful", []):
             self._ledger.acknowledged(numbers[entry["Id"]])

@@ -1,7 +1,7 @@
 """A seeded producer: messages in every form that the contract knows, good and bad, and what is to come of them.
 
 A new way to write is one more line of `_step`, a new form one more text in `operations.texts`, a new kind of bad
-operation one more line of `_BAD`.
+operation one more line of `bad.BAD`.
 
 Conditions keep to what moto gets right. It takes an attribute that is not there for one that is NULL, so that
 `absent = :null` holds and `absent <> :x` too; it fails with an error of its own, or answers by Python's rules, where
@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import base64
 import itertools
-import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
 from sluice.local.faults.requests import Item
 
+from .bad import BAD, UNREADABLE
 from .model import Chain, Key, Message, State, canonical
 from .operations import Condition, TableOf, Write, texts
 
@@ -34,15 +34,19 @@ CHAINS = 60
 """Items, at most, that one round of messages writes."""
 DEVICES = 40
 """Partition keys of the table with a sort key."""
+REPEATS = (2, 4, 6)
+"""Steps of an item of a table that is read first."""
 STEPS: Mapping[tuple[int, ...], int] = {(1,): 70, (1, 1): 12, (1, 1, 1, 1): 6, (3, 1): 6, (1, 2, 1): 6}
 """How many messages each step of an item has, and the weight of that: most are written once, a few raced for."""
 
 ORDERS = TableOf("soak-orders", "orders", (("order", "S"),))
 READINGS = TableOf("soak-readings", "readings", (("device", "S"), ("at", "N")))
 STOCK = TableOf("soak-stock", "stock", (("article", "S"),), version="version")
-TABLES = (ORDERS, READINGS, STOCK)
+FEED = TableOf("soak-feed", "feed", (("sku", "S"),), skips=True)
+PRICES = TableOf("soak-prices", "prices", (("offer", "S"),), version="version", skips=True)
+TABLES = (ORDERS, READINGS, STOCK, FEED, PRICES)
 """The first is the default table."""
-WEIGHTS = (4, 4, 1)
+WEIGHTS = (4, 4, 1, 2, 1)
 """How often each of them is written to."""
 
 
@@ -94,6 +98,8 @@ class Workload:
         key = self._new_key(table)
         if table.version is not None:
             return self._versions(table, key)
+        if table.skips:
+            return self._repeats(table, key)
         [sizes] = self._chance.choices(list(STEPS), list(STEPS.values()))
         plan: list[list[Planned]] = []
         steps: list[list[State]] = []
@@ -205,6 +211,39 @@ class Workload:
             ]
         )
 
+    def _repeats(self, table: TableOf, key: Item) -> Chain:
+        """An item that is sent again and again, mostly as it stands; now and then two messages race for it."""
+        chance = self._chance
+        plan: list[list[Planned]] = []
+        steps: list[list[State]] = []
+        before: list[Item | None] = [None]
+        for left in range(chance.choice(REPEATS), 0, -1):
+            roll, stands = chance.random(), self._as_it_stands(Write(table, key, before[-1]))
+            after: list[Item | None] = [before[-1]]
+            if roll < 0.6:
+                writes, kind = [stands], "writes of what stands there"
+            elif roll < 0.75 and left > 1:
+                after = [before[-1], self._item(key)]
+                writes, kind = [stands, Write(table, key, after[-1])], "writes of what stands there, and others beside"
+            else:
+                after = [None if roll > 0.9 else self._item(key)]
+                writes, kind = [Write(table, key, after[-1])], "writes of something else to what is read first"
+            steps.append([state_of(item) for item in after])
+            plan.append([Planned(write, steps[-1], kind) for write in writes])
+            before = after
+        self._plans[table.key_of(key)] = plan
+        return Chain(table.key_of(key), steps)
+
+    def _as_it_stands(self, write: Write) -> Write:
+        """A put of the same item, written otherwise: numbers with another zero, sets in another order."""
+        if write.item is None or self._chance.random() < 0.5:
+            return write
+        respelled = {"mark": {"N": f"{write.item['mark']['N']}.0"}}
+        respelled |= {
+            name: {kind: each[kind][::-1]} for name, each in write.item.items() for kind in each if kind in ("SS", "NS")
+        }
+        return replace(write, item={**write.item, **respelled})
+
     def _versions(self, table: TableOf, key: Item) -> Chain:
         """Versions of one item in any order, some of them twice: only the newest may be left in the end."""
         chance = self._chance
@@ -290,13 +329,18 @@ class Workload:
             codes[0] if codes else None,
             body if len(wrong) == len(elements) else f"[{','.join(wrong)}]",
             group,
+            tuple(
+                (chain, state_of(planned.write.item))
+                for chain, planned in slot
+                if planned.write.table.skips and planned.write.is_unconditional
+            ),
         )
 
     def _unreadable(self, group: str | None = None) -> list[Message]:
         """Now and then a message that is no JSON."""
         if self._chance.random() >= BAD_SHARE * ROUND / 4:
             return []
-        body = self._chance.choice(_UNREADABLE)
+        body = self._chance.choice(UNREADABLE)
         return [Message(next(self._numbers), body, 1, error_code="InvalidJson", dead_letter=body, group=group)]
 
     def _said(self, write: Write) -> str:
@@ -319,49 +363,9 @@ class Workload:
         chance = self._chance
         if chance.random() >= BAD_SHARE:
             return []
-        kinds = chance.sample(_BAD, chance.choice([1, 1, 2]))
+        kinds = chance.sample(BAD, chance.choice([1, 1, 2]))
         return [(code, text(f"bad-{number}")) for code, text in kinds]
 
 
 def state_of(item: Item | None) -> State:
     return None if item is None else canonical(item)
-
-
-def _put(**item: Any) -> str:
-    return json.dumps({"put": item})
-
-
-def _native_put(**item: Any) -> str:
-    return json.dumps({"PutRequest": {"Item": item}})
-
-
-def _nested(order: str) -> str:
-    return f'{{"put":{{"order":"{order}","deep":{"[" * 33}1{"]" * 33}}}}}'
-
-
-_BAD: Sequence[tuple[str, Callable[[str], str]]] = (
-    ("UnknownOperation", lambda order: json.dumps({"upsert": {"order": order}})),
-    ("UnknownTable", lambda order: json.dumps({"put": {"order": order}, "table": "elsewhere"})),
-    ("MissingKey", lambda order: _put(name=order)),
-    ("UnexpectedKeyAttribute", lambda order: json.dumps({"delete": {"order": order, "more": 1}})),
-    ("KeyTypeMismatch", lambda _: _put(order=17)),
-    ("EmptyKey", lambda order: _put(order="", name=order)),
-    ("KeyTooLong", lambda order: _put(order=order + "x" * 2048)),
-    ("ItemTooLarge", lambda order: _put(order=order, padding="x" * 409_600)),
-    ("NestingTooDeep", _nested),
-    ("InvalidNumber", lambda order: f'{{"put":{{"order":"{order}","n":1{"0" * 37}.01}}}}'),
-    ("InvalidNumber", lambda order: _native_put(order={"S": order}, n={"N": "1E126"})),
-    ("EmptySet", lambda order: _native_put(order={"S": order}, tags={"SS": []})),
-    ("DuplicateSetElement", lambda order: _native_put(order={"S": order}, sizes={"NS": ["1", "1.0"]})),
-    ("InvalidAttribute", lambda order: _native_put(order={"S": order}, raw={"B": "not base64!"})),
-    ("InvalidExpression", lambda order: json.dumps({"put": {"order": order}, "condition": "#a = :b"})),
-    ("InvalidExpression", lambda order: json.dumps({"update": {"order": order}, "expression": ""})),
-    ("MissingVersion", lambda order: json.dumps({"put": {"article": order}, "table": "stock"})),
-    ("MissingVersion", lambda order: json.dumps({"Delete": {"Key": {"article": {"S": order}}, "TableName": "stock"}})),
-)
-_UNREADABLE = (
-    '{"put": {"order": "cut sho',
-    '{"put": {"order": "bad", "n": NaN}}',
-    "order,price",
-    r'{"put": {"order": "\ud800"}}',
-)

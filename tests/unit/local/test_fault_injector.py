@@ -52,6 +52,7 @@ class Place:
     service: FakeDynamoDB
     url: str
     clock: Clock
+    upstream: str
 
     def stored(self, table: str = "orders") -> set[str]:
         return {item["pk"]["S"] for item in self.service.items(table)}
@@ -67,7 +68,7 @@ def place(profile: Profile, seed: int = 1) -> Iterator[Place]:
         injector = Injector(upstream, profile, seed, tables=TABLES, counts_units=False, clock=clock, wait=clock.wait)
         url = parts.enter_context(serve(injector))
         hangs = any(kind.startswith("hang") for kind in profile.shares)
-        yield Place(client_of(url, PATIENCE if hangs else LONG), injector, service, url, clock)
+        yield Place(client_of(url, PATIENCE if hangs else LONG), injector, service, url, clock, upstream)
 
 
 def client_of(url: str, patience: float = LONG) -> Any:
@@ -142,8 +143,15 @@ OTHERS = {
 }
 
 
+# Kind of fault → what a read of three keys ends in.
+READS = {
+    **{name: error for name, (error, _) in BATCHES.items() if "BatchGetItem" in KINDS[name].operations},
+    "denied": "400 AccessDeniedException",
+}
+
+
 def test_every_kind_of_fault_is_tested() -> None:
-    assert BATCHES.keys() | OTHERS.keys() == KINDS.keys()
+    assert BATCHES.keys() | OTHERS.keys() | READS.keys() == KINDS.keys()
 
 
 @pytest.mark.parametrize("kind", BATCHES)
@@ -209,6 +217,70 @@ def test_throttles_give_their_reasons_in_the_spelling_of_the_error(kind: str, me
     [reason] = raised.value.response[member]
     assert reason["reason"].startswith("TableWrite")
     assert reason["resource"].endswith(":table/orders")
+
+
+def gets(*names: str) -> dict[str, Any]:
+    return {"RequestItems": {"orders": {"Keys": [{"pk": {"S": name}} for name in names], "ConsistentRead": True}}}
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_a_read_meets_the_fault(kind: str) -> None:
+    with place(Profile({kind: 1.0})) as at:
+        seen = outcome(at.client.batch_get_item, **gets(*NAMES))
+
+        assert seen == READS[kind]
+        assert at.injector.counts() == {f"read-{kind}": 1, "reads": 1}
+
+
+@pytest.mark.parametrize("kind", ["unprocessed", "truncated", "corrupted"])
+def test_keys_that_are_held_back_come_back_unprocessed_unless_the_answer_is_garbled(kind: str) -> None:
+    with place(Profile()) as at:
+        at.client.batch_write_item(**puts(*NAMES))
+        at.injector.switch(Profile({kind: 1.0}))
+
+        answer = at.client.batch_get_item(**gets(*NAMES))
+
+    found = {item["pk"]["S"] for item in answer.get("Responses", {}).get("orders", [])}
+    unprocessed = {key["pk"]["S"] for key in answer.get("UnprocessedKeys", {}).get("orders", {}).get("Keys", [])}
+    assert found < ALL
+    assert unprocessed == (ALL - found if kind == "unprocessed" else NONE)
+
+
+def test_a_table_that_is_out_of_order_is_not_read_either() -> None:
+    with place(Profile({"outage": 1.0})) as at:
+        outcome(at.client.batch_write_item, **puts("a"))
+
+        seen = outcome(at.client.batch_get_item, **gets("a"))
+
+        assert seen == "500 InternalServerError"
+        assert at.injector.counts()["read-outage"] == 1
+
+
+def test_the_states_of_items_are_told_in_their_order_with_the_beginning_of_each_call() -> None:
+    told: list[Any] = []
+    clock = Clock(7.0)
+    with place(Profile()) as at:
+        injector = Injector(
+            at.upstream,
+            Profile(),
+            1,
+            tables=TABLES,
+            counts_units=False,
+            clock=clock,
+            wrote=lambda *each: told.append(each),
+        )
+        with serve(injector) as url:
+            client = client_of(url)
+            client.batch_write_item(**puts("a"))
+            client.delete_item(TableName="orders", Key={"pk": {"S": "a"}})
+            outcome(
+                client.put_item, TableName="orders", Item={"pk": {"S": "a"}}, ConditionExpression="attribute_exists(pk)"
+            )
+
+    assert [(write.key, write.item, began) for [write], began in told] == [
+        (("a",), {"pk": {"S": "a"}}, 7.0),
+        (("a",), None, 7.0),
+    ]
 
 
 def test_what_is_held_back_comes_back_unprocessed_and_is_not_stored() -> None:

@@ -33,6 +33,15 @@ class Run:
     def broken(self) -> set[str]:
         return broken(self.ledger.close(self.table))
 
+    def acknowledge(self, number: int, **when: Any) -> set[str]:
+        self.ledger.received(number)
+        self.ledger.check([number], self.table, **when)
+        return broken(self.ledger.verdict)
+
+    def write(self, state: State, at: float) -> None:
+        self.table[A] = state
+        self.ledger.past.wrote(A, state, at, at + 1)
+
 
 def broken(verdict: Verdict) -> set[str]:
     return {name for name, violations in verdict.rows().items() if violations.count}
@@ -131,6 +140,51 @@ def test_versions_that_are_still_on_the_queue_are_not_lost() -> None:
     run.deliver(1)
 
     assert run.broken() == {"not drained"}
+
+
+def leaving(run: Run, number: int, chain: Chain, state: State) -> None:
+    run.send(number, (chain, [OLD, NEW, OTHER]), leaves=((chain, state),))
+
+
+def test_what_is_skipped_must_have_stood_there_while_it_was_worked_on() -> None:
+    run = Run()
+    leaving(run, 1, Chain(A, [[OLD, NEW]]), OLD)
+    run.write(OLD, at=1)
+    run.write(NEW, at=5)
+
+    assert run.acknowledge(1, since=6) == set()
+    assert run.ledger.unchanged == 1
+    assert run.acknowledge(1, since=7) == {"acknowledged unwritten"}
+
+
+def test_what_is_written_is_not_counted_as_unchanged() -> None:
+    run = Run()
+    leaving(run, 1, Chain(A, [[NEW]]), NEW)
+    run.write(NEW, at=5)
+
+    assert run.acknowledge(1, since=4) == set()
+    assert run.ledger.unchanged == 0
+
+
+def test_a_delete_of_what_was_never_there_may_be_skipped_and_of_what_is_there_may_not() -> None:
+    run = Run()
+    chain = Chain(A, [[None, OLD]])
+    run.send(1, (chain, [None, OLD]), leaves=((chain, None),))
+
+    assert run.acknowledge(1, since=1) == set()
+    run.write(OLD, at=2)
+    assert run.acknowledge(1, since=4) == {"acknowledged unwritten"}
+
+
+def test_only_what_is_in_the_same_hands_may_supersede() -> None:
+    run = Run()
+    chain = Chain(A, [[OLD, NEW]])
+    leaving(run, 1, chain, OLD)
+    leaving(run, 2, chain, NEW)
+    run.write(NEW, at=5)
+
+    assert run.acknowledge(1, since=4, in_hand=[1, 2]) == set()
+    assert run.acknowledge(1, since=4, in_hand=[1]) == {"acknowledged unwritten"}
 
 
 def test_a_write_whose_condition_did_not_hold_must_have_changed_nothing() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from sluice.local.faults.kinds import KINDS, WRITES
+from sluice.local.faults.kinds import CALLS, KINDS
 from sluice.local.faults.profiles import PROFILES, Profile, decide
 
 
@@ -28,7 +28,7 @@ def test_faults_come_in_their_shares() -> None:
     assert seen["reset-before"] == pytest.approx(500, rel=0.2)
 
 
-@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize("operation", CALLS)
 def test_an_operation_meets_only_faults_that_it_can_have(operation: str) -> None:
     names = {decide(PROFILES["hostile"], 1, number, operation).name for number in range(5000)} - {None}
 

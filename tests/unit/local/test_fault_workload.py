@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from decimal import Decimal
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
+from sluice.local.soak.bad import BAD
 from sluice.local.soak.model import Ledger, Message
 from sluice.local.soak.ordered import OrderedWorkload
-from sluice.local.soak.workload import _BAD, TABLES, Workload
+from sluice.local.soak.workload import FEED, TABLES, Workload
 
 NEVER = float("inf")
 
@@ -58,9 +60,9 @@ def test_every_form_of_the_contract_is_sent() -> None:
 
 
 def test_every_kind_of_bad_operation_is_sent() -> None:
-    codes = Counter(message.error_code for message in sent(1)[0])
+    codes = Counter(message.error_code for message in [*sent(1)[0], *sent(2)[0]])
 
-    assert codes.keys() == {None, "InvalidJson", *(code for code, _ in _BAD)}
+    assert codes.keys() == {None, "InvalidJson", *(code for code, _ in BAD)}
     assert codes[None] > codes.total() / 2
 
 
@@ -86,12 +88,25 @@ def test_every_item_reaches_its_last_state() -> None:
 def test_items_are_written_again_raced_for_and_deleted() -> None:
     chains = {chain.key: chain for message in sent(1)[0] for chain, _ in message.effects}.values()
 
-    sizes = {tuple(map(len, chain.steps)) for chain in chains if not chain.final}
+    sizes = {tuple(map(len, chain.steps)) for chain in chains if not chain.final and chain.key[0] != FEED.name}
     finals = Counter(chain.steps[-1][0] is None for chain in chains)
 
     assert sizes == {(1,), (1, 1), (1, 1, 1, 1), (3, 1), (1, 2, 1)}
     assert finals[False] > finals[True] > 0
     assert {chain.key[0] for chain in chains} == {table.name for table in TABLES}
+
+
+def test_what_is_read_first_is_sent_again_as_it_stands_changed_and_raced_for() -> None:
+    messages, _ = sent(1)
+
+    chains = {chain.key: chain for message in messages for chain, _ in message.leaves}.values()
+    steps = [step for chain in chains for step in chain.steps]
+
+    assert {chain.key[0] for chain in chains} == {FEED.name}
+    assert all(len(chain.steps[-1]) == 1 for chain in chains)
+    again = sum(one == other for chain in chains for one, other in pairwise(chain.steps))
+    assert again > len(steps) / 4
+    assert {len(step) for step in steps} == {1, 2}
 
 
 def test_conditions_hold_and_fail_and_versions_come_in_any_order() -> None:
