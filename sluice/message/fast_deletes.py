@@ -11,12 +11,13 @@ from .fast_tables import USUAL_PARTITION_KEY, USUAL_SORT_KEY
 from .operation import BatchWrite, Source
 from .settings import Table
 
-_BEGINS = 3  # Characters, by which the forms are told from all others.
+BEGINNINGS = ('{"d', '[{"d', '{"D', '[{"D')
+"""Of the bodies that are worth a look."""
 _FORMS = {
-    '{"d': (r'\{"delete": ?\{%s\}\}', r"%s: ?%s"),
-    '{"D': (r'\{"DeleteRequest": ?\{"Key": ?\{%s\}\}\}', r'%s: ?\{"S": ?%s\}'),
+    "d": (r'\{"delete": ?\{%s\}\}', r"%s: ?%s"),
+    "D": (r'\{"DeleteRequest": ?\{"Key": ?\{%s\}\}\}', r'%s: ?\{"S": ?%s\}'),
 }
-"""A delete, and an attribute of its key. A blank may stand where many libraries write one."""
+"""By its first letter a delete, and an attribute of its key. A blank may stand where many libraries write one."""
 _TEXT = r'"([^"\\\x00-\x1f]{1,%d})"'
 _NO_SORT_KEY = "()"
 _ARRAY = r"[\[,] ?%s(?:(?=,)|\]\Z)|(?s:(.+))"
@@ -40,12 +41,12 @@ class FastDeletes:
         return table.version is None and all(attribute.type == "S" for attribute in table.key)
 
     def operations(self, text: str, message_id: str, redelivered: bool) -> tuple[BatchWrite, ...] | None:
-        """All of a body; None where anything else is in it. Raises UnicodeError where a key has a lone surrogate."""
-        is_array = text[:1] == "["
-        begins = text[is_array : is_array + _BEGINS]
-        if begins not in _FORMS:
-            return None
-        pattern = self._pattern(begins, is_array)
+        """All of a body that has one of the `BEGINNINGS`; None where anything else is in it.
+
+        Raises UnicodeError where a key has a lone surrogate.
+        """
+        is_array = text[0] == "["
+        pattern = self._pattern(text[2 + is_array], is_array)
         if not is_array:
             match = pattern.fullmatch(text)
             return None if match is None else (self._delete(match[1], match[2], Source(message_id, redelivered, 0)),)
@@ -63,8 +64,8 @@ class FastDeletes:
         body = (self._body % (partition, sort)).encode()
         return BatchWrite(key=(self._name, partition, sort or None), source=source, body=body)
 
-    def _compiled(self, begins: str, is_array: bool) -> re.Pattern[str]:
-        delete, attribute = _FORMS[begins]
+    def _compiled(self, letter: str, is_array: bool) -> re.Pattern[str]:
+        delete, attribute = _FORMS[letter]
         texts = (_TEXT % USUAL_PARTITION_KEY, _TEXT % USUAL_SORT_KEY)
         key = [attribute % (re.escape(name), text) for name, text in zip(self._names, texts, strict=False)]
         pattern = delete % ", ?".join(key) + ("" if len(key) > 1 else _NO_SORT_KEY)

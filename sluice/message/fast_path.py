@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .fast_deletes import FastDeletes
+from .fast_deletes import BEGINNINGS, FastDeletes
 from .fast_tables import FastTable, Given, fast_table
 from .fast_values import Number, Unusual, check, convert
 from .items import Rejected
@@ -74,7 +74,7 @@ class FastPath:
             return None
         try:
             found: Any = self._found(body) if self._steps else body
-            if self._deletes is not None and self._ends_in_text:
+            if self._ends_in_text and found.startswith(BEGINNINGS) and self._deletes is not None:
                 deletes = self._deletes.operations(found, message_id, redelivered)
                 if deletes is not None:
                     return deletes
