@@ -24,8 +24,12 @@ from .pipeline import Outcome, Pipeline
 TIME_LEFT_WITHOUT_CONTEXT = 30.0  # Seconds, for a caller that is not Lambda.
 
 _service = os.environ.get("POWERTOOLS_SERVICE_NAME", "sluice")
-logger = Logger(service=_service)
-metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Sluice"), service=_service)
+# Messages are words, which need not be read as JSON. With POWERTOOLS_DEV Powertools' own encoder indents its lines.
+_encoded = None if "POWERTOOLS_DEV" in os.environ else report.encoded
+logger = Logger(service=_service, json_serializer=_encoded, json_deserializer=str)
+metrics = Metrics(
+    provider=report.EmfProvider(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Sluice"), service=_service)
+)
 
 
 def _pipeline(settings: Settings) -> Pipeline:

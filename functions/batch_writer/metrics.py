@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.metrics.functions import is_metrics_disabled
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
 
 from sluice.message import records
 from sluice.message.decoder import Message
 
 from .pipeline import Outcome
 
+COUNT, MILLISECONDS = MetricUnit.Count.value, MetricUnit.Milliseconds.value
 MAX_VALUES = 100
 """Of a metric in one line of the embedded metric format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html"""
@@ -20,6 +25,22 @@ MAX_AGE = 15 * 86_400_000
 """Milliseconds. SQS keeps a message for 14 days (CreateQueue API reference): what is older has no time of SQS's."""
 MAX_EXAMPLES = 20
 """Messages that a log line names; the rest is counted."""
+
+
+class EmfProvider(AmazonCloudWatchEMFProvider):
+    """Powertools' own, but for the encoder: the standard library's takes a tenth of a FIFO batch's time."""
+
+    def flush_metrics(self, raise_on_empty_metrics: bool = False) -> None:
+        if is_metrics_disabled() or not self.metric_set:
+            super().flush_metrics(raise_on_empty_metrics)
+            return
+        sys.stdout.write(f"{encoded(self.serialize_metric_set())}\n")
+        self.clear_metrics()
+
+
+def encoded(said: Mapping[str, object]) -> str:
+    """A line of metrics or of the log; what JSON does not know is there as `str` has it."""
+    return msgspec.json.encode(said, enc_hook=str).decode()
 
 
 def count_received(metrics: Metrics, messages: int) -> None:
@@ -35,16 +56,16 @@ def count(metrics: Metrics, outcome: Outcome, now: float) -> None:
     operations = outcome.operations
     fills = operations.batch_fills
     for start in range(0, len(fills) - MAX_VALUES, MAX_VALUES):
-        _set(metrics, "BatchFill", MetricUnit.Count, fills[start : start + MAX_VALUES])
+        _set(metrics, "BatchFill", COUNT, fills[start : start + MAX_VALUES])
         metrics.flush_metrics()
     if fills:
-        _set(metrics, "BatchFill", MetricUnit.Count, fills[(len(fills) - 1) // MAX_VALUES * MAX_VALUES :])
+        _set(metrics, "BatchFill", COUNT, fills[(len(fills) - 1) // MAX_VALUES * MAX_VALUES :])
     if operations.latencies:
         latencies = [round(milliseconds, 3) for milliseconds in by_rank(operations.latencies)]
-        _set(metrics, "WriteLatency", MetricUnit.Milliseconds, latencies)
+        _set(metrics, "WriteLatency", MILLISECONDS, latencies)
     if taken := by_rank(sent_to_written(outcome.written, now)):
-        _set(metrics, "SentToWritten", MetricUnit.Milliseconds, taken)
-    _set(metrics, "BackoffTime", MetricUnit.Milliseconds, [round(operations.backoff, 3)])
+        _set(metrics, "SentToWritten", MILLISECONDS, taken)
+    _set(metrics, "BackoffTime", MILLISECONDS, [round(operations.backoff, 3)])
     _add(
         metrics,
         {
@@ -121,10 +142,10 @@ def _summary(outcome: Outcome) -> Mapping[str, object]:
 
 def _add(metrics: Metrics, counts: Mapping[str, float]) -> None:
     for name, value in counts.items():
-        _set(metrics, name, MetricUnit.Count, [value])
+        _set(metrics, name, COUNT, [value])
 
 
-def _set(metrics: Metrics, name: str, unit: MetricUnit, values: Sequence[float]) -> None:
+def _set(metrics: Metrics, name: str, unit: str, values: Sequence[float]) -> None:
     """All values of a metric, as `add_metric` leaves them. One by one they take 4 to 12 us each, a third of the time of
     a small invocation; and at 100 it writes whatever has been added by then, and the rest in a second line."""
-    metrics.metric_set[name] = {"Unit": unit.value, "StorageResolution": 60, "Value": values}
+    metrics.provider.metric_set[name] = {"Unit": unit, "StorageResolution": 60, "Value": values}

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from .fast_deletes import BEGINNINGS, FastDeletes
 from .fast_tables import FastTable, Given, fast_table
 from .fast_values import Number, Unusual, check, convert
 from .items import Rejected
@@ -66,6 +67,8 @@ class FastPath:
             self._tables[table.alias] = self._tables[table.name] = fast_table(table)
         self._default = self._tables[settings.tables[0].name]
         self._is_item = settings.record_format == "item"
+        takes_deletes = not self._is_item and FastDeletes.takes(settings.tables[0])
+        self._deletes = FastDeletes(settings.tables[0]) if takes_deletes else None
         self._steps = steps
         self._ends_in_text = not steps or steps[-1] is None
 
@@ -75,6 +78,10 @@ class FastPath:
             return None
         try:
             found: Any = self._found(body) if self._steps else body
+            if self._ends_in_text and found.startswith(BEGINNINGS) and self._deletes is not None:
+                deletes = self._deletes.operations(found, message_id, redelivered)
+                if deletes is not None:
+                    return deletes
             if self._ends_in_text and found[:1] == "[":
                 # One after the other: a whole array of values takes ten times the memory of its text, and a third
                 # more time.

@@ -22,7 +22,7 @@ MAX_KNOWN_EXPRESSIONS = 256
 """Of each table; with names of MAX_NAMES and two expressions of 4,096 bytes each, a few megabytes at most."""
 MAX_NAMES = 4096
 """Characters of all attribute names that go with an expression."""
-_USUAL_PARTITION_KEY, _USUAL_SORT_KEY = items.MAX_PARTITION_KEY_BYTES // 4, items.MAX_SORT_KEY_BYTES // 4
+USUAL_PARTITION_KEY, USUAL_SORT_KEY = items.MAX_PARTITION_KEY_BYTES // 4, items.MAX_SORT_KEY_BYTES // 4
 """Characters; UTF-8 has at most 4 bytes for each."""
 
 _encode = msgspec.json.encode
@@ -145,13 +145,13 @@ class FastTable:
         if self._is_text:
             partition = attributes[self._partition_name]["S"]
             sort = None if self._sort_name is None else attributes[self._sort_name]["S"]
-            if not 0 < len(partition) <= _USUAL_PARTITION_KEY or (
-                sort is not None and not 0 < len(sort) <= _USUAL_SORT_KEY
+            if not 0 < len(partition) <= USUAL_PARTITION_KEY or (
+                sort is not None and not 0 < len(sort) <= USUAL_SORT_KEY
             ):
                 raise Unusual
             return (self._name, partition, sort)
-        sort = None if self._sort is None else _key_value(self._sort, attributes, _USUAL_SORT_KEY)
-        return (self._name, _key_value(self._partition, attributes, _USUAL_PARTITION_KEY), sort)
+        sort = None if self._sort is None else _key_value(self._sort, attributes, USUAL_SORT_KEY)
+        return (self._name, _key_value(self._partition, attributes, USUAL_PARTITION_KEY), sort)
 
 
 class FastIndexedTable(FastTable):
@@ -159,8 +159,8 @@ class FastIndexedTable(FastTable):
 
     def __init__(self, table: Table) -> None:
         super().__init__(table)
-        keys = [(attribute, _USUAL_PARTITION_KEY) for index in table.indexes for attribute in index.partition_key]
-        keys += [(attribute, _USUAL_SORT_KEY) for index in table.indexes for attribute in index.sort_key]
+        keys = [(attribute, USUAL_PARTITION_KEY) for index in table.indexes for attribute in index.partition_key]
+        keys += [(attribute, USUAL_SORT_KEY) for index in table.indexes for attribute in index.sort_key]
         self._index_keys = tuple(dict(keys).items())  # Of an attribute with both uses, the later and lower limit.
 
     def put(

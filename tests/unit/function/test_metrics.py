@@ -12,7 +12,7 @@ import pytest
 from aws_lambda_powertools import Logger, Metrics
 
 from functions.batch_writer import metrics
-from functions.batch_writer.metrics import MAX_AGE, by_rank, sent_to_written
+from functions.batch_writer.metrics import MAX_AGE, EmfProvider, by_rank, sent_to_written
 from sluice.message.decoder import Message
 from tests.fakes import Fault, Refusal, ServerError, Throttle, Timeout, Unprocessed, UnprocessedIf
 from tests.world import ORDERS, World
@@ -40,6 +40,15 @@ def emitted(outcome: Any, capsys: pytest.CaptureFixture[str], now: float = 0.0) 
             value = document[definition["Name"]]
             numbers.setdefault(definition["Name"], []).extend(value if isinstance(value, list) else [value])
     return numbers
+
+
+def line_of(emf: Metrics, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is written of an invocation without messages."""
+    emf.clear_metrics()
+    capsys.readouterr()
+    metrics.count(emf, World().run(), 0.0)
+    emf.flush_metrics()
+    return capsys.readouterr().out
 
 
 def puts(count: int, prefix: str = "a") -> list[Any]:
@@ -279,3 +288,27 @@ def test_the_log_line_counts_the_limits_that_throttled_calls_met(capsys: pytest.
         "TableWriteProvisionedThroughputExceeded": 2,
         "TableWriteKeyRangeThroughputExceeded": 1,
     }
+
+
+def test_a_line_of_metrics_is_as_powertools_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = json.loads(line_of(Metrics(provider=EmfProvider(namespace="Test", service="tést")), capsys))
+    theirs = json.loads(line_of(Metrics(namespace="Test", service="tést"), capsys))
+
+    assert ours["_aws"].pop("Timestamp") - theirs["_aws"].pop("Timestamp") < 60_000
+    assert ours == theirs
+    assert ours["service"] == "tést"
+
+
+def test_metrics_that_are_disabled_are_not_written(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emf = Metrics(provider=EmfProvider(namespace="Test", service="test"))
+    assert line_of(emf, capsys)
+
+    monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")
+
+    assert not line_of(emf, capsys)
+
+
+def test_a_log_line_says_what_json_does_not_know_as_text() -> None:
+    assert metrics.encoded({"a": 1.5, "b": "é", "c": [None, ValueError("no")]}) == '{"a":1.5,"b":"é","c":[null,"no"]}'
