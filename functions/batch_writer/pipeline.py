@@ -18,9 +18,10 @@ from sluice.message.operation import Operation, Rejection
 from sluice.message.settings import Settings
 from sluice.writing import refusals
 from sluice.writing.calls import TablePort
+from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
 from sluice.writing.unchanged import ReadPort, Unchanged
-from sluice.writing.writer import WriteOutcome, Writer
+from sluice.writing.writer import Writer
 
 from . import fates
 from .fifo import Groups

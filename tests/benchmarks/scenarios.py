@@ -19,8 +19,9 @@ from random import Random
 from sluice.aws.meanings import Meaning, Reply
 from sluice.message.operation import Operation, SingleWrite, Source
 from sluice.writing import send_rate as module
+from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
-from sluice.writing.writer import After, WriteOutcome, Writer
+from sluice.writing.writer import After, Writer
 from tests.benchmarks.simulation import (
     LATENCY,
     TABLE,
