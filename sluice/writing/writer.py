@@ -78,8 +78,8 @@ class WriteOutcome:
         return self.written | self.superseded | self.conditions_failed.keys() | self.rejected.keys()
 
 
-After = Callable[[Operation, WriteOutcome], Iterable[Operation]]
-"""What may go now that an operation has ended, by the outcome so far."""
+After = Callable[[Sequence[Operation], WriteOutcome], Sequence[Operation]]
+"""What may go now that operations have ended, by the outcome so far."""
 Feed = Callable[[], Sequence[Operation]]
 """What has arrived since it was last asked; asked each time a call has come back."""
 
@@ -341,11 +341,10 @@ class Writer:
         self.outcome.written.update(operations)
         if not self._lanes:
             return
-        for operation in operations:
-            # A superseded operation is done only now that the write that replaced it is in the table.
-            superseded = self._lanes.end(operation)
-            self.outcome.superseded.update(superseded)
-            self._go_on(operation.key, (operation, *superseded))
+        # A superseded operation is done only now that the write that replaced it is in the table.
+        superseded = [each for operation in operations for each in self._lanes.end(operation)]
+        self.outcome.superseded.update(superseded)
+        self._go_on([operation.key for operation in operations], [*operations, *superseded])
 
     def _end_condition(self, operation: SingleWrite, reply: Reply) -> None:
         may_have_been_applied = operation in self._unsure or operation.source.redelivered
@@ -359,14 +358,15 @@ class Writer:
         self.outcome.conditions_failed[operation] = is_excused
         if self._lanes:
             self._lanes.end(operation)
-            self._go_on(operation.key, [operation])
+            self._go_on([operation.key], [operation])
 
-    def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
-        """The first step of an item is over: its next one may go, and what waited for these operations."""
-        self._extend(self._lanes.next(key))
-        if self._after is not None:
-            for operation in ended:
-                self._extend(self._lanes.add(list(self._after(operation, self.outcome))))
+    def _go_on(self, keys: Iterable[Key], ended: Sequence[Operation]) -> None:
+        """The first steps of these items are over: their next ones may go, and what waited for these operations."""
+        ready = [operation for key in keys for operation in self._lanes.next(key)]
+        if self._after is not None and ended and (more := self._after(ended, self.outcome)):
+            ready += self._lanes.add(more)
+        if ready:
+            self._extend(ready)
 
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
         self._pending.try_later(batch, alone, now, self._random())
@@ -392,13 +392,13 @@ class Writer:
             self._reject(update, reply)
         elif self._lanes:
             self._lanes.leave(update)
-            self._go_on(update.key, ())
+            self._go_on([update.key], ())
 
     def _reject(self, offender: Operation, reply: Reply) -> None:
         self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
         if self._lanes:
             self._lanes.undo(offender)
-            self._go_on(offender.key, [offender])
+            self._go_on([offender.key], [offender])
 
 
 def _spent(sent: Sending, reply: Reply) -> Mapping[str, float]:
