@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from sluice.message.decoder import Message
@@ -38,21 +38,23 @@ class Groups:
         """What may go at once."""
         return chain(chain.from_iterable(self._unordered), *map(self._release, self._waiting.values()))
 
-    def after(self, operation: Operation) -> Iterator[Operation]:
-        """What may go now that this operation is written, superseded, rejected, or its condition did not hold."""
-        message = self._message_of.get(operation)
-        if message is None:
-            return
-        self._left[message] -= 1
-        if self._left[message] == 0 and message.group is not None and self._lets_pass(message):
-            self._waiting[message.group].popleft()
-            yield from self._release(self._waiting[message.group])
+    def after(self, operations: Iterable[Operation]) -> Sequence[Operation]:
+        """What may go now that these operations are written, superseded, rejected, or their conditions did not hold."""
+        released: list[Operation] = []
+        for operation in operations:
+            message = self._message_of.get(operation)
+            if message is None:
+                continue
+            self._left[message] -= 1
+            if self._left[message] == 0 and message.group is not None and self._lets_pass(message):
+                self._waiting[message.group].popleft()
+                released += self._release(self._waiting[message.group])
+        return released
 
-    def _release(self, group: deque[Message]) -> Iterator[Operation]:
+    def _release(self, group: deque[Message]) -> Sequence[Operation]:
         while group and not group[0].operations and self._lets_pass(group[0]):
             group.popleft()
-        if group:
-            yield from group[0].operations
+        return group[0].operations if group else ()
 
     def _lets_pass(self, message: Message) -> bool:
         return not message.unreadable and (self._are_dead_lettered or not message.rejected)

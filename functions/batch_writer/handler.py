@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 
 from sluice.aws.clients import Aws
 from sluice.aws.queue import Queue
@@ -27,9 +27,7 @@ _service = os.environ.get("POWERTOOLS_SERVICE_NAME", "sluice")
 # Messages are words, which need not be read as JSON. With POWERTOOLS_DEV Powertools' own encoder indents its lines.
 _encoded = None if "POWERTOOLS_DEV" in os.environ else report.encoded
 logger = Logger(service=_service, json_serializer=_encoded, json_deserializer=str)
-metrics = Metrics(
-    provider=report.EmfProvider(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Sluice"), service=_service)
-)
+metrics = report.EmfProvider(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Sluice"), service=_service)
 
 
 def _pipeline(settings: Settings) -> Pipeline:

@@ -18,9 +18,10 @@ from sluice.message.operation import Operation, Rejection
 from sluice.message.settings import Settings
 from sluice.writing import refusals
 from sluice.writing.calls import TablePort
+from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
 from sluice.writing.unchanged import ReadPort, Unchanged
-from sluice.writing.writer import WriteOutcome, Writer
+from sluice.writing.writer import Writer
 
 from . import fates
 from .fifo import Groups
@@ -102,10 +103,10 @@ class Pipeline:
         are_dead_lettered = self._settings.dead_letter_queue_url is not None
         groups = Groups(received, are_dead_lettered=are_dead_lettered)
 
-        def after(operation: Operation, so_far: WriteOutcome) -> Iterable[Operation]:
-            if not are_dead_lettered and self._is_refused(operation, so_far):
-                return ()  # Its message will be returned, and holds its group.
-            return groups.after(operation)
+        def after(ended: Sequence[Operation], so_far: WriteOutcome) -> Sequence[Operation]:
+            if not are_dead_lettered:  # The message of what is refused will be returned, and holds its group.
+                ended = [operation for operation in ended if not self._is_refused(operation, so_far)]
+            return groups.after(ended)
 
         by_id: dict[str, Message] = {}
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from sluice.message import items
 from sluice.message.operation import AttributeValue, Operation
@@ -96,14 +97,13 @@ _TABLES_IS_WRONG = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """What became of one call."""
 
     meaning: Meaning
     unwritten: Sequence[Operation] = ()
     """Of an ACCEPTED call: those that came back unprocessed."""
-    consumed: Mapping[str, float] = field(default_factory=dict)
+    consumed: Mapping[str, float] = {}
     """Write units by table."""
     stored: Mapping[str, AttributeValue] | None = None
     """The item that stands in the table where a condition failed."""

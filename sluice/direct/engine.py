@@ -13,10 +13,10 @@ from contextlib import suppress
 from sluice.aws.threads import Threads
 from sluice.message.operation import Operation, Rejection
 from sluice.writing.calls import TablePort
+from sluice.writing.outcome import WriteOutcome
 from sluice.writing.plan import MAX_REQUESTS
 from sluice.writing.send_rate import SendRate
 from sluice.writing.unchanged import Unchanged
-from sluice.writing.writer import WriteOutcome
 from sluice.writing.writer import Writer as Run
 
 from .errors import WriterStoppedError

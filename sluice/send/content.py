@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -48,11 +49,18 @@ def content_of(source: Source, given: Input) -> Content:
     _check_format(source)
     stem = source.stem.lower()
     if given.kind == "csv" or (given.kind is None and stem.endswith((".csv", ".tsv"))):
+        _check_lines(source, given)
         return Content("csv", True)
     head, value, is_lines = _beginning(source)
     in_array = _is_array(head)
     if given.kind is None and value is None and head and not in_array:
         raise UsageError(f"cannot tell what {source.name} holds; --input {'|'.join(KINDS)} says it")
+    is_alone = not in_array and not (is_lines and b"\n" in head.rstrip())
+    if given.kind is None and value is not None and is_alone and (path := _path_to_items(value)) is not None:
+        name = f" {source.name}" if source.is_file else ""
+        raise UsageError(
+            f"{source.name} holds no item but an object around some: `jq -c '{path}'{name} | sluice send -`"
+        )
     kind = given.kind or _kind(value, is_bare=given.bare)
     return Content(kind, is_lines or kind == "requests", in_array)
 
@@ -64,12 +72,40 @@ def _check_format(source: Source) -> None:
             raise UsageError(f"{source.name} is {way.replace('FILE', source.name)}")
 
 
+def _check_lines(source: Source, given: Input) -> None:
+    """Raises `UsageError` for a file of CSV that is JSON, or whose lines end as they did on old Macs."""
+    head = source.head(lines=1)
+    if given.kind is None and _object(head.partition(b"\n")[0]) is not None:
+        raise UsageError(f"{source.name} holds JSON, whatever its name says: --input items, operations or dynamodb")
+    if b"\r" in head and b"\n" not in head and head.count(b"\r") > 1:
+        raise UsageError(
+            f"the lines of {source.name} end with a carriage return alone:"
+            f" `tr '\\r' '\\n' < {source.name} | sluice send - --input csv`"
+        )
+
+
+def _path_to_items(value: dict[str, Any]) -> str | None:
+    """Where the items are in what is no item, for it has no value that could be a key; None where it may be one."""
+    if "TableName" in value and isinstance(value.get("Item"), dict) and is_native(value["Item"]):
+        return ".Item"  # aws dynamodb put-item --cli-input-json
+    if any(isinstance(one, str | int | float) and not isinstance(one, bool) for one in value.values()):
+        return None
+    if isinstance(value.get("Responses"), dict):
+        return ".Responses[][]"  # aws dynamodb batch-get-item
+    found = [name for name, one in value.items() if isinstance(one, list) and one and all(map(_is_object, one))]
+    return f".{json.dumps(found[0])}[]" if len(found) == 1 and not is_request_items(value) else None
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
 def _kind(value: dict[str, Any] | None, *, is_bare: bool) -> Kind:
     if value is None:
         return "items"
     if is_request_items(value) and not is_bare:
         return "requests"
-    if set(value) == {"Item"} or {"Metadata", "Keys"} <= set(value):
+    if set(value) - {"ConsumedCapacity"} == {"Item"} or {"Metadata", "Keys"} <= set(value):
         return "export"
     if is_native(value):
         return "dynamodb"

@@ -21,9 +21,10 @@ from sluice.message.settings import Settings, Table
 from sluice.sending.outbox import Outgoing
 from sluice.sending.sender import Failure
 from sluice.writing.calls import SINGLES_PER_CONNECTION
+from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
 from sluice.writing.unchanged import Unchanged
-from sluice.writing.writer import WriteOutcome, Writer
+from sluice.writing.writer import Writer
 
 PATIENCE = 2.0
 """Seconds that calls in flight are waited for when the table is given up."""

@@ -57,6 +57,8 @@ class Elements:
         self._indent: str | None = ""
         """What stands on the line before the place that is read; None where that is not blank."""
         self._inside = in_array and start.offset > 0
+        self._may_be_inside = start.offset > 0
+        """An array has begun, as far as is known here."""
         self.is_unsure = False
         """The file ends where reading began, and only from its beginning could be told whether its array is closed."""
 
@@ -67,6 +69,8 @@ class Elements:
             self.is_unsure = first == ""
         while (next_one := self._next()) != "":
             if next_one == ",":
+                if not (self._inside or self._may_be_inside):
+                    raise OSError(f"a comma on line {self._line + 1} and no [ before it: make it an array by [ and ]")
                 self._inside = True
                 self._advance(self._at + 1)
             elif next_one == "]":
@@ -75,7 +79,7 @@ class Elements:
                 self._skip_rest_of_output()
             elif begin := self._array():
                 self._advance(begin)
-                self._inside = True
+                self._inside = self._may_be_inside = True
                 if self._next() == "]":
                     continue
             else:

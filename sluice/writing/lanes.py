@@ -29,6 +29,10 @@ class Lanes:
         """Those that may go at once."""
         if not self._are_watched and not self._steps and _are_distinct(operations):
             return operations
+        keys = {operation.key for operation in operations}
+        if len(keys) == len(operations) and self._steps.keys().isdisjoint(keys):  # A new lane for each.
+            self._steps.update({operation.key: deque((Step(operation, []),)) for operation in operations})
+            return operations
         first: list[Operation] = []
         for key, steps in plan.lanes(operations, within_message=self._within_message).items():
             lane = self._steps.setdefault(key, deque())

@@ -75,8 +75,7 @@ class Queues:
         return bool(self.fresh or self.single or self.repeated)
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True, eq=False):
     """What may go into one call."""
 
     batch: Batch

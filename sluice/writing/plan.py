@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sluice.message.operation import BatchWrite, Key, KeyValue, Operation
 
@@ -19,8 +20,8 @@ _WRAPPING_BYTES = 64 * 1024
 Batch = list[Operation]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+# A Struct, for the reason that operation.py gives.
+class Step(Struct, frozen=True, eq=False, gc=False):
     """One operation, and those that it makes superfluous: they are done when it is."""
 
     operation: Operation

@@ -6,9 +6,7 @@ chance and the executor of the calls are arguments.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
 
 from sluice.aws.in_flight import Executor
 from sluice.aws.meanings import Meaning, Reply
@@ -19,6 +17,7 @@ from . import plan, refusals
 from .calls import Calls, TablePort
 from .conditions import is_as_wanted, is_stale
 from .lanes import Lanes
+from .outcome import WriteOutcome
 from .pending import Pending, Sending
 from .plan import Batch
 from .send_rate import SendRate
@@ -28,58 +27,8 @@ MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
 
 
-@dataclass(slots=True)
-class WriteOutcome:
-    """What became of the operations. Whatever is in none of the first four is not known to be done."""
-
-    written: set[Operation] = field(default_factory=set)
-    superseded: set[Operation] = field(default_factory=set)
-    conditions_failed: dict[Operation, bool] = field(default_factory=dict)
-    """Their condition did not hold; True where that is no reason to dead-letter: only the version was not newer, or an
-    update of which nobody can tell whether an earlier attempt had applied it."""
-    rejected: dict[Operation, Rejection] = field(default_factory=dict)
-    by_reading: set[Operation] = field(default_factory=set)
-    """Those of them that were not sent: their items stood there already, or newer ones."""
-    early: set[Operation] = field(default_factory=set)
-    """Updates of what is not in the table yet; those for which it was the last try are rejected as well."""
-    denied: dict[Operation, str] = field(default_factory=dict)
-    """Access to their items is denied: in which words."""
-    batch_fills: list[int] = field(default_factory=list)
-    """Requests of each call."""
-    latencies: list[float] = field(default_factory=list)
-    """Milliseconds of each call that came back."""
-    unprocessed: int = 0
-    throttled_calls: int = 0
-    throttling: Counter[str] = field(default_factory=Counter)
-    """How often each reason was given, as the service names it; UnprocessedItems have none."""
-    consumed: float = 0.0
-    """Write units."""
-    backoff: float = 0.0
-    """Milliseconds with nothing to do but wait."""
-    trouble: str = ""
-    """The last reason for which the table did not take something; empty where it took all that was sent."""
-    reads_failed: Sequence[str] = ()
-    """Why items were not read before they were written: one reason for each call."""
-    error: TableError | None = None
-    """What stopped the writing: the table, the permission or the settings are wrong."""
-
-    @property
-    def judged(self) -> set[Operation]:
-        """What got as far as its item in the table: nobody but the item decided on it."""
-        return (self.written | self.conditions_failed.keys() | self.early) - self.by_reading
-
-    @property
-    def unchanged(self) -> set[Operation]:
-        """Their items stood in the table already."""
-        return self.written & self.by_reading
-
-    @property
-    def ended(self) -> set[Operation]:
-        return self.written | self.superseded | self.conditions_failed.keys() | self.rejected.keys()
-
-
-After = Callable[[Operation, WriteOutcome], Iterable[Operation]]
-"""What may go now that an operation has ended, by the outcome so far."""
+After = Callable[[Sequence[Operation], WriteOutcome], Sequence[Operation]]
+"""What may go now that operations have ended, by the outcome so far."""
 Feed = Callable[[], Sequence[Operation]]
 """What has arrived since it was last asked; asked each time a call has come back."""
 
@@ -341,11 +290,10 @@ class Writer:
         self.outcome.written.update(operations)
         if not self._lanes:
             return
-        for operation in operations:
-            # A superseded operation is done only now that the write that replaced it is in the table.
-            superseded = self._lanes.end(operation)
-            self.outcome.superseded.update(superseded)
-            self._go_on(operation.key, (operation, *superseded))
+        # A superseded operation is done only now that the write that replaced it is in the table.
+        superseded = [each for operation in operations for each in self._lanes.end(operation)]
+        self.outcome.superseded.update(superseded)
+        self._go_on([operation.key for operation in operations], [*operations, *superseded])
 
     def _end_condition(self, operation: SingleWrite, reply: Reply) -> None:
         may_have_been_applied = operation in self._unsure or operation.source.redelivered
@@ -359,14 +307,15 @@ class Writer:
         self.outcome.conditions_failed[operation] = is_excused
         if self._lanes:
             self._lanes.end(operation)
-            self._go_on(operation.key, [operation])
+            self._go_on([operation.key], [operation])
 
-    def _go_on(self, key: Key, ended: Iterable[Operation]) -> None:
-        """The first step of an item is over: its next one may go, and what waited for these operations."""
-        self._extend(self._lanes.next(key))
-        if self._after is not None:
-            for operation in ended:
-                self._extend(self._lanes.add(list(self._after(operation, self.outcome))))
+    def _go_on(self, keys: Iterable[Key], ended: Sequence[Operation]) -> None:
+        """The first steps of these items are over: their next ones may go, and what waited for these operations."""
+        ready = [operation for key in keys for operation in self._lanes.next(key)]
+        if self._after is not None and ended and (more := self._after(ended, self.outcome)):
+            ready += self._lanes.add(more)
+        if ready:
+            self._extend(ready)
 
     def _try_later(self, batch: Batch, alone: bool, now: float) -> None:
         self._pending.try_later(batch, alone, now, self._random())
@@ -392,13 +341,13 @@ class Writer:
             self._reject(update, reply)
         elif self._lanes:
             self._lanes.leave(update)
-            self._go_on(update.key, ())
+            self._go_on([update.key], ())
 
     def _reject(self, offender: Operation, reply: Reply) -> None:
         self.outcome.rejected[offender] = Rejection("RejectedByDynamoDB", reply.error)
         if self._lanes:
             self._lanes.undo(offender)
-            self._go_on(offender.key, [offender])
+            self._go_on([offender.key], [offender])
 
 
 def _spent(sent: Sending, reply: Reply) -> Mapping[str, float]:

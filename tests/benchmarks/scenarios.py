@@ -19,8 +19,9 @@ from random import Random
 from sluice.aws.meanings import Meaning, Reply
 from sluice.message.operation import Operation, SingleWrite, Source
 from sluice.writing import send_rate as module
+from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
-from sluice.writing.writer import After, WriteOutcome, Writer
+from sluice.writing.writer import After, Writer
 from tests.benchmarks.simulation import (
     LATENCY,
     TABLE,
@@ -326,10 +327,11 @@ def _fifo(seed: int, loss: float, send_rate: SendRate, count: int) -> float:
     world, work, lasted = World(seed, Capacity(math.inf), loss=loss), singles(count, "f"), list[float]()
     following = dict(pairwise(work))
 
+    def after(ended: Sequence[Operation], _: WriteOutcome) -> Sequence[Operation]:
+        return [following[done] for done in ended if done in following]
+
     def run(actor: Actor) -> None:
-        world.invoke(
-            actor, 0, work[:1], {TABLE: send_rate}, 60.0, lambda done, _: [following[done]] if done in following else []
-        )
+        world.invoke(actor, 0, work[:1], {TABLE: send_rate}, 60.0, after)
         lasted.append(world.time.now)
 
     world.time.run(run)

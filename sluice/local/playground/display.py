@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import textwrap
@@ -97,12 +98,15 @@ def watch(
 ) -> None:
     """Draw once a second until `check` raises or `look` gives None; a line each five seconds where none can draw.
 
-    `as_json`: an object a line instead, once a second.
+    `as_json`: each look once, an object a line, instead.
     """
+    told = math.inf
     is_terminal = can_redraw(sys.stdout) and not as_json
     while (history := look()) is not None:
         if as_json:
-            sys.stdout.writelines(json.dumps({**now, "alarms": alarms()}) + "\n" for now in history[-1:])
+            new = [one for one in history if one["at"] > told] if told < math.inf else history[-1:]
+            sys.stdout.writelines(json.dumps({**one, "alarms": alarms()}) + "\n" for one in new)
+            told = new[-1]["at"] if new else told
         elif is_terminal:
             width = shutil.get_terminal_size().columns
             text = "\n".join(line.ljust(width) for line in lines(history, title, width, alarms()))

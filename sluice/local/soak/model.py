@@ -209,7 +209,7 @@ class Ledger:
 
     def _check_past(self, number: int, in_hand: Collection[int], since: float) -> None:
         """Was each item, at some time of the invocation, as the message or one that supersedes it leaves it?"""
-        beside = [each for other in in_hand if other != number for each in self._fates[other].message.leaves]
+        beside = [each for other in in_hand for each in self._fates[other].message.leaves]
         for chain, state in self._fates[number].message.leaves:
             states = [state, *(left for other, left in beside if other is chain)]
             if not self.past.was_there(chain.key, states, since):

@@ -34,7 +34,7 @@ CHAINS = 60
 """Items, at most, that one round of messages writes."""
 DEVICES = 40
 """Partition keys of the table with a sort key."""
-REPEATS = (2, 4, 6)
+REPEATS = (2, 3, 4)
 """Steps of an item of a table that is read first."""
 STEPS: Mapping[tuple[int, ...], int] = {(1,): 70, (1, 1): 12, (1, 1, 1, 1): 6, (3, 1): 6, (1, 2, 1): 6}
 """How many messages each step of an item has, and the weight of that: most are written once, a few raced for."""

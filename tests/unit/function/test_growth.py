@@ -251,7 +251,7 @@ def test_the_turns_of_many_messages_of_one_group() -> None:
             groups = Groups(received)
             may_go = deque(groups.first())
             while may_go:
-                may_go.extend(groups.after(may_go.popleft()))
+                may_go.extend(groups.after([may_go.popleft()]))
 
         return take_turns
 

@@ -42,7 +42,7 @@ def emitted(outcome: Any, capsys: pytest.CaptureFixture[str], now: float = 0.0) 
     return numbers
 
 
-def line_of(emf: Metrics, capsys: pytest.CaptureFixture[str]) -> str:
+def line_of(emf: metrics.Emitter, capsys: pytest.CaptureFixture[str]) -> str:
     """What is written of an invocation without messages."""
     emf.clear_metrics()
     capsys.readouterr()
@@ -291,7 +291,7 @@ def test_the_log_line_counts_the_limits_that_throttled_calls_met(capsys: pytest.
 
 
 def test_a_line_of_metrics_is_as_powertools_writes_it(capsys: pytest.CaptureFixture[str]) -> None:
-    ours = json.loads(line_of(Metrics(provider=EmfProvider(namespace="Test", service="tést")), capsys))
+    ours = json.loads(line_of(EmfProvider(namespace="Test", service="tést"), capsys))
     theirs = json.loads(line_of(Metrics(namespace="Test", service="tést"), capsys))
 
     assert ours["_aws"].pop("Timestamp") - theirs["_aws"].pop("Timestamp") < 60_000
@@ -302,7 +302,7 @@ def test_a_line_of_metrics_is_as_powertools_writes_it(capsys: pytest.CaptureFixt
 def test_metrics_that_are_disabled_are_not_written(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    emf = Metrics(provider=EmfProvider(namespace="Test", service="test"))
+    emf = EmfProvider(namespace="Test", service="test")
     assert line_of(emf, capsys)
 
     monkeypatch.setenv("POWERTOOLS_METRICS_DISABLED", "true")

@@ -292,7 +292,10 @@ def test_whether_the_queue_is_empty_is_an_object(
 def test_each_look_is_an_object_on_a_line(
     running: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    looks = iter([[{**LOOK, "items": 6}, LOOK], [], None])
+    third, fourth = {**LOOK, "at": 3.0}, {**LOOK, "at": 4.0}
+    looks = iter(
+        [[], [{**LOOK, "at": 0.0}, {**LOOK, "at": 1.0}], [{**LOOK, "at": 1.0}, third, fourth], [third, fourth], None]
+    )
     monkeypatch.setattr(actions, "_look", lambda _: next(looks))
     monkeypatch.setattr(actions, "_ask", lambda *_: [{"name": "DeadLetters"}])
     monkeypatch.setattr(actions, "_why_gone", lambda _: "it has stopped")
@@ -302,7 +305,9 @@ def test_each_look_is_an_object_on_a_line(
     assert main(["local", "watch", "--json", *running]) == 1
 
     said = capsys.readouterr()
-    assert [json.loads(line) for line in said.out.splitlines()] == [{**LOOK, "alarms": [{"name": "DeadLetters"}]}]
+    told = [json.loads(line) for line in said.out.splitlines()]
+    assert [one["at"] for one in told] == [1.0, 3.0, 4.0]
+    assert told[0] == {**LOOK, "at": 1.0, "alarms": [{"name": "DeadLetters"}]}
     assert said.err == "sluice local: it has stopped\n"
 
 

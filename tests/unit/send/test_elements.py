@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -110,6 +111,57 @@ def test_an_array_that_is_not_closed_is_a_file_that_is_not_whole(tmp_path: Path,
     if first is not None:
         with pytest.raises(CommandError, match="not whole"):
             list(reader.records(first.end))
+
+
+def test_commas_without_an_array_are_refused_with_the_way_forward(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"a comma on line 1 and no \[ before it: make it an array"):
+        list(reader_of(tmp_path / "a.jsonl", '{"pk": "1"},\n{"pk": "2"},\n').records())
+
+
+ITEMS = [{"pk": {"S": "1"}}]
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        ({"TableName": "orders", "Item": ITEMS[0]}, ".Item"),
+        ({"Responses": {"orders": ITEMS}, "UnprocessedKeys": {}}, ".Responses[][]"),
+        ({"TransactItems": [{"Put": {"Item": ITEMS[0]}}]}, '."TransactItems"[]'),
+        ({"my records": [{"pk": "1"}], "more": None}, '."my records"[]'),
+    ],
+)
+@pytest.mark.parametrize("indent", [None, 2])
+def test_an_object_around_items_is_refused_with_the_way_to_them(
+    content: dict[str, Any], path: str, indent: int | None, tmp_path: Path
+) -> None:
+    text = json.dumps(content, indent=indent) + "\n"
+
+    with pytest.raises(UsageError, match=re.escape(f"`jq -c '{path}' ")):
+        reader_of(tmp_path / "a.json", text)
+    assert reader_of(tmp_path / "a.json", text, kind="items").kind == "items"
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"pk": "1", "lines": [{"n": 1}]}', '{"lines": [{"n": 1}]}\n{"pk": "1"}\n', '{"pk": {"S": "1"}, "l": {"L": []}}'],
+)
+def test_what_may_be_an_item_is_read(content: str, tmp_path: Path) -> None:
+    assert list(reader_of(tmp_path / "a.json", content).records())
+
+
+def test_an_item_is_read_as_get_item_prints_it(tmp_path: Path) -> None:
+    text = json.dumps({"Item": ITEMS[0], "ConsumedCapacity": {"CapacityUnits": 0.5}}, indent=4)
+
+    assert bodies(list(reader_of(tmp_path / "a.json", text).records())) == [{"PutRequest": {"Item": ITEMS[0]}}]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [('{"pk": "1"}\n', "holds JSON, whatever its name says: --input items"), ("pk,a\r1,2\r", "tr '\\r' '\\n' < ")],
+)
+def test_what_is_no_csv_is_refused_with_the_way_forward(content: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=re.escape(told)):
+        reader_of(tmp_path / "a.csv", content)
 
 
 def test_an_output_that_goes_on_otherwise_is_refused(tmp_path: Path) -> None:
