@@ -289,7 +289,7 @@ class SendRate(Struct, frozen=True, gc=False):
         if self.rate < CALL_UNITS and now >= self.trusted_until + later:
             return replace(self._to(State.PUSH, PUSH * self.rate, now), before=self.rate)
         taken = (self.sent - self.lost) / age
-        if self.lost and self.is_used and taken < (1 - large) * self.rate:
+        if self.lost and self.is_used and not self._not_own(now) and taken < (1 - large) * self.rate:
             # Halfway only: a second that is not the table's own has less of it, or more.
             return self._to(State.HOLD, max(math.sqrt(taken * self.rate), self.rate * CUT), now)
         target = TARGET_LOSS / self.rate**FAIRNESS + self._not_own(now)
@@ -301,17 +301,15 @@ class SendRate(Struct, frozen=True, gc=False):
     def _pushed(self, sent: float, lost: float, now: float) -> SendRate:
         if sent >= CALL_UNITS * CUT and self.sent - sent < CALL_UNITS:
             if not lost:  # Whoever offers a table more than it takes leaves less in it.
-                return self._not_beside_another(now + TRUST_SECONDS, now)
+                return replace(self._to(State.RISE, self.before, now), trusted_until=now + TRUST_SECONDS)
             self = replace(self, lost=self.lost - lost)
         if self.lost > 2 + 2 * SMALL_LOSS * self.sent:  # Two may be chance.
-            return self._not_beside_another(now + STALE_SECONDS, now)
+            held = self._to(State.HOLD, self.before, now)
+            return replace(held, background=0.0, trusted_until=now + STALE_SECONDS)
         if self.sent < CALL_UNITS or now - self.since < WINDOW:
             return self
         held = self._to(State.HOLD, self.rate, now)
         return replace(held, background=2 * SMALL_LOSS, trusted_until=now + STALE_SECONDS)
-
-    def _not_beside_another(self, until: float, now: float) -> SendRate:
-        return replace(self._to(State.HOLD, self.before, now), background=0.0, trusted_until=until)
 
     def _is_beside_another(self, now: float) -> bool:
         """Whether somebody writes to the table who does not give way, or that is being found out."""

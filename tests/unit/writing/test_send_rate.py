@@ -390,15 +390,15 @@ def asking() -> tuple[SendRate, float]:
     return send_rate, now
 
 
-def test_whoever_leaves_half_of_a_full_call_in_the_table_is_no_reason_to_push() -> None:
+def test_a_push_ends_in_a_rise_where_half_of_a_full_call_is_taken() -> None:
     send_rate, now = asking()
     assert send_rate.sent == 13.0
     assert send_rate.most_units() == 12.5
 
     answered = send_rate.learn(13.0, 0.0, now, now)
 
-    assert answered.state is State.HOLD
-    assert answered.rate == pytest.approx(12.0)
+    assert answered.state is State.RISE
+    assert answered.rate == answered.before == 12.0
     assert answered.trusted_until == now + TRUST_SECONDS
 
 
@@ -466,6 +466,19 @@ def test_beside_one_that_does_not_give_way_a_lost_write_says_nothing_of_the_next
 
     assert beside.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) == beside.spend(1.0, 0.5).wait(0.5)
     assert alone.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) > alone.spend(1.0, 0.5).wait(0.5)
+
+
+def test_beside_one_that_does_not_give_way_a_second_in_which_little_was_sent_says_nothing() -> None:
+    def interrupted(send_rate: SendRate) -> SendRate:
+        times = [number / 160 for number in range(1, 26)] + [0.8] * 20 + [0.8 + number / 160 for number in range(50)]
+        for number, now in enumerate(times):
+            send_rate = send_rate.spend(1.0, now).learn(1.0, float(number % 10 == 0), now, now)
+        return send_rate
+
+    beside = replace(held(160.0), background=0.16)
+
+    assert interrupted(beside).rate == 160.0
+    assert interrupted(replace(beside, background=0.0)).rate < 140.0
 
 
 def test_the_next_invocation_begins_with_the_rate_before_a_push_that_was_not_judged() -> None:
