@@ -23,8 +23,9 @@ WINDOW, MAX_WINDOW, CALL_UNITS = 1.0, 8.0, 25.0
 """A loss is looked at over a second, as some tables count by the second; longer, up to 8 s, where less than a full
 call of 25 write units was sent in it."""
 SMALL_LOSS, LARGE_LOSS, NEARLY_ALL = 0.08, 0.25, 0.9
-"""Shares of what is sent. Up to 0.08 is no reason to limit an open rate, or to fall on; more than 0.25 is no chance and
-no hot range of keys, but a rate that is far too high; from 0.9 on a table is closed, and no loss goes by chance."""
+"""Shares of what is sent. Up to 0.08 is no reason to limit an open rate, or to fall on, and twice that none to end a
+push: real calls beside a writer that does not give way lose up to 0.11. More than 0.25 is no chance and no hot range of
+keys, but a rate that is far too high; from 0.9 on a table is closed, and no loss goes by chance."""
 CUT = 0.5
 """By how much a rate falls at once at most, and on trial at least."""
 REACTION_SECONDS = 0.25
@@ -34,7 +35,7 @@ TRIAL_UNITS, TRUST_SECONDS = 400.0, 8.0
 8 s, then 16, and so on up to a minute."""
 PUSH = 16.0
 """How many times as fast a low rate is pushed: of 16 writers that share a table one that does so loses half, but beside
-a writer that offers the table much more than that, as little as before."""
+a writer that offers the table much more than that, as little as before. It is tried again after a minute."""
 SEEK_RATE, SEEK_GROWTH = 10.0, 3.0
 """Write units per second at which seeking begins, the same for all writers that share the table and are stopped
 together; and its growth per second, as a power of e: ten times as much each 0.77 s."""
@@ -151,6 +152,8 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def most_units(self) -> float:
         """How much may go into one call; infinite where nothing limits the rate."""
+        if self.state is State.PUSH and CALL_UNITS * CUT <= self.sent < CALL_UNITS:
+            return CALL_UNITS * CUT  # To see whether anybody leaves so much.
         if self._is_beside_another(self.at):  # What it leaves flows in slowly: a large call would lose most of itself.
             return 1.0
         return max(1.0, self.bucket.rate * (CALL_SECONDS / 2 if self.closes else CALL_SECONDS))
@@ -199,7 +202,7 @@ class SendRate(Struct, frozen=True, gc=False):
             case State.RISE:
                 return updated._risen(lost, self.at, now)
             case State.PUSH:
-                return updated._pushed(now)
+                return updated._pushed(sent, lost, now)
 
     def resumed(self, now: float) -> SendRate:
         """For the next invocation: forgotten after a minute. A trial or a push that was not judged is undone."""
@@ -281,10 +284,12 @@ class SendRate(Struct, frozen=True, gc=False):
         age = now - self.since
         if age < WINDOW or (self.sent < CALL_UNITS and age < MAX_WINDOW):
             return self
-        if self.rate < CALL_UNITS * CUT and now >= self.trusted_until:
+        # The faster it is, the later: among others like this one, a push costs them and itself ten write units.
+        later = 0.0 if self.rate < CALL_UNITS * CUT else 2 * TRUST_SECONDS
+        if self.rate < CALL_UNITS and now >= self.trusted_until + later:
             return replace(self._to(State.PUSH, PUSH * self.rate, now), before=self.rate)
         taken = (self.sent - self.lost) / age
-        if self.lost and self.is_used and taken < (1 - large) * self.rate:
+        if self.lost and self.is_used and not self._not_own(now) and taken < (1 - large) * self.rate:
             # Halfway only: a second that is not the table's own has less of it, or more.
             return self._to(State.HOLD, max(math.sqrt(taken * self.rate), self.rate * CUT), now)
         target = TARGET_LOSS / self.rate**FAIRNESS + self._not_own(now)
@@ -293,15 +298,18 @@ class SendRate(Struct, frozen=True, gc=False):
             return self._counting_from(now)
         return replace(self._to(State.HOLD, self.rate * math.exp(growth * age), now), lost_at=self.lost_at)
 
-    def _pushed(self, now: float) -> SendRate:
-        if self.lost > 1 + LARGE_LOSS * self.sent:  # One may be chance.
-            trust = min(2 * self.trust, STALE_SECONDS)
-            held = replace(self._to(State.HOLD, self.before, now), background=0.0, trusted_until=now + trust)
-            return replace(held, trust=trust)
+    def _pushed(self, sent: float, lost: float, now: float) -> SendRate:
+        if sent >= CALL_UNITS * CUT and self.sent - sent < CALL_UNITS:
+            if not lost:  # Whoever offers a table more than it takes leaves less in it.
+                return replace(self._to(State.RISE, self.before, now), trusted_until=now + TRUST_SECONDS)
+            self = replace(self, lost=self.lost - lost)
+        if self.lost > 2 + 2 * SMALL_LOSS * self.sent:  # Two may be chance.
+            held = self._to(State.HOLD, self.before, now)
+            return replace(held, background=0.0, trusted_until=now + STALE_SECONDS)
         if self.sent < CALL_UNITS or now - self.since < WINDOW:
             return self
-        share, until = max(SMALL_LOSS, self.lost / self.sent), now + STALE_SECONDS
-        return replace(self._to(State.HOLD, self.rate, now), background=share, trusted_until=until)
+        held = self._to(State.HOLD, self.rate, now)
+        return replace(held, background=2 * SMALL_LOSS, trusted_until=now + STALE_SECONDS)
 
     def _is_beside_another(self, now: float) -> bool:
         """Whether somebody writes to the table who does not give way, or that is being found out."""

@@ -336,8 +336,10 @@ def pushed(share: float, rate: float = 10.0) -> tuple[SendRate, float]:
         send_rate, now, was = *watched(send_rate, TARGET_LOSS / rate**FAIRNESS, 0.1, now), send_rate
         assert was.rate == pytest.approx(rate, rel=0.05)
     while send_rate.state is State.PUSH:
-        assert send_rate.most_units() == 1.0
-        send_rate, now = watched(send_rate, share, 0.01, now)
+        if (units := send_rate.most_units()) == 1.0:
+            send_rate, now = watched(send_rate, share, 0.01, now)
+        else:
+            send_rate = send_rate.learn(units, units / 2, now, now)
     return send_rate, now
 
 
@@ -353,7 +355,7 @@ def test_a_low_rate_that_loses_no_more_sixteen_times_as_fast_stays_there_for_a_m
     assert fallen.rate < kept.rate
 
 
-def test_a_push_that_loses_is_undone_and_tried_again_ever_later() -> None:
+def test_a_push_that_loses_is_undone_and_tried_again_after_a_minute() -> None:
     send_rate, now, tried = held(10.0), 0.0, list[float]()
     while now < 200.0:
         was = send_rate
@@ -367,14 +369,62 @@ def test_a_push_that_loses_is_undone_and_tried_again_ever_later() -> None:
             assert send_rate.rate == was.before
             assert now - tried[-1] < 0.2
 
-    assert [round(later - sooner) for sooner, later in itertools.pairwise(tried)] == pytest.approx(
-        [16, 32, 60, 60], abs=4
-    )
+    assert [later - sooner for sooner, later in itertools.pairwise(tried)] == pytest.approx([60, 60], abs=4)
+
+
+def test_two_lost_writes_do_not_end_a_push() -> None:
+    send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
+
+    lost_two = send_rate.learn(1.0, 1.0, 0.1, 0.1).learn(1.0, 1.0, 0.2, 0.2)
+
+    assert lost_two.state is State.PUSH
+    assert lost_two.learn(1.0, 1.0, 0.3, 0.3).state is State.HOLD
+
+
+def asking() -> tuple[SendRate, float]:
+    """A push that has sent half of a full call, write by write."""
+    send_rate, now = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0)), 0.0
+    while send_rate.most_units() == 1.0:
+        now += 0.005
+        send_rate = send_rate.learn(1.0, 0.0, now, now)
+    return send_rate, now
+
+
+def test_a_push_ends_in_a_rise_where_half_of_a_full_call_is_taken() -> None:
+    send_rate, now = asking()
+    assert send_rate.sent == 13.0
+    assert send_rate.most_units() == 12.5
+
+    answered = send_rate.learn(13.0, 0.0, now, now)
+
+    assert answered.state is State.RISE
+    assert answered.rate == answered.before == 12.0
+    assert answered.trusted_until == now + TRUST_SECONDS
+
+
+def test_what_such_a_call_loses_is_not_held_against_the_push() -> None:
+    send_rate, now = asking()
+
+    answered = send_rate.learn(13.0, 13.0, now, now)
+
+    assert answered.state is State.PUSH
+    assert answered.lost == 0.0
+    assert answered.most_units() == 1.0
+
+
+def test_items_as_large_as_such_a_call_are_lost_like_any_others() -> None:
+    send_rate, now = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0)), 0.0
+    while send_rate.state is State.PUSH:
+        now += 0.07
+        send_rate = send_rate.learn(13.0, 13.0, now, now)
+
+    assert now < 0.3
+    assert send_rate.rate == 12.0
 
 
 def test_a_push_lasts_longer_than_what_a_table_has_saved() -> None:
-    send_rate = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0))
-    begun, now = watched(send_rate, 0.0, 0.6)
+    send_rate, now = asking()
+    begun, now = watched(send_rate.learn(13.0, 5.0, now, now), 0.0, 0.5, now)
 
     assert begun.state is State.PUSH
     ended, _ = watched(begun, 0.9, 0.35, now)
@@ -382,8 +432,17 @@ def test_a_push_lasts_longer_than_what_a_table_has_saved() -> None:
     assert ended.rate == 12.0
 
 
-@pytest.mark.parametrize("rate", [13.0, 60.0, 1000.0])
-def test_a_rate_of_half_a_call_a_second_is_never_pushed(rate: float) -> None:
+def test_a_rate_of_half_a_call_a_second_is_pushed_later() -> None:
+    send_rate, now = held(20.0), 0.0
+    while send_rate.state is State.HOLD:
+        send_rate, now = watched(send_rate, TARGET_LOSS / send_rate.rate**FAIRNESS, 0.1, now)
+
+    assert send_rate.state is State.PUSH
+    assert now == pytest.approx(4 * TRUST_SECONDS, abs=2.0)
+
+
+@pytest.mark.parametrize("rate", [26.0, 60.0, 1000.0])
+def test_a_rate_of_a_full_call_a_second_is_never_pushed(rate: float) -> None:
     send_rate, now = held(rate), 0.0
     while now < 60.0:
         send_rate, now = watched(send_rate, TARGET_LOSS / rate**FAIRNESS, 1.0, now)
@@ -407,6 +466,19 @@ def test_beside_one_that_does_not_give_way_a_lost_write_says_nothing_of_the_next
 
     assert beside.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) == beside.spend(1.0, 0.5).wait(0.5)
     assert alone.spend(1.0, 0.5).learn(1.0, 1.0, 0.5, 0.5).wait(0.5) > alone.spend(1.0, 0.5).wait(0.5)
+
+
+def test_beside_one_that_does_not_give_way_a_second_in_which_little_was_sent_says_nothing() -> None:
+    def interrupted(send_rate: SendRate) -> SendRate:
+        times = [number / 160 for number in range(1, 26)] + [0.8] * 20 + [0.8 + number / 160 for number in range(50)]
+        for number, now in enumerate(times):
+            send_rate = send_rate.spend(1.0, now).learn(1.0, float(number % 10 == 0), now, now)
+        return send_rate
+
+    beside = replace(held(160.0), background=0.16)
+
+    assert interrupted(beside).rate == 160.0
+    assert interrupted(replace(beside, background=0.0)).rate < 140.0
 
 
 def test_the_next_invocation_begins_with_the_rate_before_a_push_that_was_not_judged() -> None:
