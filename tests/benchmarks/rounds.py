@@ -52,7 +52,7 @@ class Scale:
     """Build the peers in other languages, which fetches their SDKs."""
 
 
-FULL = Scale(rounds=7, records=1000)
+FULL = Scale(rounds=5, records=1000)
 QUICK = Scale(rounds=1, records=100)
 
 
