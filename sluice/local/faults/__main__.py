@@ -48,8 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sluice.local.faults",
-        description="Stand between a DynamoDB client and an endpoint (moto, DynamoDB Local), forward everything, and let"
-        " writes and BatchGetItem meet the faults of a profile. Point the client here with AWS_ENDPOINT_URL_DYNAMODB.",
+        description="Stand between a DynamoDB client and an endpoint (moto, DynamoDB Local), forward everything, and"
+        " let writes and BatchGetItem meet the faults of a profile. Point the client here with"
+        " AWS_ENDPOINT_URL_DYNAMODB.",
     )
     parser.add_argument("--upstream", type=_url, required=True, metavar="URL", help="the endpoint, http://host:port")
     parser.add_argument("--profile", choices=PROFILES, default="hostile", help="which faults (default: hostile)")
