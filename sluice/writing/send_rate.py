@@ -152,8 +152,9 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def most_units(self) -> float:
         """How much may go into one call; infinite where nothing limits the rate."""
-        if self.state is State.PUSH and CALL_UNITS * CUT <= self.sent < CALL_UNITS:
-            return CALL_UNITS * CUT  # To see whether anybody leaves so much.
+        half = CALL_UNITS * CUT
+        if self.state is State.PUSH and self.before >= half and half <= self.sent < CALL_UNITS:
+            return half  # To see whether anybody leaves so much. A slower rate would pay for it for too long.
         if self._is_beside_another(self.at):  # What it leaves flows in slowly: a large call would lose most of itself.
             return 1.0
         return max(1.0, self.bucket.rate * (CALL_SECONDS / 2 if self.closes else CALL_SECONDS))

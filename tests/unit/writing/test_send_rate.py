@@ -383,7 +383,7 @@ def test_two_lost_writes_do_not_end_a_push() -> None:
 
 def asking() -> tuple[SendRate, float]:
     """A push that has sent half of a full call, write by write."""
-    send_rate, now = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0)), 0.0
+    send_rate, now = replace(held(20.0), state=State.PUSH, before=20.0, bucket=Bucket(320.0)), 0.0
     while send_rate.most_units() == 1.0:
         now += 0.005
         send_rate = send_rate.learn(1.0, 0.0, now, now)
@@ -398,7 +398,7 @@ def test_a_push_ends_in_a_rise_where_half_of_a_full_call_is_taken() -> None:
     answered = send_rate.learn(13.0, 0.0, now, now)
 
     assert answered.state is State.RISE
-    assert answered.rate == answered.before == 12.0
+    assert answered.rate == answered.before == 20.0
     assert answered.trusted_until == now + TRUST_SECONDS
 
 
@@ -429,7 +429,17 @@ def test_a_push_lasts_longer_than_what_a_table_has_saved() -> None:
     assert begun.state is State.PUSH
     ended, _ = watched(begun, 0.9, 0.35, now)
     assert ended.state is State.HOLD
-    assert ended.rate == 12.0
+    assert ended.rate == 20.0
+
+
+def test_a_rate_below_half_a_call_a_second_is_pushed_in_single_writes_only() -> None:
+    send_rate, now = replace(held(12.0), state=State.PUSH, before=12.0, bucket=Bucket(192.0)), 0.0
+    while now < 0.9:
+        assert send_rate.most_units() == 1.0
+        now += 1 / 192
+        send_rate = send_rate.learn(1.0, 0.0, now, now)
+
+    assert send_rate.state is State.PUSH
 
 
 def test_a_rate_of_half_a_call_a_second_is_pushed_later() -> None:
