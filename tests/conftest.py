@@ -11,6 +11,7 @@ import botocore.session
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+from sluice.writing import unchanged
 from tests.world import way
 
 # Some examples are 16 MB long, and the machine that runs them may be busy.
@@ -63,3 +64,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs a test twice: with all calls of a `World` over HTTP, and with all of them through boto3."""
     monkeypatch.setattr(way, "is_by_boto3", request.param)
+
+
+@pytest.fixture
+def patient_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No item is written only because its read takes long on a slow machine."""
+    monkeypatch.setattr(unchanged, "MAX_SECONDS", 30.0)
+    monkeypatch.setattr(unchanged, "MAX_HELD", 30.0)

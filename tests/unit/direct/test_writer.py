@@ -19,7 +19,6 @@ import sluice
 from sluice import NotWrittenError, Outcome, Result, Writer, WriterStoppedError, batch_writer, write
 from sluice.direct import engine
 from sluice.message.errors import SettingsError
-from sluice.writing import unchanged
 from tests.fakes import ConnectionLost, Delay, FakeDynamoDB, Fault, ServerError, Throttle, Unprocessed, UnprocessedIf
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -286,10 +285,8 @@ def test_the_newest_version_wins(db: FakeDynamoDB) -> None:
     assert [item["pk"]["S"] for item in db.items("orders")] == ["a"]
 
 
-def test_what_stands_there_already_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in ("MAX_SECONDS", "MAX_HELD"):
-        monkeypatch.setattr(unchanged, limit, 30)  # However slow the machine is.
-
+@pytest.mark.usefixtures("patient_reads")
+def test_what_stands_there_already_is_not_written_again() -> None:
     def give() -> Result:
         with orders(skip_unchanged=True, timeout=600) as writer:
             for number in range(2_000):

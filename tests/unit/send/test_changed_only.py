@@ -55,6 +55,7 @@ def snapshot(changed: int = 0) -> list[dict[str, Any]]:
     return [{"pk": f"k{n}", "text": "x" * 3_000, "n": n + (n < changed) * 0.5} for n in range(RECORDS)]
 
 
+@pytest.mark.usefixtures("patient_reads")
 def test_only_what_has_changed_is_written(db: FakeDynamoDB, send: Send) -> None:
     write(snapshot())
     status, first = send()
