@@ -115,8 +115,8 @@ class SimulatedSocket:
     """The client's end. Faithful to a socket that does not block: what is not ready raises BlockingIOError."""
 
     __slots__ = (
-        "_inbox", "_is_blocked", "_is_closed", "_is_ended", "_last_arrival", "_last_departure", "_net", "_number",
-        "answered_at", "is_reset", "owner", "peer", "watcher",
+        "_inbox", "_is_blocked", "_is_closed", "_is_ended", "_is_taken", "_last_arrival", "_last_departure", "_net",
+        "_number", "answered_at", "is_reset", "owner", "peer", "watcher",
     )  # fmt: skip
 
     def __init__(self, net: Network, owner: Owner) -> None:
@@ -125,6 +125,8 @@ class SimulatedSocket:
         self.watcher: Poller | None = None
         self._inbox = b""
         self._is_ended = self.is_reset = self._is_blocked = self._is_closed = False
+        self._is_taken = False
+        """Whether the client has found it quiet for a request that it has not sent yet."""
         self._last_departure = self._last_arrival = 0.0
         self.answered_at = 0.0
         self._number = net.open(self)
@@ -156,6 +158,7 @@ class SimulatedSocket:
         latency = net.random.uniform(MIN_LATENCY, MAX_LATENCY)
         if net.chance.hits("slow way there", 0.01):
             latency += net.random.uniform(0.05, 3.0)
+        self._is_taken = False
         self._last_departure = max(self._last_departure, net.time.now + latency)
         self.peer.invocation = self.owner.invocation
         net.time.at(self._last_departure, self.peer.receive, bytes(data[:size]))
@@ -191,7 +194,8 @@ class SimulatedSocket:
         return bool(events & select.POLLOUT) and not self._is_blocked
 
     def is_quiet(self) -> bool:
-        return not (self.is_reset or self._inbox or self._is_ended)
+        self._is_taken = not (self.is_reset or self._inbox or self._is_ended)
+        return self._is_taken
 
     def deliver(self, data: bytes) -> None:
         """Bytes that the service sends now, in one piece or in several."""
@@ -207,7 +211,8 @@ class SimulatedSocket:
     def surprise(self, data: bytes) -> None:
         """Bytes that nobody has asked for, at once, if nothing is on its way: no client could tell them later."""
         is_all_there = max(self._last_departure, self._last_arrival) < self._net.time.now
-        if is_all_there and self._last_departure < self.answered_at and not self._is_blocked:
+        is_idle = not (self._is_taken or self._is_blocked)
+        if is_idle and is_all_there and self._last_departure < self.answered_at:
             self._arrive(data)
 
     def end(self) -> None:
