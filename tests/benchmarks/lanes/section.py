@@ -48,11 +48,17 @@ def measure(scale: Scale) -> Section:
         for lane in LANES:
             seconds[lane.name] = _lane(lane, writers, scale)
     waited = waiting.measure(scale)
+    lanes = sorted(LANES, key=lambda lane: _target(lane, *seconds[lane.name]).value)
     return Section(
         title="Lanes: every kind of record beside boto3's own call",
-        targets=[*(_target(lane, *seconds[lane.name]) for lane in LANES), waited.target],
+        targets=[*(_target(lane, *seconds[lane.name]) for lane in lanes), waited.target],
         tables=[
-            Table("µs of CPU per record", HEADER, [_row(lane, *seconds[lane.name]) for lane in LANES], WORDS),
+            Table(
+                "µs of CPU per record, the weakest lane first",
+                HEADER,
+                [_row(lane, *seconds[lane.name]) for lane in lanes],
+                WORDS,
+            ),
             waited.table,
         ],
         notes=[
