@@ -19,6 +19,8 @@ from tests.fakes.server import serve
 Send = Callable[..., tuple[int, dict[str, Any]]]
 RECORDS = 2_000
 
+pytestmark = pytest.mark.usefixtures("patient_reads")
+
 
 @pytest.fixture
 def db(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeDynamoDB]:
@@ -55,7 +57,6 @@ def snapshot(changed: int = 0) -> list[dict[str, Any]]:
     return [{"pk": f"k{n}", "text": "x" * 3_000, "n": n + (n < changed) * 0.5} for n in range(RECORDS)]
 
 
-@pytest.mark.usefixtures("patient_reads")
 def test_only_what_has_changed_is_written(db: FakeDynamoDB, send: Send) -> None:
     write(snapshot())
     status, first = send()
