@@ -5,13 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .direct import NotWrittenError, Outcome, Result, Writer, WriterStoppedError, batch_writer, write
+    from .direct import AsyncWriter, NotWrittenError, Outcome, Result, Writer, WriterStoppedError, batch_writer, write
     from .producer import BufferFullError, InvalidRecordError, NotSent, NotSentError, Producer
 
 __version__ = "0.2.0"
 
-_DIRECT = ("NotWrittenError", "Outcome", "Result", "Writer", "WriterStoppedError", "batch_writer", "write")
+_DIRECT = (
+    "AsyncWriter",
+    "NotWrittenError",
+    "Outcome",
+    "Result",
+    "Writer",
+    "WriterStoppedError",
+    "batch_writer",
+    "write",
+)
 __all__ = [
+    "AsyncWriter",
     "BufferFullError",
     "InvalidRecordError",
     "NotSent",

@@ -164,6 +164,18 @@ class Writer:
         with self._changed:
             return self._engine.result.copied()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `put` would not wait now."""
+        return self._inbox.has_room
+
+    def wait_for_room(self) -> None:
+        """Wait until half of a full buffer is free, or the writer has stopped or is closed."""
+        self._engine.hurry()
+        with self._changed:
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._inbox.may_go_on)
+
     def flush(self, timeout: float | None = None) -> None:
         """Return when all that was taken so far has ended, in whichever way.
 
@@ -236,9 +248,7 @@ class Writer:
             self._check_process()
         with self._changed:
             if not self._inbox.has_room:
-                self._engine.hurry()
-                self._changed.notify_all()
-                self._changed.wait_for(lambda: self._inbox.may_go_on)
+                self.wait_for_room()
             self._raise_if_stopped()
             if self._inbox.is_closed:
                 raise RuntimeError("the writer is closed")
