@@ -20,7 +20,7 @@ _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_bas
 _PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.target, Phase.shrink)  # All but the slow explaining.
 _COMMON = settings(deadline=None, phases=_PHASES, suppress_health_check=_SLOW, print_blob=True)
 
-settings.register_profile("repeatable", _COMMON, derandomize=True, database=None, max_examples=100)
+settings.register_profile("repeatable", _COMMON, derandomize=True, database=None, max_examples=150)
 settings.register_profile("thorough", _COMMON, max_examples=5_000)
 # For mutants: that a property fails is all that counts, not the smallest example.
 settings.register_profile("mutants", settings.get_profile("repeatable"), phases=(Phase.explicit, Phase.generate))
