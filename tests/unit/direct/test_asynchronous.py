@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from typing import Any
 
@@ -77,10 +78,10 @@ def test_the_loop_goes_on_while_the_buffer_is_full(db: FakeDynamoDB, monkeypatch
 def test_any_number_of_coroutines_wait_for_one_write(db: FakeDynamoDB) -> None:
     gate = Gate()
     db.script(Delay(1.0, gate))
-    told: list[Outcome] = []
+    told: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
 
     async def program() -> None:
-        async with orders(on_outcome=told.append) as writer:
+        async with orders(on_outcome=told.put) as writer:
             outcome = await writer.put({"pk": "a"})
             impatient = asyncio.create_task(writer.ended(outcome))
             waiting = [asyncio.create_task(writer.ended(outcome)) for _ in range(3)]
@@ -91,7 +92,7 @@ def test_any_number_of_coroutines_wait_for_one_write(db: FakeDynamoDB) -> None:
             assert impatient.cancelled()
             await writer.flush()
             writer.check()
-        assert told == [outcome]
+        assert told.get(timeout=600) is outcome
 
     asyncio.run(program())
 
