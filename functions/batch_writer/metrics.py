@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +41,10 @@ class EmfProvider(AmazonCloudWatchEMFProvider):
 
 def encoded(said: Mapping[str, object]) -> str:
     """A line of metrics or of the log; what JSON does not know is there as `str` has it."""
-    return msgspec.json.encode(said, enc_hook=str).decode()
+    try:
+        return msgspec.json.encode(said, enc_hook=str).decode()
+    except UnicodeEncodeError:  # Half a character, as boto3 may pass on in a service's words; it is escaped here.
+        return json.dumps(said, default=str)
 
 
 Emitter = Metrics | EmfProvider

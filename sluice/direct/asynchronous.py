@@ -57,8 +57,9 @@ class AsyncWriter:
         if outcome.status is None:
             future = asyncio.get_running_loop().create_future()
             self._awaited.setdefault(id(outcome), []).append(future)
-            if outcome.status is None:  # Else it ended meanwhile, and perhaps nobody saw that it is awaited.
-                await future
+            if outcome.status is not None:  # It ended meanwhile, and perhaps nobody saw that it is awaited.
+                _end(self._awaited.pop(id(outcome), []))
+            await future
         assert outcome.status is not None
         return outcome.status
 

@@ -166,8 +166,8 @@ class Writer:
 
     @property
     def has_room(self) -> bool:
-        """Whether `put` would not wait now."""
-        return self._inbox.has_room
+        """Whether `put` would not wait now: it raises at once where the writer has stopped or is closed."""
+        return self._inbox.has_room or self._inbox.is_closed
 
     def wait_for_room(self) -> None:
         """Wait until half of a full buffer is free, or the writer has stopped or is closed."""

@@ -97,6 +97,24 @@ def test_any_number_of_coroutines_wait_for_one_write(db: FakeDynamoDB) -> None:
     asyncio.run(program())
 
 
+def test_a_write_that_ends_while_it_is_about_to_be_awaited_is_not_waited_for() -> None:
+    class Ending(Outcome):
+        """Ends when it has been looked at once."""
+
+        def __getattribute__(self, name: str) -> Any:
+            value = super().__getattribute__(name)
+            if name == "status" and value is None:
+                self.status = "written"
+            return value
+
+    async def program() -> None:
+        async with orders() as writer:
+            assert await writer.ended(Ending("put", "", {})) == "written"
+            assert writer._awaited == {}
+
+    asyncio.run(program())
+
+
 def test_what_was_taken_before_an_exception_is_written(db: FakeDynamoDB) -> None:
     async def program() -> None:
         async with orders() as writer:

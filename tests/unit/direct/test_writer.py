@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import random
 import subprocess
 import sys
@@ -207,23 +208,46 @@ def test_what_was_given_before_an_exception_is_written(db: FakeDynamoDB) -> None
 
 
 def test_callbacks_hear_of_every_write_and_may_give_more() -> None:
-    heard: list[Outcome] = []
-    progress: list[Result] = []
+    heard: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+    progress: queue.SimpleQueue[Result] = queue.SimpleQueue()
+    has_given = threading.Event()
 
     def again(outcome: Outcome) -> None:
-        heard.append(outcome)
+        heard.put(outcome)
         if outcome.tag == "first":
             writer.put({"pk": "second"})
+            has_given.set()
         raise ValueError("a defect of the caller's")
 
-    writer = orders(on_outcome=again, on_progress=progress.append)
+    writer = orders(on_outcome=again, on_progress=progress.put)
     writer.put({"pk": "first"}, tag="first")
     writer.put({})
     writer.flush()
-    writer.flush()
+    assert has_given.wait(600)  # The callback may be called after `flush` has returned.
     writer.close()
-    assert Counter(outcome.status for outcome in heard) == {"written": 2, "rejected": 1}
-    assert progress[-1].given == 3
+    assert Counter(heard.get(timeout=600).status for _ in range(3)) == {"written": 2, "rejected": 1}
+    while progress.get(timeout=600).given < 3:
+        pass
+
+
+def test_nobody_waits_for_room_in_a_writer_that_is_closed(db: FakeDynamoDB) -> None:
+    gate = threading.Event()
+
+    class Gate:
+        def sleep(self, _: float) -> None:
+            gate.wait(600)
+
+    db.always(Delay(1.0, Gate()))
+    writer = orders(buffer=10, connections=1)
+    while writer.has_room:
+        writer.put({"pk": "a"}, condition="attribute_not_exists(b)")
+    with pytest.raises(TimeoutError):
+        writer.close(timeout=0)
+    assert writer.has_room
+    with pytest.raises(RuntimeError, match="closed"):
+        writer.put({"pk": "b"})
+    gate.set()
+    writer.close()
 
 
 def test_after_close_nothing_is_taken(db: FakeDynamoDB) -> None:

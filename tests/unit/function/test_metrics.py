@@ -312,3 +312,7 @@ def test_metrics_that_are_disabled_are_not_written(
 
 def test_a_log_line_says_what_json_does_not_know_as_text() -> None:
     assert metrics.encoded({"a": 1.5, "b": "é", "c": [None, ValueError("no")]}) == '{"a":1.5,"b":"é","c":[null,"no"]}'
+
+
+def test_a_log_line_with_half_a_character_is_a_line() -> None:
+    assert json.loads(metrics.encoded({"message": "\ud800"})) == {"message": "\ud800"}
