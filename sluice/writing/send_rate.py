@@ -42,9 +42,9 @@ together; and its growth per second, as a power of e: ten times as much each 0.7
 TARGET_LOSS, FAIRNESS, PRIOR = 0.057, 0.4, 10.0
 """The loss aimed at is 0.057 / rate ** 0.4 (1.1 % at 60 units/s), so that of two writers the slower one catches up; so
 many write units more are counted with that loss, as a slow writer's rate is judged by few."""
-QUIET_UNITS, RISE_GROWTH, MAX_RISE = 60.0, 0.05, 1.5
-"""After a second and 60 write units without a loss the rate rises: by 0.05 per second, as a power of e, twice as fast
-each 0.25 s, and by 1.5 at most."""
+QUIET_UNITS, RISE_GROWTH, MAX_RISE = 60.0, 0.9, 2.0
+"""After a second and 60 write units without a loss the rate rises: by 0.9 / rate ** 0.4 per second, as a power of e
+(0.17 at 60 units/s), twice as fast each 0.25 s, and by 2 at most."""
 PAUSE = 0.1
 """Seconds of silence after a call of which nothing was taken. Shorter ones waste more on a table that is closed to the
 end of a second, longer ones miss more of the next."""
@@ -263,17 +263,21 @@ class SendRate(Struct, frozen=True, gc=False):
             return grown if grown.rate < NO_LIMIT else SendRate(at=now)
         if self.lost == self.sent:  # Nothing was taken since: too early, or too fast.
             return self._counting_from(now)
-        return self._to(State.FALL, self.rate * CUT, now)
+        # The table's savings were spent when the search began, as they are now: what it took in between is what it has,
+        # or less, if it was full of savings and lost what flowed in.
+        given = (self.sent - self.lost) / max(REACTION_SECONDS, now - self.since)
+        return self._to(State.FALL, math.sqrt(given * self.rate * CUT), now)
 
     def _fallen(self, now: float) -> SendRate:
         if self.lost == self.sent:  # A table that is closed for a moment does not tell how fast it is when open.
             is_over = now - self.judged_at > 2 * WINDOW
             return self.restarted(now) if is_over else self._counting_from(now)
-        age = now - self.since
-        if age < REACTION_SECONDS or (self.sent < CALL_UNITS and age < WINDOW):
+        age, share = now - self.since, self.lost / self.sent
+        is_flood = self.sent >= 2 * CALL_UNITS and share > LARGE_LOSS + self._not_own(now)
+        if not is_flood and (age < REACTION_SECONDS or (self.sent < CALL_UNITS and age < WINDOW)):
             return self
-        if self.lost > (SMALL_LOSS + self._not_own(now)) * self.sent:
-            return self._to(State.FALL, self.rate * max(CUT, 1 - self.lost / self.sent), now)
+        if share > SMALL_LOSS + self._not_own(now):
+            return self._to(State.FALL, self.rate * max(CUT, 1 - share), now)
         return self._to(State.HOLD, self.rate, now)
 
     def _held(self, now: float) -> SendRate:
@@ -331,7 +335,7 @@ class SendRate(Struct, frozen=True, gc=False):
 
     def _risen(self, lost: float, before: float, now: float) -> SendRate:
         most = MAX_RISE / CLOSED if self.closes else MAX_RISE
-        growth = min(most, RISE_GROWTH * 2 ** min(20.0, (now - self.since) / REACTION_SECONDS))
+        growth = min(most, RISE_GROWTH / self.before**FAIRNESS * 2 ** min(20.0, (now - self.since) / REACTION_SECONDS))
         if self.rate * CUT > self.before:  # Whoever did not give way has gone.
             self = self._without_background(now)
         if lost:  # Back to where it was when what is lost now was about to be too much.
