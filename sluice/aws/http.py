@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 from urllib.parse import quote
 
@@ -164,7 +164,7 @@ class Connector:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._address = (endpoint.host, endpoint.port)
-        self._tls = _tls(endpoint.ca_bundle) if endpoint.scheme == "https" else None
+        self._tls = partial(tls, endpoint.ca_bundle) if endpoint.scheme == "https" else None
 
     def __call__(self, seconds: float) -> Connection:
         try:
@@ -176,14 +176,14 @@ class Connector:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._tls is None:
                 return Connection(plain)
-            return Connection(self._tls.wrap_socket(plain, server_hostname=self._address[0]), wanted_by_tls())
+            return Connection(self._tls().wrap_socket(plain, server_hostname=self._address[0]), wanted_by_tls())
         except BaseException:
             plain.close()
             raise
 
 
 @cache
-def _tls(ca_bundle: str) -> ssl.SSLContext:
+def tls(ca_bundle: str) -> ssl.SSLContext:
     """One for all services: to read some hundred certificates takes as long as to load most of what is here."""
     return tls_context(ca_bundle)
 
