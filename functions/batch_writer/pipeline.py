@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from random import random as any_chance
 from typing import Any
+
+from msgspec import Struct, field
 
 from sluice.aws.in_flight import Executor
 from sluice.aws.queue import Queue
@@ -32,8 +33,7 @@ TIME_TO_ANSWER = 1.0
 MAX_SHARE_TO_ANSWER = 0.6  # Of a small DEADLINE_MARGIN.
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What became of an invocation. Every message is in exactly one of `written`, `dead_lettered`, `returned`."""
 
     received: Sequence[Message]

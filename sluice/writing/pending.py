@@ -7,9 +7,8 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sluice.aws.answer import ThrottlingReason
 from sluice.message.operation import BatchWrite, Operation, go_in_batches
@@ -30,8 +29,7 @@ MAX_REFUSED_IN_A_ROW = 4 * MAX_REQUESTS
 then the table itself has to go slower."""
 
 
-@dataclass(slots=True)
-class Queues:
+class Queues(Struct):
     """The operations of a table that are ready."""
 
     fresh: deque[BatchWrite] = field(default_factory=deque)
