@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from random import random as any_chance
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
@@ -21,12 +21,14 @@ from sluice.writing import refusals
 from sluice.writing.calls import TablePort
 from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
-from sluice.writing.unchanged import ReadPort, Unchanged
 from sluice.writing.writer import Writer
 
 from . import fates
 from .fifo import Groups
 from .notices import Notices
+
+if TYPE_CHECKING:
+    from sluice.writing.unchanged import ReadPort, Unchanged
 
 TIME_TO_ANSWER = 1.0
 """Seconds before the function's timeout at which SQS is no longer waited for; what follows may take half of it."""
@@ -80,8 +82,12 @@ class Pipeline:
         self._executor = executor or Threads()
         self._send_rates: dict[str, SendRate] = {}
         """By table. The table is the same for the next invocation, and its limit too; an old send rate is forgotten."""
-        self._unchanged = None if reads is None else Unchanged(reads, settings.tables)
+        self._unchanged: Unchanged | None = None
         """Which items are worth a read before they are written."""
+        if reads is not None:
+            from sluice.writing.unchanged import Unchanged  # Most functions never read.
+
+            self._unchanged = Unchanged(reads, settings.tables)
 
     def run(self, event: Iterable[Any], time_left: float, account: str | None = None) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.

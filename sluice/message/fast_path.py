@@ -32,8 +32,7 @@ _NATIVE_MEMBERS = (
 
 _FIELD = r'(?:[A-Za-z_][A-Za-z0-9_]{0,99}|"[ !#-\[\]-~]{1,100}")'
 _PATH = rf"{_FIELD}(?:\.{_FIELD}){{0,9}}"
-_simple_expression = re.compile(rf"({_PATH})|powertools_json\(({_PATH})\)(?:\.({_PATH}))?").fullmatch
-_fields = re.compile(_FIELD).findall
+_SIMPLE_EXPRESSION = rf"({_PATH})|powertools_json\(({_PATH})\)(?:\.({_PATH}))?"
 
 _decode = msgspec.json.Decoder(float_hook=Number).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -51,10 +50,10 @@ def steps_of(expression: str | None) -> Steps | None:
     which is valid then; None for any other."""
     if expression is None:
         return ()
-    match = _simple_expression(expression)
+    match = re.fullmatch(_SIMPLE_EXPRESSION, expression)
     if match is None:
         return None
-    path, text, inside = ([field.strip('"') for field in _fields(found or "")] for found in match.groups())
+    path, text, inside = ([field.strip('"') for field in re.findall(_FIELD, found or "")] for found in match.groups())
     return (*path, *text, *([None] if text else []), *inside)
 
 

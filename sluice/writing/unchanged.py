@@ -89,6 +89,10 @@ class Unchanged:
     def __bool__(self) -> bool:
         return bool(self._gates)
 
+    def reads(self, *, connections: int, deadline: float) -> Reads:
+        """For one invocation."""
+        return Reads(self, connections=connections, deadline=deadline)
+
     def gate(self, operation: Operation) -> Gate | None:
         """None where the operation says nothing of what the item was before, or its table is not read."""
         gate = self._gates.get(operation.key[0])
