@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
 from urllib.parse import quote
 
@@ -324,6 +324,9 @@ class Exchange(Generic[T]):
 def _trace_line() -> str:
     """X-Ray's header, by which Lambda also finds loops; boto3 sends it, too."""
     trace_id = os.environ.get("_X_AMZN_TRACE_ID")
-    if not trace_id or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
-        return ""
+    return "" if not trace_id or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ else _traced(trace_id)
+
+
+@lru_cache(1)  # The same in all calls of an invocation.
+def _traced(trace_id: str) -> str:
     return f"X-Amzn-Trace-Id: {quote(trace_id, safe=_SAFE_IN_TRACE_ID)}\r\n"

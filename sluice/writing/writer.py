@@ -180,7 +180,7 @@ class Writer:
     def _send_what_may_go(self) -> None:
         if self._reads:
             self._begin_reads(self._reads)
-        while self.outcome.error is None:
+        while self._pending and self.outcome.error is None:
             now = self._clock()
             if not self._calls.has_room(now):
                 return
