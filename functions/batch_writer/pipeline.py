@@ -12,7 +12,6 @@ from msgspec import Struct, field
 from sluice.aws.in_flight import Executor
 from sluice.aws.queue import Queue
 from sluice.aws.threads import Threads
-from sluice.message import records
 from sluice.message.decoder import Decoder, Message
 from sluice.message.errors import NothingWrittenError, SettingsError, SluiceError
 from sluice.message.operation import Operation, Rejection
@@ -105,7 +104,7 @@ class Pipeline:
             raise SettingsError(text)
         if account is not None:
             self._decoder.is_in(account)
-        received = [self._decoder.decode(records.from_sqs(record)) for record in event]
+        received = self._decoder.decode_all(event)
         are_dead_lettered = self._settings.dead_letter_queue_url is not None
         groups = Groups(received, are_dead_lettered=are_dead_lettered)
 

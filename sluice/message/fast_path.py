@@ -14,12 +14,13 @@ from typing import Any
 
 import msgspec
 
-from .fast_deletes import BEGINNINGS, FastDeletes
+from .fast_deletes import BEGINNINGS, BEGINNINGS_OF_ONE, FastDeletes
 from .fast_puts import FastPuts
 from .fast_tables import FastTable, Given, fast_table
 from .fast_values import Number, Unusual, check, convert
 from .items import Rejected
-from .operation import Operation, Source
+from .operation import BatchWrite, Operation, Source
+from .records import Usual
 from .settings import Settings
 
 _PLAIN_MEMBERS = ("condition", "expression", "names", "values")
@@ -96,6 +97,16 @@ class FastPath:
             elements = found if type(found) is list else [found]
             return tuple(self._in_array(elements, message_id, redelivered)) or None
         except _UNUSUAL:
+            return None
+
+    def deletes(self, messages: Sequence[Usual | None]) -> Sequence[BatchWrite] | None:
+        """Those of messages each of which is one delete; None where any is something else, or unusual."""
+        usual = [message for message in messages if message is not None]
+        if self._deletes is None or self._steps or not usual or len(usual) < len(messages):
+            return None
+        try:
+            return self._deletes.of_messages(usual) if usual[0][1].startswith(BEGINNINGS_OF_ONE) else None
+        except UnicodeError:
             return None
 
     def takes(self, element: bytes) -> bool:

@@ -53,6 +53,7 @@ UPDATED = "test_shortcut_lanes.py::test_an_update_behind_a_put_of_its_item_is_fo
 INDEXED = "test_shortcut_indexes.py::test_an_item_goes_the_short_way_exactly_if_its_index_keys_are_right"
 PUTS = "test_shortcut_puts.py::test_the_two_ways_agree_on_what_nearly_is_a_known_put"
 DELETES = "test_shortcut_deletes.py::test_the_two_ways_agree_on_what_nearly_is_a_delete"
+LINES = "test_shortcut_deletes.py::test_the_messages_of_an_event_are_decoded_as_each_by_itself"
 SIGNED = "test_shortcut_lanes.py::test_a_zero_in_a_list_of_numbers_is_sent_without_a_sign"
 BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
 
@@ -291,7 +292,9 @@ MUTANTS: Sequence[Mutant] = (
            '(member)["N"] for member in members]\n            quotes = _REPLACED', '(member)["N"] for member in members]', COPIED),
     Mutant("any base64 taken as it is", "sluice/message/fast_values.py",
            "if binascii.b2a_base64(data, newline=False).decode() != text:", "if False:", LEFT),
-    Mutant("something else behind deletes", "sluice/message/fast_deletes.py", "if found[-1][2]:", "if False:", DELETES),
+    Mutant("something else behind deletes", "sluice/message/fast_deletes.py", "        if found[-1][2]:", "        if False:", DELETES),
+    Mutant("a message of two deletes taken for two messages", "sluice/message/fast_deletes.py",
+           "if len(found) != len(bodies) or found[-1][2]:", "if found[-1][2]:", LINES),
     Mutant("a delete with something behind it", "sluice/message/fast_deletes.py", "fullmatch(text)", "match(text)", DELETES),
     Mutant("signed zeros in a known put", "sluice/message/fast_puts.py",
            r"|0\.0{0,9}[1-9][0-9]{0,20})", r"|0\.[0-9]{1,20})", PUTS),
