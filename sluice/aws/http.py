@@ -16,8 +16,10 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Generic, cast
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from .connection import Connection, Steps, T, wanted_by_tls
 from .endpoint import Endpoint
@@ -41,7 +43,7 @@ _USER_AGENT = f"Sluice ua/2.1 os/{sys.platform} lang/python#{sys.version.partiti
 _SAFE_IN_TRACE_ID = "-=;:+&[]{}\"',"  # botocore/handlers.py: add_recursion_detection_header
 
 
-class Request(NamedTuple):
+class Request(Struct, frozen=True):
     """One call: `target` is the value of X-Amz-Target, `body` its JSON."""
 
     target: str
