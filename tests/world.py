@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from msgspec.structs import astuple
 
 from functions.batch_writer.pipeline import Outcome, Pipeline
 from sluice.aws import boto, queue, tables

@@ -28,7 +28,8 @@ class Groups:
                 continue
             self._waiting.setdefault(message.group, deque()).append(message)
             self._left[message] = len(message.operations)
-            self._message_of |= dict.fromkeys(message.operations, message)
+            for operation in message.operations:
+                self._message_of[operation] = message
 
     @property
     def are_ordered(self) -> bool:

@@ -6,13 +6,12 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
 from sluice.aws.clients import Aws
 from sluice.aws.queue import Queue
-from sluice.aws.reads import Reads
 from sluice.aws.tables import Tables
 from sluice.message.errors import EventError
 from sluice.message.settings import Settings
@@ -20,6 +19,9 @@ from sluice.writing.calls import SINGLES_PER_CONNECTION
 
 from . import metrics as report
 from .pipeline import Outcome, Pipeline
+
+if TYPE_CHECKING:
+    from sluice.writing.unchanged import ReadPort
 
 TIME_LEFT_WITHOUT_CONTEXT = 30.0  # Seconds, for a caller that is not Lambda.
 
@@ -34,11 +36,16 @@ def _pipeline(settings: Settings) -> Pipeline:
     connections = settings.max_connections
     aws = Aws(connections, SINGLES_PER_CONNECTION * connections)
     dynamodb = aws.dynamodb()
+    reads: ReadPort | None = None
+    if any(table.skip_unchanged for table in settings.tables):
+        from sluice.aws.reads import Reads  # Most functions never read.
+
+        reads = Reads(settings.tables, dynamodb)
     return Pipeline(
         settings,
         Tables(settings.tables, dynamodb),
         Queue(aws.sqs(), aws.sqs_url, connections=connections),
-        reads=Reads(settings.tables, dynamodb),
+        reads=reads,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
     )
 

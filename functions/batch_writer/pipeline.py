@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from random import random as any_chance
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from sluice.aws.in_flight import Executor
 from sluice.aws.queue import Queue
 from sluice.aws.threads import Threads
-from sluice.message import records
 from sluice.message.decoder import Decoder, Message
 from sluice.message.errors import NothingWrittenError, SettingsError, SluiceError
 from sluice.message.operation import Operation, Rejection
@@ -20,20 +20,21 @@ from sluice.writing import refusals
 from sluice.writing.calls import TablePort
 from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
-from sluice.writing.unchanged import ReadPort, Unchanged
 from sluice.writing.writer import Writer
 
 from . import fates
 from .fifo import Groups
 from .notices import Notices
 
+if TYPE_CHECKING:
+    from sluice.writing.unchanged import ReadPort, Unchanged
+
 TIME_TO_ANSWER = 1.0
 """Seconds before the function's timeout at which SQS is no longer waited for; what follows may take half of it."""
 MAX_SHARE_TO_ANSWER = 0.6  # Of a small DEADLINE_MARGIN.
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What became of an invocation. Every message is in exactly one of `written`, `dead_lettered`, `returned`."""
 
     received: Sequence[Message]
@@ -80,8 +81,12 @@ class Pipeline:
         self._executor = executor or Threads()
         self._send_rates: dict[str, SendRate] = {}
         """By table. The table is the same for the next invocation, and its limit too; an old send rate is forgotten."""
-        self._unchanged = None if reads is None else Unchanged(reads, settings.tables)
+        self._unchanged: Unchanged | None = None
         """Which items are worth a read before they are written."""
+        if reads is not None:
+            from sluice.writing.unchanged import Unchanged  # Most functions never read.
+
+            self._unchanged = Unchanged(reads, settings.tables)
 
     def run(self, event: Iterable[Any], time_left: float, account: str | None = None) -> Outcome:
         """Handle the records of one SQS event in the `time_left` seconds until the function's timeout.
@@ -99,7 +104,7 @@ class Pipeline:
             raise SettingsError(text)
         if account is not None:
             self._decoder.is_in(account)
-        received = [self._decoder.decode(records.from_sqs(record)) for record in event]
+        received = self._decoder.decode_all(event)
         are_dead_lettered = self._settings.dead_letter_queue_url is not None
         groups = Groups(received, are_dead_lettered=are_dead_lettered)
 

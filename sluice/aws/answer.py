@@ -14,8 +14,7 @@ from sluice.message import items
 from sluice.message.items import Rejected
 
 
-@dataclass(frozen=True, slots=True)
-class ThrottlingReason:
+class ThrottlingReason(msgspec.Struct, frozen=True):
     """Which limit a throttled call met, and of what.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ThrottlingReason.html
@@ -60,15 +59,13 @@ class Refusal:
         return self.code in _OUT_OF_DATE or self.words.startswith(_IS_OUT_OF_DATE)
 
 
-@dataclass(frozen=True, slots=True)
-class NoAnswer:
+class NoAnswer(msgspec.Struct, frozen=True):
     """Nothing came back that can be believed; the call may or may not have been carried out."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotConfigured:
+class NotConfigured(msgspec.Struct, frozen=True):
     """There was no call: credentials or region are missing."""
 
     reason: str

@@ -6,7 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import endpoint, queue, tables
+from . import endpoint, http, queue, tables
 from .endpoint import Endpoint, Service
 from .http import HttpClient
 from .route import Route
@@ -32,7 +32,10 @@ class Aws:
         endpoint.check(os.environ)
 
     def dynamodb(self) -> Route:
-        return self._route(self._plain("dynamodb") or self.boto().endpoint(), tables.PREFIX)
+        found = self._plain("dynamodb") or self.boto().endpoint()
+        if found is not None and found.scheme == "https":
+            http.tls(found.ca_bundle)  # At cold start, when Lambda gives most CPU. SQS may never be called.
+        return self._route(found, tables.PREFIX)
 
     def sqs(self) -> Route:
         return self._route(self._plain("sqs"), queue.PREFIX)

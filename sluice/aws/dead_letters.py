@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from sluice.message import records
 from sluice.message.decoder import Message
@@ -87,8 +88,7 @@ MAX_ATTRIBUTES = 10
 MAX_ERROR_MESSAGE = 1000  # Characters; attribute names can be 64 KB long.
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
+class DeadLetter(Struct, frozen=True):
     """A message for the dead-letter queue."""
 
     body: str

@@ -15,9 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, cast
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any, Generic, cast
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from .connection import Connection, Steps, T, wanted_by_tls
 from .endpoint import Endpoint
@@ -41,7 +43,7 @@ _USER_AGENT = f"Sluice ua/2.1 os/{sys.platform} lang/python#{sys.version.partiti
 _SAFE_IN_TRACE_ID = "-=;:+&[]{}\"',"  # botocore/handlers.py: add_recursion_detection_header
 
 
-class Request(NamedTuple):
+class Request(Struct, frozen=True):
     """One call: `target` is the value of X-Amz-Target, `body` its JSON."""
 
     target: str
@@ -164,7 +166,7 @@ class Connector:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._address = (endpoint.host, endpoint.port)
-        self._tls = _tls(endpoint.ca_bundle) if endpoint.scheme == "https" else None
+        self._tls = partial(tls, endpoint.ca_bundle) if endpoint.scheme == "https" else None
 
     def __call__(self, seconds: float) -> Connection:
         try:
@@ -176,14 +178,14 @@ class Connector:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if self._tls is None:
                 return Connection(plain)
-            return Connection(self._tls.wrap_socket(plain, server_hostname=self._address[0]), wanted_by_tls())
+            return Connection(self._tls().wrap_socket(plain, server_hostname=self._address[0]), wanted_by_tls())
         except BaseException:
             plain.close()
             raise
 
 
 @cache
-def _tls(ca_bundle: str) -> ssl.SSLContext:
+def tls(ca_bundle: str) -> ssl.SSLContext:
     """One for all services: to read some hundred certificates takes as long as to load most of what is here."""
     return tls_context(ca_bundle)
 
@@ -324,6 +326,9 @@ class Exchange(Generic[T]):
 def _trace_line() -> str:
     """X-Ray's header, by which Lambda also finds loops; boto3 sends it, too."""
     trace_id = os.environ.get("_X_AMZN_TRACE_ID")
-    if not trace_id or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
-        return ""
+    return "" if not trace_id or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ else _traced(trace_id)
+
+
+@lru_cache(1)  # The same in all calls of an invocation.
+def _traced(trace_id: str) -> str:
     return f"X-Amzn-Trace-Id: {quote(trace_id, safe=_SAFE_IN_TRACE_ID)}\r\n"

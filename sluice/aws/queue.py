@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
@@ -34,12 +33,11 @@ class SqsCalls(Protocol):
     def renew(self) -> Callable[[], object]: ...
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(msgspec.Struct):
     """Which entries, by position, SQS took; and why it did not take others."""
 
-    taken: set[int] = field(default_factory=set)
-    failures: list[str] = field(default_factory=list)
+    taken: set[int] = msgspec.field(default_factory=set)
+    failures: list[str] = msgspec.field(default_factory=list)
 
     def learn(self, answer: Answer, entries: Entries) -> None:
         """What a call came to. An entry is taken if the answer names it, once, and among those that succeeded."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Protocol
 
@@ -55,11 +54,10 @@ class DynamoDBCalls(Protocol):
     def begin(self, call: Call, seconds: float, submit: Submit) -> Running[Answer]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """What one read has found."""
 
-    items: Mapping[Operation, Attributes | None] = field(default_factory=dict)
+    items: Mapping[Operation, Attributes | None] = msgspec.field(default_factory=dict)
     """By the operation that asked: its item, None where there is none. Others were not read."""
     units: float | None = None
     """Read units; None where the answer does not say."""

@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import FunctionType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from . import unreached
 from .answer import Answer, Decode, NoAnswer, Refusal, json_object, understood
@@ -50,7 +52,7 @@ class HttpCalls(Protocol):
     def correct_clock(self, date: str) -> None: ...
 
 
-class Call(NamedTuple):
+class Call(Struct, frozen=True):
     """One call to a service, in both forms."""
 
     action: str

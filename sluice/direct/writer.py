@@ -8,9 +8,10 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
+
+from msgspec.structs import replace
 
 from sluice.aws.clients import Aws
 from sluice.aws.reads import Reads

@@ -75,8 +75,22 @@ class Decoder:
         """Be told the function's account, which it learns at its first invocation."""
         self._forms.account = account
 
+    def decode_all(self, event: Iterable[Any]) -> list[Message]:
+        """The messages of an SQS event's records. Raises `EventError` for a record of another service."""
+        received = [records.from_sqs(record) for record in event]
+        usual = [records.usual(record) for record in received]
+        deletes = None if self._fast_path is None else self._fast_path.deletes(usual)
+        if deletes is None:
+            return [self._decoded(record, each) for record, each in zip(received, usual, strict=True)]
+        return [
+            Message(record, (delete,), each[3] if each else None)
+            for record, each, delete in zip(received, usual, deletes, strict=True)
+        ]
+
     def decode(self, record: Mapping[str, Any]) -> Message:
-        usual = records.usual(record)
+        return self._decoded(record, records.usual(record))
+
+    def _decoded(self, record: Mapping[str, Any], usual: records.Usual | None) -> Message:
         if usual is None and (unreadable := records.unreadable(record)):
             return Message(record, (), records.group(record), unreadable=unreadable)
         if self._fast_path is not None and usual is not None:

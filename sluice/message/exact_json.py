@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from msgspec import Struct
 
 from .items import MAX_NESTING, Rejected
 
@@ -14,8 +15,7 @@ from .items import MAX_NESTING, Rejected
 _ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F])|.)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class HugeNumber:
+class HugeNumber(Struct, frozen=True):
     """A number whose exponent no Decimal can hold, as it was written; a number still, and no text."""
 
     text: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from .items import Rejected
 from .operation import AttributeValue
@@ -25,8 +26,7 @@ _TOKEN = re.compile(r"[#:]?[A-Za-z0-9_]+|\S")
 _CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
 
 
-@dataclass(frozen=True, slots=True)
-class Expressions:
+class Expressions(Struct, frozen=True):
     """The expressions of one operation, with the names and values that they use."""
 
     condition: str | None = None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
 
 from .fast_tables import USUAL_PARTITION_KEY, USUAL_SORT_KEY
 from .operation import BatchWrite, Source
+from .records import Usual
 from .settings import Table
 
-BEGINNINGS = ('{"d', '[{"d', '{"D', '[{"D')
+BEGINNINGS_OF_ONE = ('{"d', '{"D')
+BEGINNINGS = (*BEGINNINGS_OF_ONE, '[{"d', '[{"D')
 """Of the bodies that are worth a look."""
 _FORMS = {
     "d": (r'\{"delete": ?\{%s\}\}', r"%s: ?%s"),
@@ -22,6 +25,8 @@ _TEXT = r'"([^"\\\x00-\x1f]{1,%d})"'
 _NO_SORT_KEY = "()"
 _ARRAY = r"[\[,] ?%s(?:(?=,)|\]\Z)|(?s:(.+))"
 """All that an array of them is made of; its last group is the rest of what is something else."""
+_LINES = r"%s(?:\n|\Z)|(?s:(.+))"
+"""The same of bodies, a line each."""
 
 
 class FastDeletes:
@@ -46,7 +51,7 @@ class FastDeletes:
         Raises UnicodeError where a key has a lone surrogate.
         """
         is_array = text[0] == "["
-        pattern = self._pattern(text[2 + is_array], is_array)
+        pattern = self._pattern(text[2 + is_array], _ARRAY if is_array else "%s")
         if not is_array:
             match = pattern.fullmatch(text)
             return None if match is None else (self._delete(match[1], match[2], Source(message_id, redelivered, 0)),)
@@ -60,13 +65,27 @@ class FastDeletes:
             ]
         )
 
+    def of_messages(self, usual: Sequence[Usual]) -> list[BatchWrite] | None:
+        """The deletes of messages that have one each; None where any is something else.
+
+        By one call of the pattern: it takes a third less time than one for each.
+        """
+        bodies = [body for _, body, _, _ in usual]
+        found = self._pattern(bodies[0][2], _LINES).findall("\n".join(bodies))
+        if len(found) != len(bodies) or found[-1][2]:  # A body of two lines is one that cannot be.
+            return None
+        return [
+            self._delete(partition, sort, Source(id, count > 1, 0))
+            for (partition, sort, _), (id, _, count, _) in zip(found, usual, strict=True)
+        ]
+
     def _delete(self, partition: str, sort: str, source: Source) -> BatchWrite:
         body = (self._body % (partition, sort)).encode()
         return BatchWrite(key=(self._name, partition, sort or None), source=source, body=body)
 
-    def _compiled(self, letter: str, is_array: bool) -> re.Pattern[str]:
+    def _compiled(self, letter: str, place: str) -> re.Pattern[str]:
         delete, attribute = _FORMS[letter]
         texts = (_TEXT % USUAL_PARTITION_KEY, _TEXT % USUAL_SORT_KEY)
         key = [attribute % (re.escape(name), text) for name, text in zip(self._names, texts, strict=False)]
         pattern = delete % ", ?".join(key) + ("" if len(key) > 1 else _NO_SORT_KEY)
-        return re.compile(_ARRAY % pattern if is_array else pattern)
+        return re.compile(place % pattern)

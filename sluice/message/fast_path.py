@@ -14,11 +14,13 @@ from typing import Any
 
 import msgspec
 
-from .fast_deletes import BEGINNINGS, FastDeletes
+from .fast_deletes import BEGINNINGS, BEGINNINGS_OF_ONE, FastDeletes
+from .fast_puts import FastPuts
 from .fast_tables import FastTable, Given, fast_table
 from .fast_values import Number, Unusual, check, convert
 from .items import Rejected
-from .operation import Operation, Source
+from .operation import BatchWrite, Operation, Source
+from .records import Usual
 from .settings import Settings
 
 _PLAIN_MEMBERS = ("condition", "expression", "names", "values")
@@ -31,8 +33,7 @@ _NATIVE_MEMBERS = (
 
 _FIELD = r'(?:[A-Za-z_][A-Za-z0-9_]{0,99}|"[ !#-\[\]-~]{1,100}")'
 _PATH = rf"{_FIELD}(?:\.{_FIELD}){{0,9}}"
-_simple_expression = re.compile(rf"({_PATH})|powertools_json\(({_PATH})\)(?:\.({_PATH}))?").fullmatch
-_fields = re.compile(_FIELD).findall
+_SIMPLE_EXPRESSION = rf"({_PATH})|powertools_json\(({_PATH})\)(?:\.({_PATH}))?"
 
 _decode = msgspec.json.Decoder(float_hook=Number).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -41,7 +42,6 @@ _COMPACT = (b'{"PutRequest":{"Item":{"', b'{"DeleteRequest":{"Key":{"')
 _NOWHERE = Source("", False, 0)
 # Besides the first two: text that is no JSON, or a body that is not of the form that it is taken for.
 _UNUSUAL = (Unusual, Rejected, ValueError, RecursionError, LookupError, TypeError, AttributeError)
-Text = str | bytes | msgspec.Raw
 Steps = tuple[str | None, ...]
 """The way through an envelope: a field's name, or None where the text that was found is JSON to be read."""
 
@@ -51,10 +51,10 @@ def steps_of(expression: str | None) -> Steps | None:
     which is valid then; None for any other."""
     if expression is None:
         return ()
-    match = _simple_expression(expression)
+    match = re.fullmatch(_SIMPLE_EXPRESSION, expression)
     if match is None:
         return None
-    path, text, inside = ([field.strip('"') for field in _fields(found or "")] for found in match.groups())
+    path, text, inside = ([field.strip('"') for field in re.findall(_FIELD, found or "")] for found in match.groups())
     return (*path, *text, *([None] if text else []), *inside)
 
 
@@ -69,6 +69,8 @@ class FastPath:
         self._is_item = settings.record_format == "item"
         takes_deletes = not self._is_item and FastDeletes.takes(settings.tables[0])
         self._deletes = FastDeletes(settings.tables[0]) if takes_deletes else None
+        takes_puts = FastPuts.takes(settings.tables[0])
+        self._puts = FastPuts(settings.tables[0], are_items=self._is_item) if takes_puts else None
         self._steps = steps
         self._ends_in_text = not steps or steps[-1] is None
 
@@ -85,28 +87,33 @@ class FastPath:
             if self._ends_in_text and found[:1] == "[":
                 # One after the other: a whole array of values takes ten times the memory of its text, and a third
                 # more time.
-                texts = _split(found)
-                return tuple(self._in_array(map(_decode, texts), message_id, redelivered, texts)) or None
-            text = None
+                return tuple(self._in_array(_split(found), message_id, redelivered, are_texts=True)) or None
             if self._ends_in_text:
-                text, found = found, _decode(found)
-            if type(found) is list:
-                return tuple(self._in_array(found, message_id, redelivered)) or None
-            source = Source(message_id, redelivered, 0)
-            if "RequestItems" in found and not self._is_item:
-                return tuple(self._requests(found, source))
-            return (self._operation(found, source, text),)
+                text, source = found.encode(), Source(message_id, redelivered, 0)
+                if self._puts is not None and (put := self._puts.operation(text, source)) is not None:
+                    return (put,)
+                if type(found := _decode(text)) is not list:
+                    return tuple(self._element(found, source, text))
+            elements = found if type(found) is list else [found]
+            return tuple(self._in_array(elements, message_id, redelivered)) or None
         except _UNUSUAL:
+            return None
+
+    def deletes(self, messages: Sequence[Usual | None]) -> Sequence[BatchWrite] | None:
+        """Those of messages each of which is one delete; None where any is something else, or unusual."""
+        usual = [message for message in messages if message is not None]
+        if self._deletes is None or self._steps or not usual or len(usual) < len(messages):
+            return None
+        try:
+            return self._deletes.of_messages(usual) if usual[0][1].startswith(BEGINNINGS_OF_ONE) else None
+        except UnicodeError:
             return None
 
     def takes(self, element: bytes) -> bool:
         """Whether one element of a body, by itself, is usual; False says nothing."""
         try:
             found = _decode(element)
-            if "RequestItems" in found and not self._is_item:
-                deque(self._requests(found, _NOWHERE), maxlen=0)
-            else:
-                self._operation(found, _NOWHERE, element)
+            deque(self._element(found, _NOWHERE), maxlen=0)
         except _UNUSUAL:
             return False
         return True
@@ -119,14 +126,26 @@ class FastPath:
         return found if last is None else found[last]
 
     def _in_array(
-        self, elements: Iterable[Any], message_id: str, redelivered: bool, texts: Sequence[msgspec.Raw] | None = None
+        self, elements: Sequence[Any], message_id: str, redelivered: bool, *, are_texts: bool = False
     ) -> Iterator[Operation]:
         for number, element in enumerate(elements):
             source = Source(message_id, redelivered, number)
-            if "RequestItems" in element and not self._is_item:
-                yield from self._requests(element, source)
+            if not are_texts:
+                yield from self._element(element, source)
+                continue
+            text = bytes(element)
+            if self._puts is not None and (put := self._puts.operation(text, source)) is not None:
+                yield put
             else:
-                yield self._operation(element, source, None if texts is None else texts[number])
+                yield from self._element(_decode(text), source, text)
+
+    def _element(self, element: dict[str, Any], source: Source, text: bytes | None = None) -> Iterable[Operation]:
+        if "RequestItems" in element and not self._is_item:
+            return self._requests(element, source)
+        operation = self._operation(element, source, text)
+        if text is not None and self._puts is not None:
+            self._puts.miss(text, operation)
+        return (operation,)
 
     def _requests(self, element: dict[str, Any], source: Source) -> Iterator[Operation]:
         ((_, tables),) = element.items()
@@ -137,7 +156,7 @@ class FastPath:
                 place = Source(source.message_id, source.redelivered, source.element, table, position)
                 yield _request(self._tables[table], request, place)
 
-    def _operation(self, element: dict[str, Any], source: Source, text: Text | None) -> Operation:
+    def _operation(self, element: dict[str, Any], source: Source, text: bytes | None) -> Operation:
         if self._is_item:
             convert(element)
             return self._default.put(element, source)
@@ -184,7 +203,7 @@ class FastPath:
         return self._tables[element.pop(name)] if name in element else self._default
 
 
-def _request(table: FastTable, request: dict[str, Any], source: Source, text: Text | None = None) -> Operation:
+def _request(table: FastTable, request: dict[str, Any], source: Source, text: bytes | None = None) -> Operation:
     """Of DynamoDB's own `{"PutRequest": {"Item": ...}}` or `{"DeleteRequest": {"Key": ...}}`, and its text."""
     (action,) = request
     content = request[action]
@@ -197,15 +216,12 @@ def _request(table: FastTable, request: dict[str, Any], source: Source, text: Te
     return table.delete(attributes, source, body=body)
 
 
-def _copied(text: Text | None, quotes: float) -> bytes | None:
+def _copied(text: bytes | None, quotes: float) -> bytes | None:
     """A request as it came, where it is right as it stands: to encode it again takes a sixth of the time.
 
     `quotes`: of its quotation marks; see `check`. White space would count as a part of the item, and is not copied.
     """
-    if text is None:
-        return None
-    body = text.encode() if isinstance(text, str) else bytes(text)
-    return body if body.startswith(_COMPACT) and body.count(b'"') == quotes else None
+    return text if text is not None and text.startswith(_COMPACT) and text.count(b'"') == quotes else None
 
 
 def _given(element: dict[str, Any], members: tuple[str, str, str, str]) -> Given:

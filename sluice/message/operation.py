@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Literal, TypeGuard
 
@@ -20,8 +19,7 @@ Key = tuple[str, KeyValue, KeyValue | None]
 """An item's identity: table name, partition key, sort key; typed values, so that 1, 1.0 and 1e0 are one item."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
+class Rejection(msgspec.Struct, frozen=True):
     """Why an operation can never succeed: an error code of the contract, and a sentence without item values."""
 
     code: str

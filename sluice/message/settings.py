@@ -6,8 +6,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar, cast
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from .errors import SettingsError
 
@@ -19,16 +21,14 @@ _TABLE_NAME = re.compile("[a-zA-Z0-9_.-]{3,255}")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class KeyAttribute:
+class KeyAttribute(Struct, frozen=True):
     """One attribute of a table's primary key: its name and its DynamoDB type."""
 
     name: str
     type: KeyType
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Struct, frozen=True):
     """A secondary index: the attributes of its key. A local one has the table's partition key, and none of its own."""
 
     name: str
@@ -40,8 +40,7 @@ class Index:
         return (*self.partition_key, *self.sort_key)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(Struct, frozen=True):
     """A table that messages may name, by `alias` or by `name`."""
 
     alias: str
@@ -62,8 +61,7 @@ ANY_TABLE = Table("", "", KeyAttribute("", "S"))
 """Stands for every table, for those who check messages and do not know the function's: key and name are not checked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All settings of one deployed function; docs/settings.md says what each means."""
 
     tables: tuple[Table, ...]
@@ -83,12 +81,12 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """Read and check every variable. Raises `SettingsError`, which names the variable and the value."""
         given = {}
-        for field in fields(cls):
-            variable = field.name.upper()
+        for name in cls.__struct_fields__:
+            variable = name.upper()
             text = environ.get(variable, "").strip()
             if text:
-                given[field.name] = _parsed(variable, text)
-            elif field.name == "tables":
+                given[name] = _parsed(variable, text)
+            elif name == "tables":
                 raise SettingsError("TABLES is required: a JSON array of the tables that messages may write to")
         return cls(**given)
 

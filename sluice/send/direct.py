@@ -8,8 +8,9 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from sluice.aws.clients import Aws
 from sluice.aws.reads import Reads

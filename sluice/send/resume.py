@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from sluice.cli import CommandError, UsageError
 from sluice.message.settings import Table
@@ -129,7 +129,7 @@ def _what_matters(options: argparse.Namespace, inputs: Inputs, target: Target) -
 
 def _what_matters_of(table: Table) -> dict[str, Any]:
     """As the journal gives it back; what is left out where there is none was unknown to earlier versions."""
-    found: dict[str, Any] = json.loads(json.dumps(asdict(table)))
+    found: dict[str, Any] = msgspec.to_builtins(table)
     del found["skip_unchanged"]
     if not found["indexes"]:
         del found["indexes"]

@@ -11,8 +11,9 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from sluice.arguments import positive, real, whole
 from sluice.cli import (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from sluice.message.errors import TableError
 from sluice.message.operation import Operation, Rejection
 
 
-@dataclass(slots=True)
-class WriteOutcome:
+class WriteOutcome(Struct):
     """What became of the operations. Whatever is in none of the first four is not known to be done."""
 
     written: set[Operation] = field(default_factory=set)

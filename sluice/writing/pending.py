@@ -7,9 +7,8 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from sluice.aws.answer import ThrottlingReason
 from sluice.message.operation import BatchWrite, Operation, go_in_batches
@@ -30,8 +29,7 @@ MAX_REFUSED_IN_A_ROW = 4 * MAX_REQUESTS
 then the table itself has to go slower."""
 
 
-@dataclass(slots=True)
-class Queues:
+class Queues(Struct):
     """The operations of a table that are ready."""
 
     fresh: deque[BatchWrite] = field(default_factory=deque)
@@ -71,9 +69,6 @@ class Queues:
         """A range of keys, or an index, is hot: by what the service says, or by which operations are lost again."""
         return self.hot_keys.is_uneven or now < self.part_until
 
-    def __bool__(self) -> bool:
-        return bool(self.fresh or self.single or self.repeated)
-
 
 class Sending(Struct, frozen=True, eq=False):
     """What may go into one call."""
@@ -105,7 +100,12 @@ class Pending:
         """How often an operation has been tried without success."""
 
     def __bool__(self) -> bool:
-        return bool(self._later or self._alone or any(self._tables.values()))
+        if self._later or self._alone:
+            return True
+        for queues in self._tables.values():  # noqa: SIM110  # Asked before each call: `any` takes twice as long.
+            if queues.fresh or queues.single or queues.repeated:
+                return True
+        return False
 
     def extend(self, operations: Collection[Operation]) -> None:
         if not operations:

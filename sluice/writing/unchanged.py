@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -56,8 +55,7 @@ class _Candidate(NamedTuple):
     cost: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(msgspec.Struct, frozen=True):
     """One read on its way."""
 
     candidates: list[_Candidate]
@@ -65,14 +63,13 @@ class _Reading:
     due: float
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct):
     """Of one table."""
 
     gate: Gate
-    chosen: deque[_Candidate] = field(default_factory=deque)
+    chosen: deque[_Candidate] = msgspec.field(default_factory=deque)
     """To be read as soon as a call may go."""
-    undecided: deque[_Candidate] = field(default_factory=deque)
+    undecided: deque[_Candidate] = msgspec.field(default_factory=deque)
     """Whether it pays to read them is known when other reads have come back."""
     until: float = 0.0
     """When they have waited for too long."""
@@ -91,6 +88,10 @@ class Unchanged:
 
     def __bool__(self) -> bool:
         return bool(self._gates)
+
+    def reads(self, *, connections: int, deadline: float) -> Reads:
+        """For one invocation."""
+        return Reads(self, connections=connections, deadline=deadline)
 
     def gate(self, operation: Operation) -> Gate | None:
         """None where the operation says nothing of what the item was before, or its table is not read."""
@@ -231,8 +232,7 @@ class Reads:
         _pay(list(tallies.values()), stored.units)
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     """What the reads of one call have cost and saved, in write units."""
 
     ledger: Ledger

@@ -7,6 +7,7 @@ chance and the executor of the calls are arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING
 
 from sluice.aws.in_flight import Executor
 from sluice.aws.meanings import Meaning, Reply
@@ -21,7 +22,9 @@ from .outcome import WriteOutcome
 from .pending import Pending, Sending
 from .plan import Batch
 from .send_rate import SendRate
-from .unchanged import Reads, Unchanged
+
+if TYPE_CHECKING:
+    from .unchanged import Reads, Unchanged
 
 MAX_IDLE = 1.0  # Seconds between two looks at the clock, whatever else happens.
 MIN_PAUSE = 0.001  # Seconds; less could round to nothing and spin.
@@ -88,7 +91,7 @@ class Writer:
         self._collected: dict[str, Operation] = {}
         """By table one operation that was judged and taken away."""
         self._is_last_try = is_last_try
-        self._reads = None if not unchanged else Reads(unchanged, connections=connections, deadline=deadline)
+        self._reads = unchanged.reads(connections=connections, deadline=deadline) if unchanged else None
         self.outcome = WriteOutcome()
 
     def write(self, operations: Iterable[Operation]) -> WriteOutcome:
@@ -177,7 +180,7 @@ class Writer:
     def _send_what_may_go(self) -> None:
         if self._reads:
             self._begin_reads(self._reads)
-        while self.outcome.error is None:
+        while self._pending and self.outcome.error is None:
             now = self._clock()
             if not self._calls.has_room(now):
                 return

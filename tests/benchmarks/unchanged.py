@@ -10,13 +10,13 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 from random import Random
 from typing import Any, TypeVar
 
 import msgspec
 from boto3.dynamodb.types import TypeSerializer
+from msgspec.structs import replace
 
 from functions.batch_writer.pipeline import Pipeline
 from sluice.aws.http import Request

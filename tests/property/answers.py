@@ -17,12 +17,13 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 from unittest.mock import patch
 
 from botocore.awsrequest import AWSResponse
+from msgspec.structs import replace
 
 from sluice.aws import connection as connection_module
 from sluice.aws import queue, tables

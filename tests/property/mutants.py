@@ -51,7 +51,9 @@ USUAL = "test_shortcut_lanes.py::test_a_usual_body_goes_the_short_way"
 COPIED = "test_shortcut.py::test_a_request_that_is_to_be_spelled_otherwise_is_sent_with_each_name_once"
 UPDATED = "test_shortcut_lanes.py::test_an_update_behind_a_put_of_its_item_is_for_each_delivery"
 INDEXED = "test_shortcut_indexes.py::test_an_item_goes_the_short_way_exactly_if_its_index_keys_are_right"
+PUTS = "test_shortcut_puts.py::test_the_two_ways_agree_on_what_nearly_is_a_known_put"
 DELETES = "test_shortcut_deletes.py::test_the_two_ways_agree_on_what_nearly_is_a_delete"
+LINES = "test_shortcut_deletes.py::test_the_messages_of_an_event_are_decoded_as_each_by_itself"
 SIGNED = "test_shortcut_lanes.py::test_a_zero_in_a_list_of_numbers_is_sent_without_a_sign"
 BOTO3 = "test_numbers.py::test_plain_json_becomes_what_boto3_makes_of_it"
 
@@ -285,13 +287,21 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("different texts are different numbers", "sluice/message/fast_values.py",
            "len(set(floats)) == len(floats)", "True", LEFT),
     Mutant("names twice in a request sent as it came", "sluice/message/fast_path.py",
-           "and body.count(b'\"') == quotes", "", COPIED),
+           "and text.count(b'\"') == quotes", "", COPIED),
     Mutant("a set's numbers sent as they were spelled", "sluice/message/fast_values.py",
            '(member)["N"] for member in members]\n            quotes = _REPLACED', '(member)["N"] for member in members]', COPIED),
     Mutant("any base64 taken as it is", "sluice/message/fast_values.py",
            "if binascii.b2a_base64(data, newline=False).decode() != text:", "if False:", LEFT),
-    Mutant("something else behind deletes", "sluice/message/fast_deletes.py", "if found[-1][2]:", "if False:", DELETES),
+    Mutant("something else behind deletes", "sluice/message/fast_deletes.py", "        if found[-1][2]:", "        if False:", DELETES),
+    Mutant("a message of two deletes taken for two messages", "sluice/message/fast_deletes.py",
+           "if len(found) != len(bodies) or found[-1][2]:", "if found[-1][2]:", LINES),
     Mutant("a delete with something behind it", "sluice/message/fast_deletes.py", "fullmatch(text)", "match(text)", DELETES),
+    Mutant("signed zeros in a known put", "sluice/message/fast_puts.py",
+           r"|0\.0{0,9}[1-9][0-9]{0,20})", r"|0\.[0-9]{1,20})", PUTS),
+    Mutant("a known put with something behind it", "sluice/message/fast_puts.py",
+           "match=compiled.fullmatch", "match=compiled.match", PUTS),
+    Mutant("a known put with a sort key as long as a partition key", "sluice/message/fast_puts.py",
+           '_KEY % (b"sort", MAX_SORT_KEY_BYTES)', '_KEY % (b"sort", MAX_PARTITION_KEY_BYTES)', PUTS),
     Mutant("null taken for no condition", "sluice/message/fast_path.py", "_require_usual(type(text) is str)", "pass", LEFT),
     Mutant("unknown members dropped", "sluice/message/fast_path.py", "_require_usual(not element)", "pass", LEFT),
     Mutant("key attributes updated", "sluice/message/fast_tables.py", "set() if update is None else self._key_names", "set()", LEFT),

@@ -6,15 +6,19 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.message.decoder import Decoder
+from sluice.message import records
+from sluice.message.decoder import Decoder, Message
 from sluice.message.fast_deletes import FastDeletes
+from sluice.message.fast_path import FastPath
+from sluice.message.operation import Source
 from sluice.message.settings import KeyAttribute, Settings, Table
-from tests.property.two_ways import agree
+from tests.property.two_ways import agree, meaning
 from tests.strategies import PAIRS, as_json, native, texts
 from tests.world import EVENTS, INDEXED_TABLE, ORDERS, VERSIONED
 
@@ -118,3 +122,70 @@ def test_an_item_that_looks_like_a_delete_is_an_item() -> None:
 
     assert not answers
     assert [rejection.code for _, rejection in exact.rejected] == ["MissingKey"]
+
+
+def delivered(number: int, body: str) -> dict[str, Any]:
+    """A message of a FIFO queue, for the second time where its number is odd."""
+    attributes = {"ApproximateReceiveCount": str(1 + number % 2), "MessageGroupId": f"group-{number % 3}"}
+    arn = "arn:aws:sqs:us-east-1:123456789012:orders.fifo"
+    return {"messageId": f"m{number}", "body": body, "attributes": attributes, "eventSourceARN": arn}
+
+
+def told(message: Message) -> Any:
+    """All that counts of a message."""
+    return message.id, message.group, list(map(meaning, message.operations)), message.rejected, message.unreadable
+
+
+def test_the_messages_of_an_event_are_decoded_as_each_by_itself() -> None:
+    seen: Counter[bool] = Counter()
+    for number in range(2_000):
+        random = Random(f"events/{number}")
+        alias = random.choice(sorted(SETTINGS))
+        decoder, form = DECODERS[alias], random.choice(FORMS)
+        bodies = [
+            deletes(SETTINGS[alias].tables[0], form, [(f"a{each}", "x")], in_array=False, spaced=random.random() < 0.3)
+            for each in range(random.randrange(1, 5))
+        ]
+        for _ in range(random.choice((0, 1, 1, 2))):
+            body = bodies[place := random.randrange(len(bodies))]
+            start = random.choice((0, len(body), random.randrange(len(body) + 1)))
+            bodies[place] = body[:start] + random.choice((*PIECES, "\n" + body, body)) + body[start:]
+        event = [delivered(*each) for each in enumerate(bodies)]
+        if random.random() < 0.1:
+            del random.choice(event)["body"]
+
+        together = decoder.decode_all(event)
+
+        assert list(map(told, together)) == [told(decoder.decode(record)) for record in event]
+        assert decoder._fast_path is not None
+        seen[decoder._fast_path.deletes(list(map(records.usual, event))) is not None] += 1
+
+    assert min(seen.values()) > 150
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("alias", sorted(SETTINGS))
+def test_messages_of_a_delete_each_are_found_by_one_pattern(alias: str, form: str, spaced: bool) -> None:
+    bodies = [
+        deletes(SETTINGS[alias].tables[0], form, [(key, "x")], in_array=False, spaced=spaced)
+        for key in ("a %s é", "b\x7f", "{}")
+    ]
+    event = [delivered(*each) for each in enumerate(bodies)]
+
+    found = FastPath(SETTINGS[alias]).deletes(list(map(records.usual, event)))
+
+    assert found
+    assert [operation.source for operation in found] == [
+        Source("m0", False, 0),
+        Source("m1", True, 0),
+        Source("m2", False, 0),
+    ]
+
+
+def test_a_body_of_two_deletes_in_two_lines_is_none() -> None:
+    body = as_json({"delete": {"pk": "a"}})
+
+    [message, _] = DECODERS["orders"].decode_all([delivered(0, f"{body}\n{body}"), delivered(1, body)])
+
+    assert [rejection.code for _, rejection in message.rejected] == ["InvalidJson"]

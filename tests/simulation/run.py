@@ -10,8 +10,10 @@ import time as real_time
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
+
+from msgspec.structs import replace
 
 from functions.batch_writer.pipeline import Outcome
 from sluice.message.errors import NothingWrittenError

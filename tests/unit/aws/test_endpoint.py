@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from sluice.aws import endpoint, trust
 from sluice.aws.boto import BotoClient
+from sluice.aws.clients import Aws
 from sluice.aws.endpoint import Endpoint, Service
 from sluice.message.errors import SettingsError
 
@@ -371,6 +372,16 @@ def test_certificates_that_cannot_be_read_are_told_by_variable_and_path(
 
     assert str(raised.value).startswith("REQUESTS_CA_BUNDLE must ")
     assert repr(str(path)) in str(raised.value)
+
+
+def test_certificates_are_read_at_cold_start_for_dynamodb_alone(environ: Environ, tmp_path: Path) -> None:
+    path = tmp_path / "own.pem"
+    path.write_text("no PEM")
+    environ.set({"AWS_CA_BUNDLE": str(path)})
+
+    Aws(1, 1).sqs()
+    with pytest.raises(SettingsError, match="AWS_CA_BUNDLE must "):
+        Aws(1, 1).dynamodb()
 
 
 def test_a_certifi_that_a_system_has_patched_is_believed(environ: Environ, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -800,7 +800,7 @@ def test_a_handshake_that_fails_leaves_no_connection_behind() -> None:
 
     with ScriptedServer([OK]) as server:
         connector = Door(server.port)._connect
-        connector._tls = Failing()  # type: ignore[assignment]
+        connector._tls = Failing  # type: ignore[assignment]
         with pytest.raises(ssl.SSLError, match="handshake"):
             connector(20.0)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger, Metrics
+from msgspec.structs import replace
 
 from functions.batch_writer import metrics
 from functions.batch_writer.metrics import MAX_AGE, EmfProvider, by_rank, sent_to_written

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import botocore.session
 import pytest
 from botocore import xform_name
 from botocore.validate import ParamValidator
+from msgspec.structs import fields
 
 from infra.reading import from_context
 from sluice.cdk.environment import function_settings

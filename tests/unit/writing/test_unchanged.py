@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from functions.batch_writer.pipeline import Outcome
 from sluice.writing.unchanged import MAX_HELD, MAX_SECONDS
