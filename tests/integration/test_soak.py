@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from sluice.local.faults.profiles import PROFILES, Profile
 from sluice.local.soak.command import main
 from sluice.local.soak.report import Report
 from sluice.local.soak.run import Plan, Soak
@@ -128,8 +131,13 @@ def test_a_function_that_turns_the_order_around_is_found_out(tmp_path: Path) -> 
     assert "final table unlike the model" in counts(report)
 
 
-def test_a_function_that_forgets_unprocessed_items_is_found_out(tmp_path: Path) -> None:
+def test_a_function_that_forgets_unprocessed_items_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     function = sabotaged(tmp_path, FORGETFUL)
+    # As often as ever, but by chance alone: to wait for capacity would only take time.
+    without_limits = replace(PROFILES["throttled"], write_units=math.inf, partition_write_units=math.inf)
+    monkeypatch.setitem(cast(dict[str, Profile], PROFILES), "throttled", without_limits)
 
     enough = {"unprocessed-items": 10, "acknowledged-unwritten": 1}
     # Also while the queue is drained: some items get their last state only then.
