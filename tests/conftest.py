@@ -3,8 +3,10 @@
 Every profile but `thorough` draws the same examples in every run, so that a red build is red again on a laptop.
 """
 
+import fcntl
 import functools
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import botocore.session
@@ -58,6 +60,25 @@ _RANKS = {Path(__file__).parent / name: rank for rank, name in enumerate(_LONGES
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _RANKS.get(item.path, len(_RANKS)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Of the processes of a run the first collects alone: in a fresh checkout the others find what it has compiled."""
+    run = getattr(session.config, "workerinput", {}).get("testrunuid")
+    if run is None:
+        return (yield)
+    _CACHE.mkdir(exist_ok=True)
+    with (_CACHE / "collected").open("a+") as collected:
+        fcntl.flock(collected, fcntl.LOCK_EX)
+        collected.seek(0)
+        if collected.read() == run:
+            fcntl.flock(collected, fcntl.LOCK_UN)
+            return (yield)
+        found = yield
+        collected.truncate(0)
+        collected.write(run)
+        return found
 
 
 @pytest.fixture(params=[False, True], ids=["http", "boto3"])
