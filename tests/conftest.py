@@ -6,7 +6,8 @@ Every profile but `thorough` draws the same examples in every run, so that a red
 import fcntl
 import functools
 import os
-from collections.abc import Generator
+import shutil
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import botocore.session
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from sluice.writing import unchanged
+from tests.infra.command import run_app
 from tests.world import way
 
 # Some examples are 16 MB long, and the machine that runs them may be busy.
@@ -79,6 +81,33 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         collected.truncate(0)
         collected.write(run)
         return found
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cloud assembly of the stack without settings, with the package that pip has made: once for all tests."""
+    own = tmp_path_factory.getbasetemp()
+    made = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "assembly"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            directory = tmp_path_factory.mktemp("assembly")
+            done = run_app(directory, {})
+            assert done.returncode == 0, done.stderr
+            directory.rename(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def with_package(assembly: Path) -> Callable[[Path], Path]:
+    """Puts the function's package where a deployment that keeps its files in a directory looks for one already made."""
+
+    def place(directory: Path) -> Path:
+        for package in assembly.glob("asset.*"):
+            shutil.copytree(package, directory / "cdk.out" / package.name, copy_function=os.link)
+        return directory
+
+    return place
 
 
 @pytest.fixture(params=[False, True], ids=["http", "boto3"])
