@@ -3,8 +3,11 @@
 Every profile but `thorough` draws the same examples in every run, so that a red build is red again on a laptop.
 """
 
+import fcntl
 import functools
 import os
+import shutil
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import botocore.session
@@ -12,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from sluice.writing import unchanged
+from tests.infra.command import run_app
 from tests.world import way
 
 # Some examples are 16 MB long, and the machine that runs them may be busy.
@@ -58,6 +62,52 @@ _RANKS = {Path(__file__).parent / name: rank for rank, name in enumerate(_LONGES
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _RANKS.get(item.path, len(_RANKS)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Of the processes of a run the first collects alone: in a fresh checkout the others find what it has compiled."""
+    run = getattr(session.config, "workerinput", {}).get("testrunuid")
+    if run is None:
+        return (yield)
+    _CACHE.mkdir(exist_ok=True)
+    with (_CACHE / "collected").open("a+") as collected:
+        fcntl.flock(collected, fcntl.LOCK_EX)
+        collected.seek(0)
+        if collected.read() == run:
+            fcntl.flock(collected, fcntl.LOCK_UN)
+            return (yield)
+        found = yield
+        collected.truncate(0)
+        collected.write(run)
+        return found
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cloud assembly of the stack without settings, with the package that pip has made: once for all tests."""
+    own = tmp_path_factory.getbasetemp()
+    made = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "assembly"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            directory = tmp_path_factory.mktemp("assembly")
+            done = run_app(directory, {})
+            assert done.returncode == 0, done.stderr
+            directory.rename(made)
+    return made
+
+
+@pytest.fixture(scope="session")
+def with_package(assembly: Path) -> Callable[[Path], Path]:
+    """Puts the function's package where a deployment that keeps its files in a directory looks for one already made."""
+
+    def place(directory: Path) -> Path:
+        for package in assembly.glob("asset.*"):
+            shutil.copytree(package, directory / "cdk.out" / package.name, copy_function=os.link)
+        return directory
+
+    return place
 
 
 @pytest.fixture(params=[False, True], ids=["http", "boto3"])

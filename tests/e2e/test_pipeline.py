@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +81,12 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
+def shell(tmp_path: Path, with_package: Callable[[Path], Path]) -> Iterator[Shell]:
     try:
         cdk_command()
     except LocalError as missing:
         pytest.fail(str(missing))
-    shell = Shell(tmp_path / "playground")
+    shell = Shell(with_package(tmp_path / "playground"))
     try:
         # Some items come back unprocessed, however slow moto is; and a busy machine has time for whole messages.
         state = shell.local("up", "--key", "origin:S,time_hour:S", "--faults", "busy", "--set", "timeout=60")

@@ -28,14 +28,6 @@ def deployed() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("cdk.out")
-    done = run_app(directory, {})
-    assert done.returncode == 0, done.stderr
-    return directory
-
-
-@pytest.fixture(scope="module")
 def package(assembly: Path) -> Path:
     (directory,) = assembly.glob("asset.*")
     return directory

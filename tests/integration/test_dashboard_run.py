@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -31,7 +31,7 @@ SEND = runs._Stage._send
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def made(tmp_path_factory: pytest.TempPathFactory, with_package: Callable[[Path], Path]) -> Run:
     phases = [dataclasses.replace(phase, seconds=2.0) for phase in PHASES]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "BAD_EVERY", 9)
@@ -39,7 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Run:
         # No call is given up on a busy machine, or the function would know less of it than the table.
         patch.setattr(runs, "SETTINGS", {**runs.SETTINGS, "timeout": "300"})
         patch.setattr(runs._Stage, "_send", send_until_it_is_seen)
-        return run(tmp_path_factory.mktemp("run"), phases=phases)
+        return run(with_package(tmp_path_factory.mktemp("run")), phases=phases)
 
 
 def send_until_it_is_seen(stage: Any, messages: Iterator[str], until: float, pollers: Polling) -> None:

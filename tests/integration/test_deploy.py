@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,11 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def cdk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalAws, CommandLine]]:
+def cdk(
+    tmp_path_factory: pytest.TempPathFactory, with_package: Callable[[Path], Path]
+) -> Iterator[tuple[LocalAws, CommandLine]]:
     """One account and region, for all stacks of these tests side by side."""
-    directory = tmp_path_factory.mktemp("deploy")
+    directory = with_package(tmp_path_factory.mktemp("deploy"))
     with local_aws(directory) as aws:
         command_line = CommandLine(aws, directory)
         command_line.bootstrap()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +175,10 @@ def now_of(directory: Path) -> dict[str, Any]:
     return now
 
 
-def test_a_playground_outlives_its_shell_and_leaves_nothing_even_if_it_is_killed(tmp_path: Path, place: Place) -> None:
+def test_a_playground_outlives_its_shell_and_leaves_nothing_even_if_it_is_killed(
+    tmp_path: Path, place: Place, with_package: Callable[[Path], Path]
+) -> None:
+    with_package(place.directory)
     up = sluice(tmp_path, "local", "up", "--write-units", "100000", "--json")
     assert up.returncode == 0, up.stderr
     state: dict[str, Any] = json.loads(up.stdout)
@@ -221,6 +224,7 @@ def test_a_playground_outlives_its_shell_and_leaves_nothing_even_if_it_is_killed
         sent_now += 1
         before = now["at"]
         while now["at"] < before + 3:
+            time.sleep(0.5)  # A process asks each time.
             now = now_of(tmp_path)
     assert not now["is_enabled"]
     assert now["items"] < 2000 + sent_now

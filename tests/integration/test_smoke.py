@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,8 +53,8 @@ class Local:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Local]:
-    directory = tmp_path_factory.mktemp("smoke")
+def local(tmp_path_factory: pytest.TempPathFactory, with_package: Callable[[Path], Path]) -> Iterator[Local]:
+    directory = with_package(tmp_path_factory.mktemp("smoke"))
     with local_aws(directory) as aws:
         cdk = Cdk(aws, directory, cache=directory)
         cdk.bootstrap()

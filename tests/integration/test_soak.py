@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from sluice.local.faults.profiles import PROFILES, Profile
 from sluice.local.soak.command import main
 from sluice.local.soak.report import Report
 from sluice.local.soak.run import Plan, Soak
@@ -128,8 +129,12 @@ def test_a_function_that_turns_the_order_around_is_found_out(tmp_path: Path) -> 
     assert "final table unlike the model" in counts(report)
 
 
-def test_a_function_that_forgets_unprocessed_items_is_found_out(tmp_path: Path) -> None:
+def test_a_function_that_forgets_unprocessed_items_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     function = sabotaged(tmp_path, FORGETFUL)
+    # By chance alone: to wait for capacity, or for a send rate that whole calls have lowered, would only take time.
+    monkeypatch.setitem(cast(dict[str, Profile], PROFILES), "throttled", Profile({"unprocessed": 0.25}))
 
     enough = {"unprocessed-items": 10, "acknowledged-unwritten": 1}
     # Also while the queue is drained: some items get their last state only then.

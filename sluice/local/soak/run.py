@@ -54,6 +54,8 @@ MIN_HELD = 0.3
 STALLED, MAX_TIMEOUT = 30.0, 300
 """Seconds in which no message was acknowledged before the function gets twice as long, and how long at most."""
 TICK = 0.02
+LOOK_EVERY = 0.25
+"""Seconds between two looks for dead letters."""
 _NEVER = float("inf")
 
 
@@ -126,6 +128,8 @@ class Soak:
         self._threads: list[threading.Thread] = []
         self._workers: list[Worker] = []
         self._timeout = plan.timeout
+        self._next_look = 0.0
+        """When dead letters are looked for again."""
         self._progress = (0, time.monotonic())
         """How many messages were acknowledged, and when that changed last."""
 
@@ -221,8 +225,9 @@ class Soak:
             raise LocalError(f"The poller failed: {self._failure!r}") from self._failure
         if self._plan.fifo:
             self._release()
-        else:
+        elif time.monotonic() > self._next_look:
             self._note_dead_letters()
+            self._next_look = time.monotonic() + LOOK_EVERY
         self._ledger.settle(self._busy_since())
         self._give_time()
         self._stopping.wait(TICK)

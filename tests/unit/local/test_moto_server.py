@@ -6,8 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from moto import backends
+from moto.core import responses as moto_responses
 from moto.core.serialize import ResponseSerializer, XFormedAttributePicker, get_serializer_class
-from moto.core.utils import get_service_model
+from moto.core.utils import get_service_model, unix_time_millis
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from moto.sqs.models import Message, Queue, SQSBackend
+from moto.sqs.responses import SQSResponse
 
 from sluice.local import moto_server
 
@@ -30,6 +35,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "DescribeTable": {"Table": {"TableName": "orders", "ItemCount": 1}},
 }
 
+responses: Any = moto_responses
+
 
 class Looks(XFormedAttributePicker):
     """Counts what is looked for."""
@@ -51,11 +58,22 @@ def answered(operation: str) -> tuple[Any, int]:
     return serializer.serialize(ANSWERS[operation])["body"], looks.count
 
 
+@pytest.fixture(autouse=True)
+def moto_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is changed of moto is as it was after each test."""
+    changed: list[tuple[Any, str]] = [
+        (ResponseSerializer, "_serialize_structure_member"),
+        (backends, "list_of_moto_modules"),
+        (responses, "method_names_from_class"),
+        (SQSBackend, "is_message_valid_based_on_retention_period"),
+        (MotoRequestHandler, "log_request"),
+    ]
+    for where, name in changed:
+        monkeypatch.setattr(where, name, getattr(where, name))
+
+
 @pytest.mark.parametrize("operation", ANSWERS)
-def test_the_answer_is_motos_own(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        ResponseSerializer, "_serialize_structure_member", ResponseSerializer._serialize_structure_member
-    )
+def test_the_answer_is_motos_own(operation: str) -> None:
     own, looks = answered(operation)
 
     moto_server.prepare()
@@ -65,3 +83,27 @@ def test_the_answer_is_motos_own(operation: str, monkeypatch: pytest.MonkeyPatch
     assert ("pk" in own) == (fewer < looks / 2)
     if operation == "GetItem":
         assert json.loads(own)["Item"].keys() == ITEM.keys()
+
+
+def test_services_and_methods_are_motos_own() -> None:
+    services, methods = {*backends.list_of_moto_modules()}, responses.method_names_from_class(SQSResponse)
+
+    moto_server.prepare()
+
+    for _ in range(2):
+        assert {*backends.list_of_moto_modules()} == services > {"sqs", "dynamodb", "cloudformation"}
+        assert responses.method_names_from_class(SQSResponse) == methods
+    assert "receive_message" in methods
+
+
+@pytest.mark.parametrize("seconds", [0, 59, 61, 86_400])
+def test_a_message_is_kept_as_long_as_by_moto(seconds: float) -> None:
+    backend = SQSBackend("us-east-1", "123456789012")
+    queue: Queue = backend.create_queue("work", MessageRetentionPeriod="60")
+    message: Any = Message("m", "body")
+    message.sent_timestamp = int(unix_time_millis()) - seconds * 1000
+    own = backend.is_message_valid_based_on_retention_period(queue.name, message)
+
+    moto_server.prepare()
+
+    assert backend.is_message_valid_based_on_retention_period(queue.name, message) == own == (seconds < 60)
