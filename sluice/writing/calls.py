@@ -12,7 +12,7 @@ from sluice.aws.meanings import Reply
 from .pending import Sending
 from .plan import Batch
 
-FIRST_CALLS = 1
+FIRST_CALLS = 1.0
 """So many at once in the beginning, and one more for each round that is taken: a table that takes nothing, or that
 others begin to write at the same time, loses less. Single writes are light: their number doubles with each round."""
 MAX_SILENCE = 0.1
@@ -60,6 +60,14 @@ class Calls:
         if self.has_room(now):
             return seconds
         return max(seconds, MAX_SILENCE) if len(self._in_flight) < self._most else math.inf
+
+    @property
+    def at_once(self) -> float:
+        return self._at_once
+
+    def may_begin(self, at_once: float) -> None:
+        """Not one at a time: so many are known to be no danger."""
+        self._at_once = min(max(self._at_once, at_once), self._most)
 
     def grow(self, taken: Sending) -> None:
         """More may be in flight at once, as this one was taken."""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from sluice.aws.answer import ThrottlingReason
 from sluice.message.operation import BatchWrite, Operation, go_in_batches
@@ -117,6 +118,18 @@ class Pending:
             return
         for operation in operations:
             self._queues(operation.key[0]).extend([operation])
+
+    def calls_at_once(self) -> float:
+        """How many may begin at once, for all that an invocation before this one has found of these tables."""
+        return min((self._send_rate_of(table).calls_at_once for table in self._tables), default=1.0)
+
+    def remember(self, at_once: float) -> None:
+        """The next invocation may begin with half as many, if nothing of this one came back; others write, too."""
+        for table in self._tables:
+            send_rate = self._send_rate_of(table)
+            most = 1.0 if self.attempts or send_rate.is_limited else max(1.0, at_once / 2)
+            if most != send_rate.calls_at_once:
+                self._send_rates[table] = replace(send_rate, calls_at_once=most)
 
     def extend_alone(self, batches: Iterable[Batch]) -> None:
         self._alone.extend(batches)

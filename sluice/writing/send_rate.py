@@ -132,6 +132,8 @@ class SendRate(Struct, frozen=True, gc=False):
     """The share that is lost whatever is sent, as a trial or a push has shown; believed, or not tried again, until"""
     trusted_until: float = 0.0
     trust: float = TRUST_SECONDS
+    calls_at_once: float = 1.0
+    """So many the next invocation may begin at once, as nothing limited this one."""
 
     @property
     def rate(self) -> float:

@@ -99,12 +99,14 @@ class Writer:
         self._add(operations)
         if not self._has_work():
             return self.outcome
+        self._calls.may_begin(self._pending.calls_at_once())
         try:
             while (self._is_fed() or self._has_work() or self._examine()) and self._is_time_left():
                 self._send_what_may_go()
                 self._wait()
             self._wait_for_stragglers()
             self._judge()
+            self._pending.remember(self._calls.at_once)
         finally:
             self._calls.abandon()
             if self._reads is not None:
