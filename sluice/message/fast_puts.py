@@ -60,7 +60,7 @@ class FastPuts:
         return table.version is None and not table.indexes and all(each.type == "S" for each in table.key)
 
     def operation(self, text: bytes, source: Source) -> BatchWrite | None:
-        shape = self._shapes.get(text.count(b'"'))
+        shape = self._shapes.get(text.count(b'"')) if self._shapes else None
         if shape is None or (match := shape.match(text)) is None:
             return None
         values = match.groups()
