@@ -39,6 +39,8 @@ _decode = msgspec.json.Decoder(float_hook=Number).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _COMPACT = (b'{"PutRequest":{"Item":{"', b'{"DeleteRequest":{"Key":{"')
+_AS_THEY_CAME = ('{"put"', '{"PutRequest"', '{"DeleteRequest"')
+"""Beginnings of texts that are of use beside what they say."""
 _NOWHERE = Source("", False, 0)
 # Besides the first two: text that is no JSON, or a body that is not of the form that it is taken for.
 _UNUSUAL = (Unusual, Rejected, ValueError, RecursionError, LookupError, TypeError, AttributeError)
@@ -71,6 +73,7 @@ class FastPath:
         self._deletes = FastDeletes(settings.tables[0]) if takes_deletes else None
         takes_puts = FastPuts.takes(settings.tables[0])
         self._puts = FastPuts(settings.tables[0], are_items=self._is_item) if takes_puts else None
+        self._beginnings = ("{",) if self._is_item else _AS_THEY_CAME
         self._steps = steps
         self._ends_in_text = not steps or steps[-1] is None
 
@@ -88,14 +91,16 @@ class FastPath:
                 # One after the other: a whole array of values takes ten times the memory of its text, and a third
                 # more time.
                 return tuple(self._in_array(_split(found), message_id, redelivered, are_texts=True)) or None
+            text, source = None, Source(message_id, redelivered, 0)
             if self._ends_in_text:
-                text, source = found.encode(), Source(message_id, redelivered, 0)
-                if self._puts is not None and (put := self._puts.operation(text, source)) is not None:
-                    return (put,)
-                if type(found := _decode(text)) is not list:
-                    return tuple(self._element(found, source, text))
-            elements = found if type(found) is list else [found]
-            return tuple(self._in_array(elements, message_id, redelivered)) or None
+                if found.startswith(self._beginnings):
+                    text = found.encode()
+                    if self._puts is not None and (put := self._puts.operation(text, source)) is not None:
+                        return (put,)
+                found = _decode(found)
+            if type(found) is list:
+                return tuple(self._in_array(found, message_id, redelivered)) or None
+            return tuple(self._element(found, source, text))
         except _UNUSUAL:
             return None
 
