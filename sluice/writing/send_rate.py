@@ -42,9 +42,9 @@ together; and its growth per second, as a power of e: ten times as much each 0.7
 TARGET_LOSS, FAIRNESS, PRIOR = 0.057, 0.4, 10.0
 """The loss aimed at is 0.057 / rate ** 0.4 (1.1 % at 60 units/s), so that of two writers the slower one catches up; so
 many write units more are counted with that loss, as a slow writer's rate is judged by few."""
-QUIET_UNITS, RISE_GROWTH, MAX_RISE = 60.0, 0.9, 2.0
-"""After a second and 60 write units without a loss the rate rises: by 0.9 / rate ** 0.4 per second, as a power of e
-(0.17 at 60 units/s), twice as fast each 0.25 s, and by 2 at most."""
+QUIET_UNITS, RISE_GROWTH = 60.0, 1.2
+"""After a second and 60 write units without a loss the rate rises: by 1.2 / rate ** 0.4 per second, as a power of e
+(0.23 at 60 units/s), twice as fast each 0.25 s, up to the growth of a search."""
 PAUSE = 0.1
 """Seconds of silence after a call of which nothing was taken. Shorter ones waste more on a table that is closed to the
 end of a second, longer ones miss more of the next."""
@@ -336,7 +336,7 @@ class SendRate(Struct, frozen=True, gc=False):
         )
 
     def _risen(self, lost: float, before: float, now: float) -> SendRate:
-        most = MAX_RISE / CLOSED if self.closes else MAX_RISE
+        most = SEEK_GROWTH / CLOSED if self.closes else SEEK_GROWTH
         growth = min(most, RISE_GROWTH / self.before**FAIRNESS * 2 ** min(20.0, (now - self.since) / REACTION_SECONDS))
         if self.rate * CUT > self.before:  # Whoever did not give way has gone.
             self = self._without_background(now)

@@ -21,7 +21,7 @@ SEED = 101
 FOUND = Path(__file__).with_suffix(".json")
 """The name of a constant and its factor → scenario → figure → number."""
 CONSTANTS = (
-    *("CALL_SECONDS", "PAUSE", "CUT", "REACTION_SECONDS", "MAX_RISE", "RISE_GROWTH", "QUIET_UNITS", "SMALL_LOSS"),
+    *("CALL_SECONDS", "PAUSE", "CUT", "REACTION_SECONDS", "RISE_GROWTH", "QUIET_UNITS", "SMALL_LOSS"),
     *("LARGE_LOSS", "TARGET_LOSS", "FAIRNESS", "PRIOR", "SEEK_RATE", "SEEK_GROWTH", "CLOSED"),
     *("WINDOW", "MAX_WINDOW", "CALL_UNITS", "TRIAL_UNITS", "TRUST_SECONDS", "PUSH", "BURST_SECONDS", "STALE_SECONDS"),
     *("MIN_RATE",),

@@ -9,9 +9,9 @@ from sluice.message.redelivery import visibility
 from sluice.writing.send_rate import (
     CALL_SECONDS,
     FAIRNESS,
-    MAX_RISE,
     PAUSE,
     REACTION_SECONDS,
+    SEEK_GROWTH,
     SEEK_RATE,
     TARGET_LOSS,
     TRUST_SECONDS,
@@ -526,9 +526,9 @@ def test_a_rate_rises_after_a_second_without_a_loss_and_faster_and_faster() -> N
     assert quiet.rate == pytest.approx(1000.0, rel=0.02)
 
     risen, now = watched(quiet, 0.0, 0.5, now)
-    assert 1030.0 < risen.rate < 1100.0
+    assert 1050.0 < risen.rate < 1200.0
     risen, _ = watched(risen, 0.0, 1.0, now)
-    assert 2500.0 < risen.rate < 4000.0
+    assert 4000.0 < risen.rate < 9000.0
 
 
 def test_of_two_that_rise_the_slower_one_rises_faster() -> None:
@@ -551,7 +551,7 @@ def test_a_table_that_closes_must_be_quiet_for_more_than_two_seconds() -> None:
 def test_a_rise_is_slower_where_the_table_closes() -> None:
     def risen(closed: float) -> float:
         quiet = replace(held(1000.0, closed=closed), state=State.RISE, before=1000.0)
-        return math.log(watched(quiet, 0.0, 3.0)[0].rate / 1000.0)
+        return math.log(watched(quiet, 0.0, 2.0)[0].rate / 1000.0)
 
     assert risen(0.0) > 1.5 * risen(1.0) > 0.5
 
@@ -562,7 +562,7 @@ def test_the_first_loss_undoes_the_end_of_a_rise() -> None:
     fallen = risen.learn(25.0, 1.0, now, now)
 
     assert fallen.state is State.FALL
-    assert fallen.rate == pytest.approx(risen.rate * math.exp(-MAX_RISE * REACTION_SECONDS), rel=0.01)
+    assert fallen.rate == pytest.approx(risen.rate * math.exp(-SEEK_GROWTH * REACTION_SECONDS), rel=0.01)
     hardly_risen, now = watched(held(1000.0), 0.0, 1.1)
     assert hardly_risen.learn(25.0, 1.0, now, now).rate >= 1000.0
 
