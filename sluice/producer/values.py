@@ -153,6 +153,8 @@ def _is_missing(value: Any) -> bool:
     try:
         differs = value != value
         return differs is value or bool(differs)
+    except ArithmeticError:  # Decimal("sNaN"), which cannot even be compared.
+        return True
     except (TypeError, ValueError):  # Arrays.
         return False
 

@@ -296,6 +296,8 @@ def test_a_missing_date_is_refused_in_a_set_in_a_bare_item_and_as_a_version() ->
         lambda: item({"pk": "a", "v": NAT}),
         lambda: element("delete", {"pk": "a"}, Extras(version=NAT)),
         lambda: element("put", NAT),
+        lambda: element("put", Decimal("sNaN")),
+        lambda: element("put", Decimal("NaN")),
     ]
 
     for make in makes:
