@@ -78,6 +78,13 @@ def put(source: random.Random, number: int, size: int) -> Item:
     return {"put": record(source, number, size)}
 
 
+def odd_put(source: random.Random, number: int, size: int) -> Item:
+    """Its attributes stand in an order of their own, so that hardly any two puts are written alike."""
+    attributes = list(record(source, number, size).items())
+    source.shuffle(attributes)
+    return {"put": dict(attributes)}
+
+
 def delete(source: random.Random, number: int, _size: int) -> Item:
     return {"delete": key(source, number)}
 
@@ -210,6 +217,7 @@ def native(value: Any) -> Item:
 
 FORMS: Mapping[str, Callable[[random.Random, int, int], Item]] = {
     "put": put,
+    "odd put": odd_put,
     "delete": delete,
     "native put": native_put,
     "native delete": native_delete,

@@ -122,6 +122,14 @@ def _envelopes() -> Iterator[Lane]:
 
 def _unusual() -> Iterator[Lane]:
     yield Lane(
+        "plain puts, no two written alike, 300 B, one a message",
+        "odd put",
+        "json.loads + batch_writer",
+        goal=12,
+        aim=16,
+        leaves_out=BATCHES,
+    )
+    yield Lane(
         "an embedding of 1,024 signed floats",
         "embedding",
         "json.loads + batch_writer",

@@ -64,7 +64,8 @@ def measure(scale: Scale) -> Section:
         notes=[
             f"User and system time of the client's process, median of {scale.rounds} interleaved rounds; every round "
             "is counted by the server and by the writer's own word. Seven attributes a record, one of them a number "
-            "between -1 and 0.",
+            "between -1 and 0; the records of a lane have the same names in the same order, as most producers write "
+            "them, but for the lane that says otherwise.",
             "Both sides leave out what Lambda's runtime does (it decodes the event), TLS, and the time that DynamoDB "
             "takes. The function's side has in it: checks of every record, numbers with all their digits, order on "
             "each item, the answers' checksums, logs, metrics, and which messages go back.",
