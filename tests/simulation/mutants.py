@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SEEDS, MESSAGES = "27,44,1-23", 4_000
-"""The first two write much at once: one to a table that takes nothing, one within a share of write units."""
+SEEDS, MESSAGES = "27,44,32,39,23,1-20", 4_000
+"""The first two write much at once: one to a table that takes nothing, one within a share of write units. Then come
+reads whose answers hold what nobody asked for, a queue that keeps groups in order, and reads that come back in part."""
 MAX_SECONDS = 900.0
 _FOUND = re.compile(r"^FOUND after ([0-9,]+) messages, by seed ([0-9]+): (.*)$", re.MULTILINE)
 
