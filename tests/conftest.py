@@ -3,7 +3,6 @@
 Every profile but `thorough` draws the same examples in every run, so that a red build is red again on a laptop.
 """
 
-import fcntl
 import functools
 import os
 import shutil
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from sluice.writing import unchanged
-from tests.infra.command import run_app
 from tests.world import way
 
 # Some examples are 16 MB long, and the machine that runs them may be busy.
@@ -70,6 +68,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
     run = getattr(session.config, "workerinput", {}).get("testrunuid")
     if run is None:
         return (yield)
+    import fcntl  # Windows has none; only `make` gives a run to several processes.
+
     _CACHE.mkdir(exist_ok=True)
     with (_CACHE / "collected").open("a+") as collected:
         fcntl.flock(collected, fcntl.LOCK_EX)
@@ -86,6 +86,10 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cloud assembly of the stack without settings, with the package that pip has made: once for all tests."""
+    import fcntl
+
+    from tests.infra.command import run_app  # Where the tools alone are tested, the stack's packages are not there.
+
     own = tmp_path_factory.getbasetemp()
     made = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "assembly"
     with made.with_suffix(".lock").open("w") as lock:

@@ -63,6 +63,7 @@ class Calls:
 
     @property
     def at_once(self) -> float:
+        """How many may be in flight, by what has been taken so far."""
         return self._at_once
 
     def may_begin(self, at_once: float) -> None:

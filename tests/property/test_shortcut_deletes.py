@@ -18,7 +18,7 @@ from sluice.message.fast_deletes import FastDeletes
 from sluice.message.fast_path import FastPath
 from sluice.message.operation import Source
 from sluice.message.settings import KeyAttribute, Settings, Table
-from tests.property.two_ways import agree, meaning
+from tests.property.two_ways import MARKS, agree, meaning
 from tests.strategies import PAIRS, as_json, native, texts
 from tests.world import EVENTS, INDEXED_TABLE, ORDERS, VERSIONED
 
@@ -26,26 +26,7 @@ ODD = Table("odd", "odd-table", KeyAttribute('a: "%s', "S"), KeyAttribute("(b|{c
 SETTINGS = {table.alias: Settings((table, EVENTS)) for table in (ORDERS, PAIRS, INDEXED_TABLE, ODD)}
 DECODERS = {alias: Decoder(settings) for alias, settings in SETTINGS.items()}
 FORMS = ("delete", "DeleteRequest")
-PIECES = (
-    '"',
-    "\\",
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    " ",
-    "\n",
-    "\0",
-    "\ud800",
-    "é",
-    "delete",
-    "pk",
-    '"pk":"b",',
-    "[]",
-    "1",
-)
+PIECES = (*MARKS, "delete", "pk", '"pk":"b",', "[]", "1")
 
 
 def deletes(table: Table, form: str, keys: Sequence[tuple[str, str]], *, in_array: bool, spaced: bool = False) -> str:

@@ -8,6 +8,9 @@ from sluice.message.operation import Operation, SingleWrite
 from sluice.message.settings import Settings
 from tests.fakes.attribute_values import canonical_item
 
+MARKS = ('"', "\\", "{", "}", "[", "]", ",", ":", " ", "\n", "\0", "\ud800", "é")
+"""Pieces of JSON, and what it may not hold, to be put where they do not belong."""
+
 
 def attributes(operation: Operation) -> dict[str, Any]:
     """Those of a batch operation."""

@@ -76,6 +76,13 @@ def windows(tmp_path: Path) -> Iterator[Windows]:
         yield playing
 
 
+def test_the_tests_themselves_can_begin_there_without_what_only_the_stack_needs(windows: Windows) -> None:
+    script = windows.directory / "begin.py"
+    script.write_text("import sys, tests.conftest\nassert not {'aws_cdk', 'moto', 'jsii'} & sys.modules.keys()\n")
+
+    windows.run(str(script))
+
+
 def test_a_file_is_sent_resumed_and_verified(windows: Windows) -> None:
     file = windows.directory / "orders.csv"
     file.write_bytes("pk,note\r\na,Grüße\r\n,bad\r\nb,two\r\n".encode())
