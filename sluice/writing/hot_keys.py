@@ -8,45 +8,54 @@ range is lost again and again, while what was never sent before is mostly taken,
 
 from __future__ import annotations
 
-from msgspec import Struct
+import math
 
-MEMORY = 40.0
-"""How many operations of each kind count; older ones fade."""
-MIN_REPEATED, MIN_FRESH = 6.0, 15.0
-HOT_SHARE, FRESH_SHARE = 0.3, 0.6
-"""Hot: of what had been lost before at least 0.3 is lost again, and of the rest at most 0.6 times as much."""
+from .plan import MAX_REQUESTS
+from .send_rate import LARGE_LOSS
 
-
-class Tally(Struct, gc=False):
-    """Operations sent and lost, the latest ones."""
-
-    sent: float = 0.0
-    lost: float = 0.0
-
-    @property
-    def share(self) -> float:
-        return self.lost / self.sent if self.sent else 0.0
-
-    def add(self, sent: int, lost: int) -> None:
-        kept = min(1.0, MEMORY / (self.sent + 1e-9))
-        self.sent, self.lost = self.sent * kept + sent, self.lost * kept + lost
+DEVIATIONS = 2.5
+"""Hot: of what had been lost before more is lost again than of the rest, by so many standard deviations of chance."""
+MIN_VARIANCE, MAX_VARIANCE = 1.0, 8.0
+"""A call of 25 that loses a few has a variance of about 0.8: two calls are needed, ten count, older ones fade."""
+MOST_SAVED, MIN_SAVED = MAX_REQUESTS / 2, 3.0
+"""Write units: how far the losses of a hot range may go beyond a quarter for a while, as that is chance; and how much
+of it must be left to take them for the range's own."""
 
 
 class HotKeys:
-    """Compares, for one table, operations that had been lost before with fresh ones."""
+    """Compares, for one table, operations that had been lost before with fresh ones of the same call."""
 
     def __init__(self) -> None:
         self.is_uneven = False
         """A range of keys is hot, as far as is known."""
-        self._repeated, self._fresh = Tally(), Tally()
+        self._excess, self._variance = 0.0, 0.0
+        self._saved = 0.0
 
     def learn(self, repeated: int, repeated_lost: int, fresh: int, fresh_lost: int) -> None:
-        """Of a call. Only one that has both kinds, and is taken in part, tells the one from the other."""
-        lost = repeated_lost + fresh_lost
-        if not repeated or not fresh or not 0 < lost < repeated + fresh:
+        """Of a call. Only one that has both kinds, and is taken in part, tells the one from the other.
+
+        The hypergeometric distribution says what to expect, as in the test of Cochran, Mantel and Haenszel.
+        """
+        sent, lost = repeated + fresh, repeated_lost + fresh_lost
+        if not repeated or not fresh or not 0 < lost < sent:
             return
-        self._repeated.add(repeated, repeated_lost)
-        self._fresh.add(fresh, fresh_lost)
-        if self._repeated.sent >= MIN_REPEATED and self._fresh.sent >= MIN_FRESH:
-            again = self._repeated.share
-            self.is_uneven = again > HOT_SHARE and self._fresh.share < FRESH_SHARE * again
+        kept = min(1.0, MAX_VARIANCE / (self._variance + 1e-9))
+        self._excess = self._excess * kept + repeated_lost - repeated * lost / sent
+        self._variance = self._variance * kept + repeated * fresh * lost * (sent - lost) / (sent * sent * (sent - 1))
+        if self.is_uneven:
+            self.is_uneven = self._excess > math.sqrt(self._variance)
+        else:
+            enough = max(MIN_VARIANCE, self._variance)
+            self.is_uneven = self._excess > DEVIATIONS * math.sqrt(enough) and self._variance >= MIN_VARIANCE
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the table has lately lost nothing, as far as that can be told: what is lost is the hot range's."""
+        return self._saved >= MIN_SAVED
+
+    def beyond(self, sent: float, lost: float) -> float:
+        """What is lost beyond a quarter of what is sent: that much a hot range may lose, and the table has the rest."""
+        self._saved = min(MOST_SAVED, self._saved) + LARGE_LOSS * sent
+        beyond = max(0.0, lost - self._saved)
+        self._saved -= lost - beyond
+        return beyond

@@ -8,67 +8,21 @@ import math
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from sluice.aws.answer import ThrottlingReason
-from sluice.message.operation import BatchWrite, Operation, go_in_batches
+from sluice.message.operation import Operation
 
 from . import plan
-from .hot_keys import HotKeys
 from .plan import MAX_REQUESTS, Batch
+from .queues import Head, Queues
 from .send_rate import Bucket, SendRate, State, backoff
 
+GOLDEN_RATIO = 0.618034
+"""Multiples of it, without their whole part, cover all from 0 to 1 evenly, however few or many they are."""
 LAST_SECONDS = 2.0
 """While the limit is not known, the last call may hold as much as the send rate allows in 2 s."""
-SMALL_CALL = 4
-"""Operations of a call in which those that came back are too large a part to judge the table by."""
-PART_SECONDS = 8.0
-"""So long what came back keeps to a rate of its own after the service has named a range of keys or an index."""
-MAX_REFUSED_IN_A_ROW = 4 * MAX_REQUESTS
-"""An index or a range for whose sake more than four full calls were refused one after the other is in all that is sent:
-then the table itself has to go slower."""
-
-
-class Queues(Struct):
-    """The operations of a table that are ready."""
-
-    fresh: deque[BatchWrite] = field(default_factory=deque)
-    single: deque[Operation] = field(default_factory=deque)
-    """Each goes by itself: conditional writes and updates."""
-    repeated: deque[BatchWrite] = field(default_factory=deque)
-    """What came back, and goes in batches. At most half of a call where there are fresh ones: so a range of keys that
-    is hot neither fills whole calls nor goes unnoticed."""
-    repeated_rate: SendRate = field(default_factory=SendRate)
-    """Limits what came back while a range of keys is hot, so that the rest of the table keeps its own send rate."""
-    hot_keys: HotKeys = field(default_factory=HotKeys)
-
-    def extend(self, operations: Collection[Operation]) -> None:
-        """Add operations that are all of one kind."""
-        if go_in_batches(operations):
-            self.fresh.extend(operations)
-        else:
-            self.single.extend(operations)
-
-    is_turn_of_fresh: bool = False
-    """The last call was so small that what came back has filled it."""
-    is_part_refused: bool = False
-    """The last call was refused for the sake of a range of keys or an index, while others were taken."""
-    part_until: float = -math.inf
-    """When such a refusal has been so long ago that it says nothing any more."""
-    refused_in_a_row: int = 0
-    """Operations, until a call takes one."""
-
-    def hear(self, is_of_a_part: bool, sent: int, lost: int, now: float) -> None:
-        """Whether the service has said that only a part of the table was too fast for a call that is now learnt of."""
-        self.refused_in_a_row = self.refused_in_a_row + sent if lost == sent else 0
-        self.is_part_refused = is_of_a_part and self.refused_in_a_row <= MAX_REFUSED_IN_A_ROW
-        if is_of_a_part:
-            self.part_until = now + PART_SECONDS
-
-    def is_uneven(self, now: float) -> bool:
-        """A range of keys, or an index, is hot: by what the service says, or by which operations are lost again."""
-        return self.hot_keys.is_uneven or now < self.part_until
 
 
 class Sending(Struct, frozen=True, eq=False):
@@ -97,6 +51,7 @@ class Pending:
         self._later: list[tuple[float, int, Batch, bool]] = []
         """A heap of what waits for its backoff: when, a tie-breaker, the operations, whether alone."""
         self._order = itertools.count()
+        self._phase = 0.0
         self.attempts: dict[Operation, int] = {}
         """How often an operation has been tried without success."""
 
@@ -104,7 +59,7 @@ class Pending:
         if self._later or self._alone:
             return True
         for queues in self._tables.values():  # noqa: SIM110  # Asked before each call: `any` takes twice as long.
-            if queues.fresh or queues.single or queues.repeated:
+            if queues:
                 return True
         return False
 
@@ -155,8 +110,7 @@ class Pending:
             self._send_rates[table] = self._send_rate_of(table).spend(estimate, now)
             self._share = self._share.spend(estimate, now)
             queues = self._tables[table]
-            if queues.repeated_rate.is_limited:
-                queues.repeated_rate = queues.repeated_rate.spend(self._repeated_units(table, batch), now)
+            queues.spend(batch, now)
         return Sending(batch, alone, units, now)
 
     def _estimate(self, batch: Batch) -> Mapping[str, float]:
@@ -173,10 +127,10 @@ class Pending:
         """Seconds until something may go that may not go now; None where nothing waits."""
         waits = [self._later[0][0] - now] if self._later else []
         for table, queues in self._tables.items():
-            if queues.single or (queues.fresh and not singles_only):
+            if queues.single or ((queues.fresh or queues.repeated) and not singles_only):
                 waits.append(self._send_rate_of(table).wait(now))
-            elif queues.repeated and not singles_only:
-                waits.append(max(queues.repeated_rate.wait(now), self._send_rate_of(table).wait(now)))
+            elif queues.hot and not singles_only:
+                waits.append(max(queues.hot_rate.wait(now), self._send_rate_of(table).wait(now)))
         if self._alone and not singles_only:
             waits.append(max(self._send_rate_of(operation.table).wait(now) for operation in self._alone[0]))
         if not waits:
@@ -223,50 +177,28 @@ class Pending:
         sent_at: float,
         now: float,
     ) -> None:
-        repeated, fresh = _Units(), _Units()
-        for operation in operations:
-            units = repeated if operation in self.attempts else fresh
-            units.add(operation, operation in lost)
-        queues, taken = self._queues(table), repeated.taken + fresh.taken
-        queues.hot_keys.learn(repeated.count, repeated.count_lost, fresh.count, fresh.count_lost)
-        refused, is_uneven = repeated.lost + fresh.lost, queues.is_uneven(now)
+        queues = self._queues(table)
+        taken = sum([operation.write_units for operation in operations if operation not in lost])
         send_rate = self._send_rate_of(table).correct(taken, consumed.get(table, taken), sent_at, now)
-        if is_uneven and (taken or not fresh.count or queues.is_part_refused):
-            # What is lost of a hot range says nothing of the table.
-            refused = 0
-        elif queues.fresh and len(operations) <= SMALL_CALL:
-            # Nor does what comes back again, where it is half of a small call, or takes turns with what is fresh.
-            taken, refused = fresh.taken, fresh.lost
-        if taken or refused:
-            send_rate = send_rate.learn(taken + refused, refused, sent_at, now)
-        if is_uneven != queues.repeated_rate.is_limited:
-            queues.repeated_rate = SendRate().restarted(now) if is_uneven else SendRate()
-        elif is_uneven and repeated.count:
-            queues.repeated_rate = queues.repeated_rate.learn(repeated.units, repeated.lost, sent_at, now)
+        sent, refused = queues.learn(operations, lost, self.attempts, sent_at, now)
+        if sent:
+            send_rate = send_rate.learn(sent, refused, sent_at, now)
         self._send_rates[table] = send_rate
-
-    def _repeated_units(self, table: str, batch: Batch) -> int:
-        return sum([o.write_units for o in batch if o in self.attempts and o.key[0] == table])
 
     def _next_batch(self, now: float) -> tuple[Batch, bool]:
         if self._alone and all(self._send_rate_of(operation.table).wait(now) <= 0 for operation in self._alone[0]):
             return self._alone.popleft(), True
-        ready = [(table, queues) for table, queues in self._tables.items() if self._send_rate_of(table).wait(now) <= 0]
-        heads: list[_Head] = []
-        for table, queues in ready:
-            most, repeated = self._most_units(table, queues), 0.0
-            is_turn_of_fresh, queues.is_turn_of_fresh = queues.is_turn_of_fresh and bool(queues.fresh), False
-            if queues.repeated and queues.repeated_rate.wait(now) <= 0 and not is_turn_of_fresh:
-                own = min(most, queues.repeated_rate.most_units())
-                heads.append(_Head(queues.repeated, min(own, MAX_REQUESTS // 2, most / 2) if queues.fresh else own))
-                repeated = heads[-1].units
-                queues.is_turn_of_fresh = repeated >= most
-            if queues.fresh and repeated < most:
-                heads.append(_Head(queues.fresh, most - repeated))
+        heads: list[Head] = []
+        for table, queues in self._tables.items():
+            if self._send_rate_of(table).wait(now) <= 0:
+                heads += queues.heads(self._most_units(table, queues), now)
         batch = plan.take([head.queue for head in heads])
         for head in heads:
             head.put_back()
         if batch:
+            if self.attempts:
+                self._phase = (self._phase + GOLDEN_RATIO) % 1.0
+                batch = plan.spread(batch, self.attempts, self._phase)
             return batch, False
         return self._next_single(now), False
 
@@ -280,7 +212,7 @@ class Pending:
         """How much of a table's queues may go into one call."""
         send_rate = self._send_rate_of(table)
         if send_rate.state is State.SEEK and not self._later:
-            left = len(queues.fresh) + len(queues.repeated)
+            left = len(queues.fresh) + len(queues.repeated) + len(queues.hot)
             return math.inf if left <= min(MAX_REQUESTS, send_rate.rate * LAST_SECONDS) else send_rate.most_units()
         return send_rate.most_units()
 
@@ -289,11 +221,7 @@ class Pending:
             self._alone.append(batch)
             return
         for operation in batch:
-            queues = self._queues(operation.key[0])
-            if isinstance(operation, BatchWrite):
-                queues.repeated.append(operation)
-            else:
-                queues.single.appendleft(operation)
+            self._queues(operation.key[0]).come_back(operation)
 
     def _queues(self, table: str) -> Queues:
         queues = self._tables.get(table)
@@ -306,42 +234,3 @@ class Pending:
         if send_rate is None:
             send_rate = self._send_rates[table] = SendRate()
         return send_rate
-
-
-class _Units(Struct, gc=False):
-    """Operations of a call, and how many write units of them were taken and lost."""
-
-    count: int = 0
-    count_lost: int = 0
-    taken: int = 0
-    lost: int = 0
-
-    @property
-    def units(self) -> int:
-        return self.taken + self.lost
-
-    def add(self, operation: Operation, is_lost: bool) -> None:
-        self.count += 1
-        self.count_lost += is_lost
-        if is_lost:
-            self.lost += operation.write_units
-        else:
-            self.taken += operation.write_units
-
-
-class _Head:
-    """As many operations from the head of a queue as may go into one call by their write units."""
-
-    def __init__(self, queue: deque[BatchWrite], most_units: float) -> None:
-        self._rest: deque[BatchWrite] | None = None
-        self.queue = queue
-        self.units = 0.0
-        if most_units < MAX_REQUESTS:
-            self._rest, self.queue = queue, deque()
-            while queue and self.units < most_units:
-                self.units += queue[0].write_units
-                self.queue.append(queue.popleft())
-
-    def put_back(self) -> None:
-        if self._rest is not None:
-            self._rest.extendleft(reversed(self.queue))

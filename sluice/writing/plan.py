@@ -6,7 +6,7 @@ Limits: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Batch
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from msgspec import Struct
 
@@ -103,3 +103,19 @@ def take(queues: Iterable[deque[BatchWrite]]) -> Batch:
                 return batch
             batch.append(queue.popleft())
     return batch
+
+
+def spread(batch: Batch, again: Container[Operation], phase: float) -> Batch:
+    """The same, with those that are sent again spread evenly; from 0 to 1: where that begins.
+
+    A table may take a batch in any order, or in this one. So neither kind must come first or last more often.
+    """
+    fresh: Batch = []
+    repeated: Batch = []
+    for operation in batch:
+        (repeated if operation in again else fresh).append(operation)
+    if not fresh or not repeated:
+        return batch
+    places = {int((number + phase) * len(batch) / len(repeated)) for number in range(len(repeated))}
+    first, second = iter(fresh), iter(repeated)
+    return [next(second if place in places else first) for place in range(len(batch))]

@@ -379,8 +379,8 @@ def neighbour(
     }
 
 
-def hot(seed: int, keys: int) -> Figures:
-    found = simulate_hot(1000.0, 100.0, keys, seed=seed)
+def hot(seed: int, keys: int, writers: int) -> Figures:
+    found = simulate_hot(1000.0, 100.0, keys, seed=seed, writers=writers)
     return {"others took": found.others_slower, "used of range": found.hot_use, "wasted": found.hot_waste}
 
 
@@ -421,8 +421,8 @@ def _all() -> dict[str, Callable[[int], Figures]]:
         found[f"neighbour, {writers}"] = partial(neighbour, bucket=BUCKETS[0], writers=writers)
     found["neighbour, 1, 0.1 s"] = partial(neighbour, bucket=BUCKETS[1], writers=1)
     found["neighbour, 1, in single writes"] = partial(neighbour, bucket=BUCKETS[0], writers=1, units=1)
-    for keys in (1, 10, 0):
-        found[f"hot, {keys or 'all'} keys"] = partial(hot, keys=keys)
+    for keys, writers in ((1, 1), (10, 1), (0, 1), (0, 4)):
+        found[f"hot, {keys or 'all'} keys, {writers}"] = partial(hot, keys=keys, writers=writers)
     found["fifo, 36%"] = fifo
     found["join, 4 each 2 s"] = partial(whole, rate=1000.0, bucket=BUCKETS[0], writers=4, stagger=2.0)
     found["warm, 4 three rounds"] = partial(whole, rate=1000.0, bucket=BUCKETS[0], writers=4, rounds=3)

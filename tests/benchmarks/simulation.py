@@ -376,8 +376,11 @@ class HotFigures:
     hot_waste: float
 
 
-def simulate_hot(table_rate: float, hot_rate: float, keys: int, *, seconds: float = 10.0, seed: int = 0) -> HotFigures:
+def simulate_hot(
+    table_rate: float, hot_rate: float, keys: int, *, seconds: float = 10.0, seed: int = 0, writers: int = 1
+) -> HotFigures:
     """A range of so many partition keys (0: each item its own) that takes `hot_rate`, beside others that do not."""
+    scenario = Scenario(table_rate, 0.1, False, writers, seconds * 4)
 
     def run(own_rate: float) -> tuple[Table, float]:
         time, chance = Time(), Random(seed)
@@ -385,9 +388,12 @@ def simulate_hot(table_rate: float, hot_rate: float, keys: int, *, seconds: floa
         work = operations(int(table_rate * seconds * 0.8), "cool")
         work += operations(int(2 * hot_rate * seconds), "hot", keys)
         chance.shuffle(work)
-        work = plan.interleave(work)
-        scenario = Scenario(table_rate, 0.1, False, 1, seconds * 4)
-        time.run(lambda actor: _write(actor, table.of(0), work, {}, chance, scenario))
+
+        def body(writer: int) -> Callable[[Actor], None]:
+            share = plan.interleave(work[writer::writers])
+            return lambda actor: _write(actor, table.of(writer), share, {}, chance, scenario)
+
+        time.run(*(body(writer) for writer in range(writers)))
         return table, max(table.written["cool"])
 
     (_, even), (table, beside) = run(10 * table_rate), run(hot_rate)

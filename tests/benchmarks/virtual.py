@@ -19,7 +19,13 @@ SEEDS = (201, 202, 203, 204)
 """All figures are means over these."""
 HOT_SECONDS = 10.0
 TABLE_RATE, HOT_RATE = 1000.0, 100.0
-HOT_KEYS = {1: "one key", 10: "ten keys", 0: "a key for each item"}
+HOT = {
+    "one key": (1, 1),
+    "ten keys": (10, 1),
+    "a key for each item": (0, 1),
+    "a key for each item, four at once": (0, 4),
+}
+"""Partition keys of the range (0: each item its own) and invocations."""
 OTHERS_SLOWER = 1.05
 HEADER = ("table and invocations at once", "used", "wasted", "slowest of mean", "calls of fewest")
 HOT_HEADER = ("the hot range", "other keys took", "used of the range", "wasted")
@@ -37,8 +43,10 @@ def measure(scale: Scale) -> Section:
     goals = scenarios.GOALS if is_full else scenarios.GOALS[-1:]
     rates = {name: scenarios.run(name, seeds) for name in dict.fromkeys(goal[0] for goal in goals)}
     hot = {
-        name: _mean([simulate_hot(TABLE_RATE, HOT_RATE, keys, seconds=seconds, seed=seed) for seed in seeds])
-        for keys, name in HOT_KEYS.items()
+        name: _mean(
+            [simulate_hot(TABLE_RATE, HOT_RATE, keys, seconds=seconds, seed=seed, writers=writers) for seed in seeds]
+        )
+        for name, (keys, writers) in HOT.items()
     }
     return Section(
         title="Use of a table's capacity, in virtual time",

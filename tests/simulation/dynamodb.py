@@ -24,6 +24,10 @@ class DynamoDB(Service):
         self._tables = tables
         self.capacity: float | None = None
         """Write units per second of each table; None: as much as is sent."""
+        self.hot: Callable[[Place], bool] | None = None
+        """What belongs to a range of keys that is hot."""
+        self.hot_capacity = 0.0
+        """Write units per second of such a range."""
         self._tokens: dict[str, tuple[float, float]] = {}
         self.denied: Callable[[Place], bool] | None = None
         self.skipping: Collection[str] = ()
@@ -131,7 +135,7 @@ class DynamoDB(Service):
             return 400, refusal
         taken, left = self._divided(call.items)
         if not taken:
-            return 400, self.throttle(call)
+            return 400, self._throttle_writes(call)
         requests: dict[str, list[Json]] = {}
         for _, (table, _), request in taken:
             requests.setdefault(table, []).append(request)
@@ -156,22 +160,27 @@ class DynamoDB(Service):
             count = self.random.randint(1, len(items))
             left = self.random.sample(items, count)
             items = [item for item in items if item not in left]
-        if self.capacity is not None:
-            allowed = [self._takes(item[1][0]) for item in items]
-            refused = [item for item, is_allowed in zip(items, allowed, strict=True) if not is_allowed]
-            if refused:
-                self.chance.count("no capacity")
-                left = [*left, *refused]
-                items = [item for item, is_allowed in zip(items, allowed, strict=True) if is_allowed]
+        if self.capacity is not None or self.hot is not None:
+            allowed = [self._takes(item[1]) for item in items]
+            left = [*left, *(item for item, is_allowed in zip(items, allowed, strict=True) if not is_allowed)]
+            items = [item for item, is_allowed in zip(items, allowed, strict=True) if is_allowed]
         return items, left
 
-    def _takes(self, table: str) -> bool:
-        if self.capacity is None:
-            return True
-        tokens, at = self._tokens.get(table, (self.capacity, 0.0))
-        tokens = min(self.capacity, tokens + (self.time.now - at) * self.capacity)
+    def _takes(self, place: Place) -> bool:
+        table = place[0]
+        if self.hot is not None and self.hot(place) and not self._has_room(f"{table}, hot", self.hot_capacity):
+            self.chance.count("hot range")
+            return False
+        if self.capacity is not None and not self._has_room(table, self.capacity):
+            self.chance.count("no capacity")
+            return False
+        return True
+
+    def _has_room(self, what: str, capacity: float) -> bool:
+        tokens, at = self._tokens.get(what, (capacity, 0.0))
+        tokens = min(capacity, tokens + (self.time.now - at) * capacity)
         is_allowed = tokens >= 1
-        self._tokens[table] = (tokens - is_allowed, self.time.now)
+        self._tokens[what] = (tokens - is_allowed, self.time.now)
         return is_allowed
 
     # Single writes
@@ -180,9 +189,8 @@ class DynamoDB(Service):
         [(signature, place, _)] = call.items
         if refusal := self._refused(call):
             return 400, refusal
-        if not self._takes(place[0]):
-            self.chance.count("no capacity")
-            return 400, self.throttle(call)
+        if not self._takes(place):
+            return 400, self._throttle_writes(call)
         if call.action == "TransactWriteItems" and self.chance.hits("transaction conflict", 0.03):
             return 400, canceled({"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"})
         status, body = self._tables.single(call.action, call.body)
@@ -225,6 +233,21 @@ class DynamoDB(Service):
             self.model.throttled(call.invocation, [place for _, place, _ in call.items], self.time.now)
         code = self.random.choice(THROTTLES)
         return {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "too fast"}
+
+    def _throttle_writes(self, call: Call) -> Json:
+        """The same, and often why: a range of keys, where all belong to one that is hot."""
+        answer = self.throttle(call)
+        places = [place for _, place, _ in call.items]
+        if self.hot is not None and all(map(self.hot, places)) and self.random.random() < 0.5:
+            name = "throttlingReasons" if "ThrottlingException" in answer["__type"] else "ThrottlingReasons"
+            answer[name] = [
+                {
+                    "reason": "TableWriteKeyRangeThroughputExceeded",
+                    "resource": f"arn:aws:dynamodb:us-east-1:000000000000:table/{table}",
+                }
+                for table in dict.fromkeys(table for table, _ in places)
+            ]
+        return answer
 
     def wrong_types(self, body: Json) -> Any:
         if "Responses" in body:

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SEEDS, MESSAGES = "27,44,32,39,23,1-20", 4_000
+SEEDS, MESSAGES = "27,44,32,39,23,56,1-20", 4_000
 """The first two write much at once: one to a table that takes nothing, one within a share of write units. Then come
-reads whose answers hold what nobody asked for, a queue that keeps groups in order, and reads that come back in part."""
+reads whose answers hold what nobody asked for, a queue that keeps groups in order, reads that come back in part, and a
+table that takes nothing for long."""
 MAX_SECONDS = 900.0
 _FOUND = re.compile(r"^FOUND after ([0-9,]+) messages, by seed ([0-9]+): (.*)$", re.MULTILINE)
 
@@ -36,7 +37,7 @@ class Mutant:
     new: str
 
 
-LANES = "sluice/writing/lanes.py"
+LANES, QUEUES = "sluice/writing/lanes.py", "sluice/writing/queues.py"
 WRITER, PENDING, SEND_RATE = "sluice/writing/writer.py", "sluice/writing/pending.py", "sluice/writing/send_rate.py"
 HTTP, CONNECTION, PARSER = "sluice/aws/http.py", "sluice/aws/connection.py", "sluice/aws/http_parser.py"
 READS, UNCHANGED, EQUALITY = "sluice/aws/reads.py", "sluice/writing/unchanged.py", "sluice/message/equality.py"
@@ -70,7 +71,8 @@ MUTANTS: Sequence[Mutant] = (
     Mutant("a newer version that stands there is overlooked", UNCHANGED, "not items.is_newer(version, held)", "items.is_newer(version, held)"),
     Mutant("a skipped operation leaves its lane as it was", WRITER, "        self._finish(found.unchanged)", "        self.outcome.written.update(found.unchanged)"),
     # The send rate, and what waits
-    Mutant("what came back is not sent again", PENDING, "                queues.repeated.append(operation)", "                pass"),
+    Mutant("what came back is not sent again", QUEUES, "            self.repeated.append(operation)", "            pass"),
+    Mutant("what is hot is not sent again", QUEUES, "            self.hot.append(operation)", "            pass"),
     Mutant("the share of write units is not paid", PENDING, "            self._share = self._share.spend(estimate, now)\n            queues", "            queues"),
     Mutant("a bucket of write units is never empty", SEND_RATE, "return self if self.rate == math.inf else Bucket(self.rate, self._filled(now) - units, now)", "return self"),
     Mutant("the send rate learns nothing", SEND_RATE, "        closed = self.closed + (", "        return self\n        closed = self.closed + ("),

@@ -161,7 +161,8 @@ class World:
     def _change_weather(self) -> None:
         if self._sent_all_at and self.time.now >= self._sent_all_at + LAST_WEATHER:
             self.chance.clear_up()
-            self.dynamodb.capacity, self.dynamodb.denied, self.dynamodb.calls_left = None, None, -1
+            self.dynamodb.capacity, self.dynamodb.hot, self.dynamodb.denied = None, None, None
+            self.dynamodb.calls_left = -1
             self._weather += 1
             return
         if self._acknowledged == self._total:
@@ -172,6 +173,8 @@ class World:
         self.dynamodb.capacity = (
             random.choice((20.0, 100.0, 500.0, 2000.0)) if is_bad and random.random() < 0.3 else None
         )
+        self.dynamodb.hot = self._one_in_seven() if is_bad and random.random() < 0.2 else None
+        self.dynamodb.hot_capacity = random.choice((1.0, 20.0, 200.0))
         self.dynamodb.denied = self._denied() if is_bad and random.random() < 0.2 else None
         if is_bad and random.random() < 0.2:
             self._tokens += 1
@@ -196,6 +199,9 @@ class World:
                 return True
 
             return is_of_table
+        return self._one_in_seven()
+
+    def _one_in_seven(self) -> Callable[[Place], bool]:
         rest = self._random.randrange(7)
         return lambda place: zlib.crc32(place[1].encode()) % 7 == rest
 
@@ -298,7 +304,12 @@ class World:
         self.chance.count("clock jumps forward" if process.skew > before else "clock jumps back")
 
     def _is_calm(self) -> bool:
-        return self.chance.is_calm and self.dynamodb.capacity is None and self.dynamodb.denied is None
+        return (
+            self.chance.is_calm
+            and self.dynamodb.capacity is None
+            and not self.dynamodb.hot
+            and self.dynamodb.denied is None
+        )
 
     def _faults(self) -> int:
         return self.chance.harmful

@@ -45,7 +45,7 @@ UNUSUAL = (
 ALL = (*WITHOUT_ANSWER, *ERRORS, *CORRUPT, *UNUSUAL)
 KINDS = (
     *(kind for kind, _ in ALL),
-    "unprocessed", "no capacity", "keys unprocessed", "table left out", "read denied",
+    "unprocessed", "no capacity", "hot range", "keys unprocessed", "table left out", "read denied",
     "transaction conflict", "item denied", "table denied", "credentials expired",
     "signature refused", "poison refused", "SQS entry failed", "SQS too fast",
 )  # fmt: skip

@@ -692,8 +692,8 @@ def test_a_hot_range_of_keys_does_not_hold_back_the_others(keys: int) -> None:
     assert figures.hot_use > 0.2
 
 
-def test_a_hot_range_in_which_each_item_has_its_own_key_holds_back_the_others_for_a_while_only() -> None:
+def test_a_hot_range_in_which_each_item_has_its_own_key_hardly_holds_back_the_others() -> None:
     found = [simulate_hot(1000.0, 50.0, 0, seconds=3.0, seed=seed) for seed in range(8)]
 
-    assert statistics.mean(figures.others_slower for figures in found) < 2.0
+    assert statistics.mean(figures.others_slower for figures in found) < 1.4
     assert min(figures.hot_use for figures in found) > 0.2
