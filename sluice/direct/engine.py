@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from typing import TypeVar
 
 from sluice.aws.threads import Threads
 from sluice.message.operation import Operation, Rejection
@@ -23,6 +23,7 @@ from .errors import WriterStoppedError
 from .inbox import Inbox
 from .outcome import Outcome, Result, Status
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 WINDOW = 4096
@@ -71,6 +72,10 @@ class Engine:
         self._deadline = 0.0
         self._told_at = 0.0
         self._to_tell: deque[Outcome] = deque()
+        self._to_be_told = self._told = 0
+        """Outcomes, of all runs, by the engine's own thread."""
+        self._callers: set[int] = set()
+        """Threads that are within one of the caller's own functions."""
         self._is_hurried = False
         self.result = Result()
         self.ended = 0
@@ -94,9 +99,9 @@ class Engine:
         return [*self._open.values(), *self._inbox.outcomes()]
 
     def reject(self, outcome: Outcome, rejection: Rejection) -> None:
-        """A write that was refused before it was sent. Under the lock."""
+        """A write that was refused before it was sent; whoever gave it tells of it. Under the lock."""
         self._inbox.taken += 1
-        self._end(outcome, "rejected", rejection)
+        self._settle(outcome, "rejected", rejection)
 
     def _first(self) -> Sequence[Operation]:
         """Wait for something to do; nothing once the writer is closed."""
@@ -195,7 +200,7 @@ class Engine:
             for outcome in left:
                 self._end(outcome, "not-written", Rejection("", why))
             self._changed.notify_all()
-        self.tell()
+        self._tell_all()
 
     def _count(self, outcome: WriteOutcome) -> None:
         """Figures since the last time; the lists behind them are emptied, as a stream has no end."""
@@ -214,22 +219,47 @@ class Engine:
             self._end(opened.pop(operation), status)
 
     def _end(self, outcome: Outcome, status: Status, why: Rejection | None = None) -> None:
+        self._settle(outcome, status, why)
+        if self._on_outcome is not None:
+            self._to_tell.append(outcome)
+            self._to_be_told += 1
+
+    def _settle(self, outcome: Outcome, status: Status, why: Rejection | None) -> None:
         if why is not None:
             outcome.code, outcome.message = why.code, why.message
         outcome.status = status
         self.ended += 1
         self.result.count(outcome)
-        if self._on_outcome is not None:
-            self._to_tell.append(outcome)
 
-    def tell(self) -> None:
-        """Call the caller's own functions. Not under the lock: they may use the writer."""
-        while self._to_tell and self._on_outcome is not None:
-            with suppress(IndexError):  # Another thread was faster.
-                _call(self._on_outcome, self._to_tell.popleft())
+    # The caller's own functions, never under the lock: they may give more.
+
+    @property
+    def is_calling_here(self) -> bool:
+        """Whether this thread is within one of them."""
+        return threading.get_ident() in self._callers
+
+    def told(self) -> Callable[[], bool]:
+        """Whether they have returned for all that has ended until now. Under the lock."""
+        until = self._to_be_told
+        return lambda: self._told >= until
+
+    def tell(self, outcome: Outcome) -> None:
+        if self._on_outcome is not None:
+            self._call(self._on_outcome, outcome)
+
+    def _tell_all(self) -> None:
+        if not self._to_tell:
+            return
+        while self._to_tell:
+            try:
+                self.tell(self._to_tell.popleft())
+            finally:
+                self._told += 1
+        with self._changed:
+            self._changed.notify_all()
 
     def _progress(self, *, is_last: bool = False) -> None:
-        self.tell()
+        self._tell_all()
         if self._on_progress is None:
             return
         now = time.monotonic()
@@ -237,11 +267,16 @@ class Engine:
             self._told_at = now
             with self._changed:
                 result = self.result.copied()
-            _call(self._on_progress, result)
+            self._call(self._on_progress, result)
 
-
-def _call(callback: Callable[..., object], argument: object) -> None:
-    try:
-        callback(argument)
-    except Exception:  # The caller's own: it must not stop the writing.
-        logger.exception("a callback of the writer's raised")
+    def _call(self, callback: Callable[[T], object], argument: T) -> None:
+        thread = threading.get_ident()
+        is_within = thread in self._callers
+        self._callers.add(thread)
+        try:
+            callback(argument)
+        except Exception:  # It must not stop the writing.
+            logger.exception("a callback of the writer's raised")
+        finally:
+            if not is_within:
+                self._callers.discard(thread)

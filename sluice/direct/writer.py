@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
@@ -76,7 +77,8 @@ class Writer:
         versions). `timeout`: seconds in which the table takes nothing at all, after which the writer stops.
         `buffer` and `buffer_bytes` are how much waits, in writes and in bytes of JSON: then `put` waits.
         `on_outcome` is called for each write that has ended, and `on_progress` at most ten times a second, both in the
-        writer's thread: what they raise is logged.
+        writer's thread (for what is refused at once, in `put`'s). They may give more, but neither `flush` nor `close`;
+        what they raise is logged.
 
         Raises `SettingsError` for a table or key that cannot be, and what boto3 raises where DescribeTable fails.
         """
@@ -178,11 +180,13 @@ class Writer:
             self._changed.wait_for(lambda: self._inbox.may_go_on)
 
     def flush(self, timeout: float | None = None) -> None:
-        """Return when all that was taken so far has ended, in whichever way.
+        """Return when all that was taken so far has ended, in whichever way, and `on_outcome` has returned for it.
 
-        Raises TimeoutError after so many seconds, and `WriterStoppedError`.
+        Raises TimeoutError after so many seconds, `WriterStoppedError`, and RuntimeError in a function of the caller's
+        that the writer calls: it would wait for itself.
         """
-        self._check_process()
+        self._check_caller()
+        ends = None if timeout is None else time.monotonic() + timeout
         self._engine.hurry()
         with self._changed:
             unfinished = self._engine.unfinished()
@@ -195,11 +199,17 @@ class Writer:
 
             if not self._changed.wait_for(is_done, timeout):
                 raise TimeoutError(f"writes that have not ended yet: {len(unfinished):,}")
+            if not self._changed.wait_for(self._engine.told(), _left(ends)):
+                raise TimeoutError("all writes have ended, but on_outcome has not returned for all of them")
             self._raise_if_stopped()
 
     def close(self, timeout: float | None = None) -> None:
-        """Flush, and take no more. Raises as `flush` does; after a TimeoutError it can be called again."""
-        self._check_process()
+        """Flush, and take no more: nothing of the caller's is called any more after it.
+
+        Raises as `flush` does; after a TimeoutError it can be called again.
+        """
+        self._check_caller()
+        ends = None if timeout is None else time.monotonic() + timeout
         with self._changed:
             self._inbox.is_closed = True
             self._changed.notify_all()
@@ -211,6 +221,10 @@ class Writer:
             if has_ended:
                 at_exit.forget(self._close_at_exit)
                 self._tell()
+        if self._thread is not None:
+            self._thread.join(_left(ends))
+            if self._thread.is_alive():
+                raise TimeoutError("all writes have ended, but on_progress has not returned")
 
     def check(self) -> None:
         """Raises `NotWrittenError`, with the result, where something was rejected or not written so far."""
@@ -248,7 +262,8 @@ class Writer:
         if os.getpid() != self._process:
             self._check_process()
         with self._changed:
-            if not self._inbox.has_room:
+            # The writer's own thread, which makes room, must not wait for it.
+            if not self._inbox.has_room and not self._engine.is_calling_here:
                 self.wait_for_room()
             self._raise_if_stopped()
             if self._inbox.is_closed:
@@ -260,8 +275,8 @@ class Writer:
                     self._changed.notify_all()
                 if self._thread is None:
                     self._start()
-        if outcome.status is not None:
-            self._engine.tell()
+        if isinstance(found, Rejection):
+            self._engine.tell(outcome)
         return outcome
 
     def _start(self) -> None:
@@ -271,6 +286,11 @@ class Writer:
     def _raise_if_stopped(self) -> None:
         if self._engine.error is not None:
             raise self._engine.error
+
+    def _check_caller(self) -> None:
+        self._check_process()
+        if self._engine.is_calling_here:
+            raise RuntimeError("on_outcome and on_progress can neither flush nor close the writer that calls them")
 
     def _check_process(self) -> None:
         # Threads do not come along into a fork: whoever waits for them there would wait without end.
@@ -290,6 +310,11 @@ class Writer:
             self.close()
         except WriterStoppedError as error:
             logger.error("%s; the program ended without closing the writer", error)
+
+
+def _left(ends: float | None) -> float | None:
+    """Seconds until then."""
+    return None if ends is None else max(0.0, ends - time.monotonic())
 
 
 def _client_of(table: Any) -> Any:

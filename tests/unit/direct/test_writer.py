@@ -210,24 +210,105 @@ def test_what_was_given_before_an_exception_is_written(db: FakeDynamoDB) -> None
 def test_callbacks_hear_of_every_write_and_may_give_more() -> None:
     heard: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
     progress: queue.SimpleQueue[Result] = queue.SimpleQueue()
-    has_given = threading.Event()
 
     def again(outcome: Outcome) -> None:
         heard.put(outcome)
         if outcome.tag == "first":
             writer.put({"pk": "second"})
-            has_given.set()
         raise ValueError("a defect of the caller's")
 
     writer = orders(on_outcome=again, on_progress=progress.put)
     writer.put({"pk": "first"}, tag="first")
     writer.put({})
     writer.flush()
-    assert has_given.wait(600)  # The callback may be called after `flush` has returned.
     writer.close()
-    assert Counter(heard.get(timeout=600).status for _ in range(3)) == {"written": 2, "rejected": 1}
-    while progress.get(timeout=600).given < 3:
-        pass
+    assert Counter(heard.get_nowait().status for _ in range(3)) == {"written": 2, "rejected": 1}
+    assert [progress.get_nowait().given for _ in range(progress.qsize())][-1] == 3
+
+
+def test_flush_returns_after_the_callbacks_of_what_it_waits_for() -> None:
+    gate, told = threading.Event(), list[Outcome]()
+
+    def slow(outcome: Outcome) -> None:
+        gate.wait(600)
+        told.append(outcome)
+
+    writer = orders(on_outcome=slow)
+    first = writer.put({"pk": "first"})
+    first.wait(600)
+    with pytest.raises(TimeoutError, match="on_outcome has not returned"):
+        writer.flush(timeout=0)
+    assert not told
+    gate.set()
+
+    outcomes = [first, *(writer.put({"pk": f"k{number}"}) for number in range(60))]
+    writer.flush()
+
+    assert {id(outcome) for outcome in told} == {id(outcome) for outcome in outcomes}
+    writer.close()
+
+
+def test_close_returns_after_the_last_report_of_progress() -> None:
+    gate, reports = threading.Event(), list[int]()
+
+    def slow(result: Result) -> None:
+        gate.wait(600)
+        reports.append(result.given)
+
+    writer = orders(on_progress=slow)
+    writer.put({"pk": "a"})
+    writer.flush()
+    with pytest.raises(TimeoutError, match="on_progress has not returned"):
+        writer.close(timeout=0)
+    gate.set()
+
+    writer.close()
+
+    assert reports[-1] == 1
+
+
+def test_a_callback_can_neither_flush_nor_close_the_writer_that_calls_it() -> None:
+    refused: list[str] = []
+
+    def wait_for_itself(_: Outcome) -> None:
+        for method in (writer.flush, writer.close):
+            try:
+                method()
+            except RuntimeError as error:
+                refused.append(str(error))
+
+    writer = orders(on_outcome=wait_for_itself)
+    writer.put({"pk": "a"})
+    writer.put({})
+    writer.close()
+
+    assert len(refused) == 4
+    assert "on_outcome" in refused[0]
+
+
+def test_a_callback_may_give_more_than_there_is_room_for(db: FakeDynamoDB) -> None:
+    def again(outcome: Outcome) -> None:
+        if outcome.tag == "first":
+            for number in range(5):
+                writer.put({"pk": f"more{number}"})
+
+    writer = orders(on_outcome=again, buffer=1)
+    writer.put({"pk": "first"}, tag="first")
+    writer.flush()
+    writer.close()
+
+    assert len(db.items("orders")) == 6
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_callback_that_ends_its_thread_holds_up_nobody() -> None:
+    def leave(_: Outcome) -> None:
+        raise SystemExit
+
+    writer = orders(on_outcome=leave)
+    writer.put({"pk": "a"})
+    with pytest.raises(WriterStoppedError, match="SystemExit"):
+        writer.close()
 
 
 def test_nobody_waits_for_room_in_a_writer_that_is_closed(db: FakeDynamoDB) -> None:
