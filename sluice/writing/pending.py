@@ -109,8 +109,7 @@ class Pending:
         for table, estimate in units.items():
             self._send_rates[table] = self._send_rate_of(table).spend(estimate, now)
             self._share = self._share.spend(estimate, now)
-            queues = self._tables[table]
-            queues.spend(batch, now)
+            self._tables[table].spend(batch, now)
         return Sending(batch, alone, units, now)
 
     def _estimate(self, batch: Batch) -> Mapping[str, float]:

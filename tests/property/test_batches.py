@@ -129,6 +129,18 @@ def test_interleaving_keeps_each_partition_in_order_and_spreads_them(arrived: li
         assert len(set(row)) == width
 
 
+many_partitions = st.tuples(st.just(ORDERS), st.integers(0, 3) | st.integers(0, 60), st.integers(0, 3))
+
+
+@given(st.lists(many_partitions, min_size=60, max_size=200).map(lambda keys: [operation_of(*key) for key in keys]))
+def test_interleaving_many_partitions_keeps_each_in_order(arrived: list[Operation]) -> None:
+    order = plan.interleave(arrived)
+
+    assert sorted(map(id, order)) == sorted(map(id, arrived))
+    for partition in {operation.key[:2] for operation in arrived}:
+        assert [o for o in order if o.key[:2] == partition] == [o for o in arrived if o.key[:2] == partition]
+
+
 @examples(0.5)
 @given(st.lists(st.lists(st.sampled_from([1, 1, 1, 100_000, 400_000]), max_size=40), max_size=4))
 def test_taking_batches_until_nothing_is_left_loses_nothing(sizes: list[list[int]]) -> None:

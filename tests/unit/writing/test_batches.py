@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from sluice.message.operation import BatchWrite, Operation, Source
 from sluice.message.settings import KeyAttribute, Table
+from sluice.writing import plan
 from tests.fakes import ServerError, Unprocessed
 from tests.fakes.dynamodb import wire_bytes
 from tests.world import World
+
+SOURCE = Source("m", False, 0)
 
 MAX_REQUEST_BYTES = 16 * 1024 * 1024
 """API_BatchWriteItem, of the body on the wire: JSON in UTF-8, binary as base64."""
@@ -152,6 +156,24 @@ def test_one_hot_partition_key_does_not_hold_the_others_back() -> None:
     keys = [partition_key(request) for call in world.db.calls for request in requests(call)]
     assert len(keys) == 120
     assert {f"k{n}" for n in range(20)} <= set(keys[:25])
+
+
+def test_hot_partition_keys_come_twice_in_a_call_as_long_as_there_are_others() -> None:
+    counts = {"hot": 60, "warm": 20, **{f"k{n}": 2 for n in range(60)}}
+    arrived: list[Operation] = [
+        BatchWrite(key=("t", key, f"{n}"), source=SOURCE, body=b"{}")
+        for key, count in counts.items()
+        for n in range(count)
+    ]
+
+    keys = [operation.key[1] for operation in plan.interleave(arrived)]
+
+    is_hot = [key in ("hot", "warm") for key in keys]
+    assert [place for place, hot in enumerate(is_hot[:130]) if hot] == [12 + 13 * n for n in range(10)]
+    assert all(is_hot[130:])
+    assert [key for key in keys if key in ("hot", "warm")][:6] == ["hot", "warm"] * 3
+    others = [key for key in keys if key.startswith("k")]
+    assert len(set(others[:60])) == len(set(others[60:])) == 60
 
 
 def test_no_call_holds_an_item_twice_even_when_unprocessed_items_come_again() -> None:
