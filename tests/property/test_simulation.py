@@ -93,7 +93,7 @@ def test_what_is_broken_is_found_and_replayed(
 ) -> None:
     monkeypatch.setattr(Tables, "_unwritten", lambda *_: ())
 
-    status = main(["--seeds", "1", "--messages", "1000"])
+    status = main(["--seeds", "1-20", "--messages", "1000"])
 
     printed = capsys.readouterr().out
     assert status == 1

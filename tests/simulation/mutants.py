@@ -73,7 +73,7 @@ MUTANTS: Sequence[Mutant] = (
     # The send rate, and what waits
     Mutant("what came back is not sent again", QUEUES, "            self.repeated.append(operation)", "            pass"),
     Mutant("what is hot is not sent again", QUEUES, "            self.hot.append(operation)", "            pass"),
-    Mutant("the share of write units is not paid", PENDING, "            self._share = self._share.spend(estimate, now)\n            queues", "            queues"),
+    Mutant("the share of write units is not paid", PENDING, "            self._share = self._share.spend(estimate, now)\n            self._tables", "            self._tables"),
     Mutant("a bucket of write units is never empty", SEND_RATE, "return self if self.rate == math.inf else Bucket(self.rate, self._filled(now) - units, now)", "return self"),
     Mutant("the send rate learns nothing", SEND_RATE, "        closed = self.closed + (", "        return self\n        closed = self.closed + ("),
     Mutant("single writes of a table that may go are not seen", PENDING, "            if queues.single and self._send_rate_of(table).wait(now) <= 0:\n                return", "            if queues.single and self._send_rate_of(table).wait(now) < 0:\n                return"),
