@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SEEDS, MESSAGES = "27,44,32,39,23,56,1-20", 4_000
+SEEDS, MESSAGES = "27,44,32,39,23,64,1-20", 4_000
 """The first two write much at once: one to a table that takes nothing, one within a share of write units. Then come
 reads whose answers hold what nobody asked for, a queue that keeps groups in order, reads that come back in part, and a
 table that takes nothing for long."""
