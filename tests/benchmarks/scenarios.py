@@ -22,17 +22,15 @@ from sluice.writing import send_rate as module
 from sluice.writing.outcome import WriteOutcome
 from sluice.writing.send_rate import SendRate
 from sluice.writing.writer import After, Writer
+from tests.benchmarks.actors import Actor, Calls, Time
 from tests.benchmarks.simulation import (
     LATENCY,
     TABLE,
-    Actor,
     Arrival,
-    Calls,
     Capacity,
     Port,
     Scenario,
     Table,
-    Time,
     operations,
     simulate,
     simulate_hot,
