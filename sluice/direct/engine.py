@@ -72,8 +72,8 @@ class Engine:
         self._deadline = 0.0
         self._told_at = 0.0
         self._to_tell: deque[Outcome] = deque()
-        self._to_be_told = self._told = 0
-        """Outcomes, of all runs, by the engine's own thread."""
+        self.to_be_told = self.told = 0
+        """Outcomes of which the engine's own thread tells, and those for which the caller's function has returned."""
         self._callers: set[int] = set()
         """Threads that are within one of the caller's own functions."""
         self._is_hurried = False
@@ -222,7 +222,7 @@ class Engine:
         self._settle(outcome, status, why)
         if self._on_outcome is not None:
             self._to_tell.append(outcome)
-            self._to_be_told += 1
+            self.to_be_told += 1
 
     def _settle(self, outcome: Outcome, status: Status, why: Rejection | None) -> None:
         if why is not None:
@@ -238,12 +238,8 @@ class Engine:
         """Whether this thread is within one of them."""
         return threading.get_ident() in self._callers
 
-    def told(self) -> Callable[[], bool]:
-        """Whether they have returned for all that has ended until now. Under the lock."""
-        until = self._to_be_told
-        return lambda: self._told >= until
-
     def tell(self, outcome: Outcome) -> None:
+        """What has become of one."""
         if self._on_outcome is not None:
             self._call(self._on_outcome, outcome)
 
@@ -254,7 +250,7 @@ class Engine:
             try:
                 self.tell(self._to_tell.popleft())
             finally:
-                self._told += 1
+                self.told += 1
         with self._changed:
             self._changed.notify_all()
 

@@ -173,7 +173,12 @@ class Writer:
         return self._inbox.has_room or self._inbox.is_closed
 
     def wait_for_room(self) -> None:
-        """Wait until half of a full buffer is free, or the writer has stopped or is closed."""
+        """Wait until half of a full buffer is free, or the writer has stopped or is closed.
+
+        Not in a function of the caller's that the writer calls: its thread makes the room, and must not wait for it.
+        """
+        if self._engine.is_calling_here:
+            return
         self._engine.hurry()
         with self._changed:
             self._changed.notify_all()
@@ -199,7 +204,8 @@ class Writer:
 
             if not self._changed.wait_for(is_done, timeout):
                 raise TimeoutError(f"writes that have not ended yet: {len(unfinished):,}")
-            if not self._changed.wait_for(self._engine.told(), _left(ends)):
+            to_be_told = self._engine.to_be_told
+            if not self._changed.wait_for(lambda: self._engine.told >= to_be_told, _left(ends)):
                 raise TimeoutError("all writes have ended, but on_outcome has not returned for all of them")
             self._raise_if_stopped()
 
@@ -220,11 +226,11 @@ class Writer:
                 has_ended = self._engine.ended == self._inbox.taken
             if has_ended:
                 at_exit.forget(self._close_at_exit)
+                if self._thread is not None:
+                    self._thread.join(_left(ends))
                 self._tell()
-        if self._thread is not None:
-            self._thread.join(_left(ends))
-            if self._thread.is_alive():
-                raise TimeoutError("all writes have ended, but on_progress has not returned")
+        if self._thread is not None and self._thread.is_alive():
+            raise TimeoutError("all writes have ended, but on_progress has not returned")
 
     def check(self) -> None:
         """Raises `NotWrittenError`, with the result, where something was rejected or not written so far."""
@@ -262,8 +268,7 @@ class Writer:
         if os.getpid() != self._process:
             self._check_process()
         with self._changed:
-            # The writer's own thread, which makes room, must not wait for it.
-            if not self._inbox.has_room and not self._engine.is_calling_here:
+            if not self._inbox.has_room:
                 self.wait_for_room()
             self._raise_if_stopped()
             if self._inbox.is_closed:

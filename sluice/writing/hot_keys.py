@@ -17,9 +17,9 @@ DEVIATIONS = 2.5
 """Hot: of what had been lost before more is lost again than of the rest, by so many standard deviations of chance."""
 MIN_VARIANCE, MAX_VARIANCE = 1.0, 8.0
 """A call of 25 that loses a few has a variance of about 0.8: two calls are needed, ten count, older ones fade."""
-MOST_SAVED, MIN_SAVED = MAX_REQUESTS / 2, 3.0
-"""Write units: how far the losses of a hot range may go beyond a quarter for a while, as that is chance; and how much
-of it must be left to take them for the range's own."""
+MIN_SAVED, MAX_SAVED = 3.0, MAX_REQUESTS / 2
+"""Write units: how far the losses of a hot range may go beyond a quarter for a while, as that is chance (the larger
+one); and how much of it must be left to take them for the range's own."""
 
 
 class HotKeys:
@@ -30,6 +30,7 @@ class HotKeys:
         """A range of keys is hot, as far as is known."""
         self._excess, self._variance = 0.0, 0.0
         self._saved = 0.0
+        """What a hot range may lose beyond a quarter of what is sent now."""
 
     def learn(self, repeated: int, repeated_lost: int, fresh: int, fresh_lost: int) -> None:
         """Of a call. Only one that has both kinds, and is taken in part, tells the one from the other.
@@ -42,11 +43,11 @@ class HotKeys:
         kept = min(1.0, MAX_VARIANCE / (self._variance + 1e-9))
         self._excess = self._excess * kept + repeated_lost - repeated * lost / sent
         self._variance = self._variance * kept + repeated * fresh * lost * (sent - lost) / (sent * sent * (sent - 1))
+        deviations = self._excess / math.sqrt(self._variance)
         if self.is_uneven:
-            self.is_uneven = self._excess > math.sqrt(self._variance)
+            self.is_uneven = deviations > 1  # Not below what it was found by, else it would come and go.
         else:
-            enough = max(MIN_VARIANCE, self._variance)
-            self.is_uneven = self._excess > DEVIATIONS * math.sqrt(enough) and self._variance >= MIN_VARIANCE
+            self.is_uneven = deviations > DEVIATIONS and self._variance >= MIN_VARIANCE
 
     @property
     def has_room(self) -> bool:
@@ -55,7 +56,7 @@ class HotKeys:
 
     def beyond(self, sent: float, lost: float) -> float:
         """What is lost beyond a quarter of what is sent: that much a hot range may lose, and the table has the rest."""
-        self._saved = min(MOST_SAVED, self._saved) + LARGE_LOSS * sent
+        self._saved = min(MAX_SAVED, self._saved) + LARGE_LOSS * sent
         beyond = max(0.0, lost - self._saved)
         self._saved -= lost - beyond
         return beyond

@@ -12,7 +12,7 @@ from sluice.message.operation import BatchWrite, Operation, go_in_batches
 
 from .hot_keys import HotKeys
 from .plan import MAX_REQUESTS, Batch
-from .send_rate import SendRate
+from .send_rate import SEEK_RATE, SendRate
 
 SMALL_CALL = 4
 """Operations of a call in which those that came back are too large a part to judge the table by."""
@@ -40,7 +40,7 @@ class Queues(Struct):
     suspected: set[Operation] = field(default_factory=set)
     """What was lost again while the table had room, and so belongs to the range that is hot."""
     is_only_hot: bool = False
-    """Nothing else was left once."""
+    """Nothing else was left when the last call was made."""
     is_turn_of_fresh: bool = False
     """The last call was so small that what came back has filled it."""
     is_part_refused: bool = False
@@ -75,12 +75,13 @@ class Queues(Struct):
         heads: list[Head] = []
         left, half = most, min(MAX_REQUESTS // 2, most / 2)
         if self.hot and not is_turn_of_fresh:
-            is_rest = not self.fresh and not self.repeated
-            if is_rest and not self.is_only_hot:  # Until now what was fresh had the range's capacity.
-                self.is_only_hot, self.hot_rate = True, self.hot_rate.restarted(now)
+            was_only_hot, self.is_only_hot = self.is_only_hot, not self.fresh and not self.repeated
+            # Until now what was fresh had the range's capacity.
+            if self.is_only_hot and not was_only_hot and self.hot_rate.rate < SEEK_RATE:
+                self.hot_rate = self.hot_rate.restarted(now)
             if self.hot_rate.wait(now) <= 0:
                 own = min(most, self.hot_rate.most_units())
-                heads.append(Head(self.hot, own if is_rest else min(own, half)))
+                heads.append(Head(self.hot, own if self.is_only_hot else min(own, half)))
                 left -= heads[-1].units
         if self.repeated and not is_turn_of_fresh and left > 0:
             heads.append(Head(self.repeated, min(left, half) if self.fresh else left))

@@ -12,11 +12,11 @@ import pytest
 
 from sluice.aws.answer import ThrottlingReason
 from sluice.message.operation import BatchWrite, Operation, Source
-from sluice.writing.hot_keys import MOST_SAVED, HotKeys
+from sluice.writing.hot_keys import MAX_SAVED, HotKeys
 from sluice.writing.pending import Pending, Sending
 from sluice.writing.plan import MAX_REQUESTS, spread
 from sluice.writing.queues import Queues
-from sluice.writing.send_rate import SEEK_RATE, SendRate
+from sluice.writing.send_rate import SEEK_RATE, Bucket, SendRate
 from tests.fakes import UnprocessedIf
 from tests.world import EVENTS, World
 
@@ -76,7 +76,7 @@ def test_a_hot_range_may_lose_a_quarter_and_more_for_a_while() -> None:
 
     assert [hot_keys.beyond(25, 5) for _ in range(40)] == [0] * 40
     assert hot_keys.beyond(25, 18) == 0
-    assert hot_keys.beyond(25, 18) == pytest.approx(18 - 0.25 * 25 - (MOST_SAVED + 0.25 * 25 - 18))
+    assert hot_keys.beyond(25, 18) == pytest.approx(18 - 0.25 * 25 - (MAX_SAVED + 0.25 * 25 - 18))
     assert hot_keys.beyond(100, 40) == 15
 
 
@@ -192,22 +192,28 @@ def test_a_call_that_is_refused_whole_says_what_it_says_of_the_table() -> None:
     assert queues.suspected.isdisjoint(fresh)
 
 
-def test_the_rate_of_a_hot_range_begins_anew_once_nothing_else_is_left() -> None:
+def test_the_rate_of_a_hot_range_begins_anew_where_nothing_else_is_left_and_it_is_low() -> None:
     queues = uneven_queues()
     hot, fresh = operations("hot", 5), operations("fresh", 1)
     queues.suspected.update(hot)
     for operation in hot:
         queues.come_back(operation)
-    queues.extend(fresh)
-    queues.hot_rate = SendRate().restarted(0.0).learn(4.0, 1.0, 0.0, 1.0).learn(40.0, 36.0, 1.0, 3.0)
-    slow = queues.hot_rate.rate
-    queues.heads(25.0, 9.0)
-    assert queues.hot_rate.rate == slow < SEEK_RATE
 
-    queues.fresh.clear()
-    queues.heads(25.0, 9.0)
+    def rate_once_only_hot_ones_are_left(before: float) -> float:
+        queues.hot_rate = SendRate(bucket=Bucket(before, -1.0))
+        queues.extend(fresh)
+        queues.heads(25.0, 0.0)
+        assert queues.hot_rate.rate == before
+        queues.fresh.clear()
+        queues.heads(25.0, 0.0)
+        return queues.hot_rate.rate
 
-    assert queues.hot_rate.rate == SEEK_RATE
+    assert [rate_once_only_hot_ones_are_left(rate) for rate in (2.0, 300.0, 3.0)] == [SEEK_RATE, 300.0, SEEK_RATE]
+
+    queues.hot_rate = SendRate(bucket=Bucket(2.0, -1.0))
+    queues.heads(25.0, 0.0)
+
+    assert queues.hot_rate.rate == 2.0  # It has fallen to that by itself.
 
 
 def test_what_belonged_to_a_hot_range_is_as_the_rest_once_it_is_hot_no_more() -> None:
